@@ -1,0 +1,261 @@
+#include "io/config/detail/job_keys.h"
+
+namespace qsweep::config {
+
+namespace {
+
+const NumberRange kAny{"any", [](double) { return true; }};
+const NumberRange kPositive{"above 0", [](double x) { return x > 0; }};
+const NumberRange kNotNegative{"at least 0", [](double x) { return x >= 0; }};
+const NumberRange kPercentile{"above 50, at most 100", [](double x) { return x > 50 && x <= 100; }};
+const NumberRange kProbability{"between 0 and 1, both excluded",
+                               [](double x) { return x > 0 && x < 1; }};
+
+Keys<InputSpec::Resize> resize_keys() {
+  using R = InputSpec::Resize;
+  return {
+      required(key("mode", &R::mode, choice({"stretch", "letterbox", "crop"}),
+                   "how the picture is fitted into `size`")),
+      required(key("size", &R::size, list(integer(1, 1 << 16)), "height and width in pixels")),
+      key("interpolation", &R::interpolation, choice({"bilinear", "area", "nearest"}),
+          "how pixels between pixels are made"),
+      key("pad", &R::pad, small_integer(0, 255), "letterbox: value of the border"),
+      key("align", &R::align, choice({"center", "top_left"}), "letterbox: place of the picture"),
+  };
+}
+
+Key<JobConfig> input_key() {
+  using I = InputSpec;
+  const Keys<I> keys = {
+      key("layout", &I::layout, choice({"NCHW", "NHWC"}), "axes of the model's input"),
+      key("color", &I::color, choice({"RGB", "BGR"}), "order of the channels"),
+      key("scale", &I::scale, number(kPositive), "x' = (x / scale - mean) / std"),
+      key("mean", &I::mean, list(number(kAny)), "one per channel, in `color` order"),
+      key("std", &I::std, list(number(kPositive)), "one per channel, in `color` order"),
+      section("resize", &I::resize, resize_keys()),
+  };
+  return written_if<JobConfig>([](const JobConfig& job) { return job.has_input; },
+                               and_then<JobConfig>([](const YAML::Node&, const Place&,
+                                                      JobConfig& job) { job.has_input = true; },
+                                                   section("input", &JobConfig::input, keys)));
+}
+
+Key<JobConfig> task_key() {
+  return key("task", &JobConfig::task, choice({"classification", "detection", "segmentation"}),
+             "what the model's outputs mean");
+}
+
+Key<JobConfig> classes_key() {
+  return key("classes", &JobConfig::classes, integer(0), "classes; 0: as many as the data has");
+}
+
+Key<JobConfig> shapes_key() {
+  const auto extents = list(integer(1));
+  return custom<JobConfig>(
+      "shapes", "mapping of input name to list of extents",
+      "fixes dynamic dimensions: `{input: [1, 3, 32, 32]}`",
+      [=](const YAML::Node& node, const Place& place, JobConfig& job) {
+        if (!node.IsMap()) {
+          place.fail(node, "must be a mapping of input names to lists of extents");
+        }
+        for (const auto& entry : node) {
+          const std::string name = key_text(entry.first, place);
+          job.shapes[name] = extents.parse(entry.second, place.child(name));
+        }
+      },
+      [=](const JobConfig& job) -> std::optional<YAML::Node> {
+        if (job.shapes.empty()) {
+          return std::nullopt;
+        }
+        YAML::Node node(YAML::NodeType::Map);
+        for (const auto& [name, shape] : job.shapes) {
+          node[name] = extents.format(shape);
+        }
+        return node;
+      });
+}
+
+Key<JobConfig> data_key() {
+  using D = JobConfig::Data;
+  const auto format = required(
+      key("format", &D::format, choice({"cifar10", "cifar100", "npy"}, {"coco", "masks", "images"}),
+          "container of the images"));
+  const auto path =
+      required(key("path", &D::path, file_paths(), "the file or files; npy: images, then labels"));
+  const Keys<D> calibration = {
+      format,
+      path,
+      key("images", &D::images, integer(1), "images that activation ranges are taken from"),
+      key("sampling", &D::sampling, choice({"first", "random", "stratified"}),
+          "which images; stratified: equally many of each class"),
+  };
+  const Keys<D> evaluation = {
+      format,
+      path,
+      key("images", &D::images, integer(0), "the first so many images; 0: all"),
+      key("shard", &D::shard, integer(1), "images per task"),
+  };
+  return required(group<JobConfig>(
+      "data",
+      {written_if<JobConfig>([](const JobConfig& job) { return !job.calibration.format.empty(); },
+                             section("calibration", &JobConfig::calibration, calibration)),
+       required(section("evaluation", &JobConfig::evaluation, evaluation))}));
+}
+
+Key<JobConfig> quantization_key() {
+  using Q = JobConfig::Quantization;
+  const Keys<Q> weights = {
+      key("axis", &Q::weight_axis, choice({"channel", "tensor"}),
+          "a scale per output channel, or one for the tensor"),
+      key("symmetric", &Q::weight_symmetric, flag(), "zero point 0"),
+      key("narrow_range", &Q::weight_narrow_range, flag(), "INT8 in [-127, 127], INT4 in [-7, 7]"),
+      key("reduce_range", &Q::weight_reduce_range, flag(), "one bit less"),
+  };
+  const Keys<Q> activations = {
+      key("symmetric", &Q::activation_symmetric, flag(), "zero point 0"),
+      key("type", &Q::activation_type, choice({"uint8", "int8"}), "type of 8-bit activations"),
+  };
+  return section(
+      "quantization", &JobConfig::quantization,
+      Keys<Q>{
+          key("calibrator", &Q::calibrator, choice({"minmax", "percentile", "entropy", "mse"}),
+              "how activation ranges are chosen"),
+          key("percentile", &Q::percentile, number(kPercentile),
+              "calibrator percentile: per cent of the values inside the range"),
+          group("weights", weights),
+          group("activations", activations),
+          key("algorithm", &Q::algorithm, choice({"rtn", "mse"}), "how weight scales are chosen"),
+      });
+}
+
+Key<JobConfig> sensitivity_key() {
+  using S = JobConfig::Sensitivity;
+  return section(
+      "sensitivity", &JobConfig::sensitivity,
+      Keys<S>{
+          key("precisions", &S::precisions, list(precision()), "tried on every layer"),
+          key("modes", &S::modes, list(choice({"only", "all_but"})),
+              "only this layer quantized, or all but this layer"),
+          key("images", &S::images, integer(0), "evaluation images used; 0: all"),
+          key("score", &S::score, choice({"kl", "mse", "sqnr", "drop"}), "ranks the layers"),
+      });
+}
+
+Key<JobConfig::Family> counts_key() {
+  using F = JobConfig::Family;
+  return required(custom<F>(
+      "k", "`every`, or list of integers and `all`",
+      "how many of the most sensitive layers keep `keep`",
+      [](const YAML::Node& node, const Place& place, F& family) {
+        if (node.IsScalar() && node.Scalar() == "every") {
+          family.every = true;
+          return;
+        }
+        Codec<std::int64_t> count = integer(0);
+        count.parse = [plain = count.parse](const YAML::Node& item, const Place& where) {
+          return item.IsScalar() && item.Scalar() == "all" ? -1 : plain(item, where);
+        };
+        family.k = list(count).parse(node, place);
+      },
+      [](const F& family) -> std::optional<YAML::Node> {
+        if (family.every) {
+          return YAML::Node("every");
+        }
+        YAML::Node node(YAML::NodeType::Sequence);
+        for (const std::int64_t k : family.k) {
+          node.push_back(k == -1 ? YAML::Node("all") : integer(0).format(k));
+        }
+        node.SetStyle(YAML::EmitterStyle::Flow);
+        return node;
+      }));
+}
+
+Key<JobConfig> sweep_key() {
+  using F = JobConfig::Family;
+  const Keys<F> family = {
+      required(key("rest", &F::rest, precision(), "precision of the other layers")),
+      required(key("keep", &F::keep, precision(), "precision of the most sensitive layers")),
+      counts_key(),
+  };
+  return group<JobConfig>(
+      "sweep",
+      {sections("families", &JobConfig::families, family),
+       key("schemes", &JobConfig::schemes, list(text()), "schemes: `*=W4A8F; /conv1=FP16`"),
+       key("confidence", &JobConfig::confidence, number(kProbability), "of all intervals"),
+       unavailable<JobConfig>("search", "List the schemes by 'families' and 'schemes'")});
+}
+
+Key<JobConfig> latency_key() {
+  using L = JobConfig::Latency;
+  const std::string served = "Use 'source: measured', 'source: table' or 'roofline: DEVICE'";
+  const Keys<L> keys = {
+      key("source", &L::source, choice({"measured", "none", "roofline", "table"}),
+          "kernels timed on this machine, nothing, a model of `device`, or the file `table`"),
+      key("device", &L::device, text(), "source roofline: the device"),
+      key("table", &L::table, file_path(), "source table: a latency.csv, e.g. of another run"),
+      custom<L>(
+          "roofline", "text", "short for `source: roofline` with this `device`",
+          [](const YAML::Node& node, const Place& place, L& latency) {
+            latency.source = "roofline";
+            latency.device = text().parse(node, place);
+          },
+          [](const L&) { return std::nullopt; }),
+      key("batch", &L::batch, integer(1, 1 << 16), "images per timed call"),
+      key("iterations", &L::iterations, integer(1, 1'000'000), "timed calls per layer"),
+      key("warmup_ms", &L::warmup_ms, number(kNotNegative), "untimed work before, ms"),
+      unavailable<L>("trtexec", served),
+  };
+  return and_then<JobConfig>(
+      [](const YAML::Node& node, const Place& place, JobConfig&) {
+        if (node["roofline"] &&
+            (node["device"] || (node["source"] && node["source"].Scalar() != "roofline"))) {
+          place.child("roofline")
+              .fail(node["roofline"], "contradicts 'source' or 'device'",
+                    "Give either 'roofline: DEVICE' or 'source'");
+        }
+      },
+      section("latency", &JobConfig::latency, keys));
+}
+
+Key<JobConfig> activations_key() {
+  using A = JobConfig::Activations;
+  return section("activations", &JobConfig::activations,
+                 Keys<A>{
+                     key("images", &A::images, integer(0), "images whose activations are kept"),
+                     key("layers", &A::layers, list(text()), "`all`, or names of layers"),
+                 });
+}
+
+}  // namespace
+
+Keys<JobConfig> job_keys() {
+  return {
+      required(key("model", &JobConfig::model, file_path(), "the ONNX model")),
+      task_key(),
+      classes_key(),
+      input_key(),
+      shapes_key(),
+      data_key(),
+      quantization_key(),
+      sensitivity_key(),
+      sweep_key(),
+      latency_key(),
+      activations_key(),
+      key("objectives", &JobConfig::objectives, list(choice({"latency", "accuracy", "size"})),
+          "what the front trades"),
+      key("batch", &JobConfig::batch, integer(1, 1 << 16), "images per forward pass"),
+      key("memory_budget_mb", &JobConfig::memory_budget_mb, integer(1, 1 << 30),
+          "live tensors per rank, MiB"),
+      key("seed", &JobConfig::seed, unsigned_integer(), "of every random choice"),
+  };
+}
+
+Keys<JobConfig> card_keys() {
+  return {task_key(), classes_key(), input_key(),
+          custom<JobConfig>(
+              "head", "mapping", "what the outputs mean, for detection",
+              [](const YAML::Node&, const Place&, JobConfig&) {},
+              [](const JobConfig&) { return std::nullopt; })};
+}
+
+}  // namespace qsweep::config

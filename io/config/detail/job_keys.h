@@ -1,0 +1,14 @@
+#pragma once
+
+#include "io/config/detail/keys.h"
+#include "io/config/job.h"
+
+namespace qsweep::config {
+
+/// Every key of the job file: the one place that knows their names, types, defaults and meanings.
+[[nodiscard]] Keys<JobConfig> job_keys();
+
+/// The keys of the YAML beside a model.
+[[nodiscard]] Keys<JobConfig> card_keys();
+
+}  // namespace qsweep::config

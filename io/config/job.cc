@@ -1,0 +1,215 @@
+#include "io/config/job.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <iterator>
+#include <span>
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include "src/base/text.h"
+
+#include "src/quant/format.h"
+
+#include "io/config/detail/job_keys.h"
+
+namespace qsweep {
+
+namespace {
+
+using config::Document;
+using config::Place;
+
+constexpr std::uintmax_t kMaxFileBytes = 1 << 20;
+
+std::string read_text(const std::filesystem::path& path) {
+  std::error_code code;
+  const std::uintmax_t bytes = std::filesystem::file_size(path, code);
+  if (code) {
+    throw Error(ErrorCode::io, "cannot read the file: " + code.message(), path.string());
+  }
+  if (bytes > kMaxFileBytes) {
+    throw Error(ErrorCode::config, "the file is over 1 MiB, which no configuration is",
+                path.string());
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (!file.is_open() || file.bad()) {
+    throw Error(ErrorCode::io, "cannot read the file", path.string());
+  }
+  return text;
+}
+
+/// Parses YAML; `where` gets `:LINE` appended for a file.
+YAML::Node parse_yaml(const std::string& text, const std::string& where, bool is_file) {
+  try {
+    return YAML::Load(text);
+  } catch (const YAML::Exception& error) {
+    throw Error(ErrorCode::config, "not valid YAML: " + error.msg,
+                is_file ? fmt::format("{}:{}", where, error.mark.line + 1) : where);
+  }
+}
+
+/// Puts `value` at the path `keys` below `node`, making mappings on the way.
+void assign(YAML::Node node,
+            std::span<const std::string> keys,
+            const YAML::Node& value,
+            const Place& place) {
+  if (keys.empty()) {
+    node = value;
+    return;
+  }
+  const Place child = place.child(keys.front());
+  if (node.IsSequence()) {
+    std::size_t index = 0;
+    const std::string& text = keys.front();
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+    if (error != std::errc() || stop != text.data() + text.size() || index >= node.size()) {
+      child.fail(node, fmt::format("names no item of a list of {}", node.size()));
+    }
+    assign(node[index], keys.subspan(1), value, child);
+  } else if (node.IsScalar()) {
+    child.fail(node, fmt::format("lies below '{}', which is a single value", place.path()));
+  } else {
+    assign(node[keys.front()], keys.subspan(1), value, child);
+  }
+}
+
+void apply_override(YAML::Node root, const std::string& text, Document& document) {
+  const std::size_t equals = text.find('=');
+  const std::string key = text.substr(0, equals);
+  const std::vector<std::string> keys = split(key, '.');
+  if (equals == std::string::npos || std::ranges::any_of(keys, &std::string::empty)) {
+    throw Error(ErrorCode::config, "an override is not of the form KEY.KEY=VALUE", "--set " + text);
+  }
+  document.overrides.emplace_back(key, text);
+  assign(root, keys, parse_yaml(text.substr(equals + 1), "--set " + text, false), Place(document));
+}
+
+/// A conversion from YAML can only fail in ways that Place reports; anything else from the library
+/// is about the document too.
+template <class Read>
+void guarded(const Document& document, Read read) {
+  try {
+    read();
+  } catch (const YAML::Exception& error) {
+    throw Error(ErrorCode::config, "not valid YAML: " + error.msg,
+                fmt::format("{}:{}", document.file.string(), error.mark.line + 1));
+  }
+}
+
+std::filesystem::path card_path(std::filesystem::path model) {
+  return model.replace_extension(".yaml");
+}
+
+bool needs_calibration(const std::string& precision) {
+  const DType dtype = parse_precision(precision).activation.dtype;
+  return dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16;
+}
+
+/// What no single key can tell.
+void check_together(const JobConfig& job, const std::string& where) {
+  if (job.task != "classification") {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("'task: {}' is not available in this version", job.task), where,
+                "Use classification");
+  }
+  if (job.input.resize && job.input.resize->size.size() != 2) {
+    throw Error(ErrorCode::config, "'input.resize.size' must be [height, width]", where);
+  }
+  if (job.latency.source == "roofline" && job.latency.device.empty()) {
+    throw Error(ErrorCode::config, "'latency.device' is missing", where,
+                "Name the device that 'source: roofline' models");
+  }
+  if (job.objectives.empty()) {
+    throw Error(ErrorCode::config, "'objectives' is empty", where);
+  }
+  if (!job.calibration.format.empty()) {
+    return;
+  }
+  std::vector<std::string> used = job.sensitivity.precisions;
+  for (const JobConfig::Family& family : job.families) {
+    used.insert(used.end(), {family.rest, family.keep});
+  }
+  const auto needy = std::ranges::find_if(used, needs_calibration);
+  if (needy != used.end()) {
+    throw Error(
+        ErrorCode::config,
+        fmt::format("'data.calibration' is missing, and {} needs activation ranges", *needy), where,
+        "Give images that are not evaluated");
+  }
+}
+
+}  // namespace
+
+JobConfig load_job(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+  return parse_job(read_text(path), path, overrides);
+}
+
+JobConfig parse_job(const std::string& text,
+                    const std::filesystem::path& path,
+                    const std::vector<std::string>& overrides) {
+  Document document{path, {}};
+  const YAML::Node root = parse_yaml(text, path.string(), true);
+  JobConfig job;
+  guarded(document, [&] {
+    for (const std::string& override_text : overrides) {
+      apply_override(root, override_text, document);
+    }
+    const Place place(document);
+    if (root.IsMap() && root["model"]) {
+      const auto model = config::file_path().parse(root["model"], place.child("model"));
+      // A job may lie beside its model under the model's own name: it is no card then.
+      if (card_path(model) != std::filesystem::absolute(path).lexically_normal()) {
+        load_model_card(model, job);
+      }
+    }
+    config::read_keys(root, place, config::job_keys(), job);
+  });
+  check_together(job, path.string());
+  return job;
+}
+
+std::string to_yaml(const JobConfig& job) {
+  return YAML::Dump(config::write_keys(config::job_keys(), job)) + "\n";
+}
+
+bool load_model_card(const std::filesystem::path& model, JobConfig& job) {
+  const Document document{card_path(model), {}};
+  if (!std::filesystem::exists(document.file)) {
+    return false;
+  }
+  const YAML::Node root = parse_yaml(read_text(document.file), document.file.string(), true);
+  guarded(document, [&] { config::read_keys(root, Place(document), config::card_keys(), job); });
+  return true;
+}
+
+void require_input(const JobConfig& job) {
+  if (!job.has_input) {
+    throw Error(ErrorCode::config,
+                fmt::format("preprocessing of '{}' is unknown", job.model.filename().string()),
+                "input",
+                fmt::format("Give an 'input:' block in the job, --scale, --mean and --std, or '{}' "
+                            "beside the model",
+                            card_path(job.model).filename().string()));
+  }
+}
+
+DataSpec data_spec(const JobConfig::Data& data) {
+  return parse_data_spec(data.format + ":" + data.path.string());
+}
+
+std::string describe_job_keys() {
+  std::vector<config::KeyText> keys;
+  config::describe_keys(config::job_keys(), "", JobConfig{}, keys);
+  std::string text;
+  for (const config::KeyText& key : keys) {
+    text += fmt::format("{}:{}{}\n    {} ({})\n", key.path, key.fallback.empty() ? "" : " ",
+                        key.fallback, key.meaning, key.type);
+  }
+  return text;
+}
+
+}  // namespace qsweep

@@ -1,0 +1,123 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "io/data/dataset.h"
+
+namespace qsweep {
+
+/// The job file as values, defaults filled in. Paths are absolute after loading.
+struct JobConfig {
+  std::filesystem::path model;
+  std::string task = "classification";
+  std::int64_t classes = 0;  ///< 0: taken from the data set
+
+  /// Model input; from the job's `input:` block or the YAML beside the model. Never guessed.
+  InputSpec input;
+  bool has_input = false;  ///< some `input:` was given; see require_input()
+  std::map<std::string, std::vector<std::int64_t>> shapes;  ///< `--shape input:1x3x32x32`
+
+  struct Data {
+    std::string format{};          ///< empty: not given
+    std::filesystem::path path{};  ///< one file, or several joined by commas; see data_spec()
+    std::int64_t images = 0;       ///< 0 = all (evaluation)
+    std::string sampling = "first";
+    std::int64_t shard = 250;  ///< evaluation: images per shard
+    friend bool operator==(const Data&, const Data&) = default;
+  };
+  Data calibration{.images = 256, .sampling = "stratified"};
+  Data evaluation;
+
+  struct Quantization {
+    std::string calibrator = "minmax";
+    double percentile = 99.999;
+    std::string weight_axis = "channel";  ///< channel or tensor
+    bool weight_symmetric = true;
+    bool weight_narrow_range = true;
+    bool weight_reduce_range = false;
+    bool activation_symmetric = false;
+    std::string activation_type = "uint8";  ///< uint8 or int8
+    std::string algorithm = "rtn";
+    friend bool operator==(const Quantization&, const Quantization&) = default;
+  } quantization;
+
+  struct Sensitivity {
+    std::vector<std::string> precisions = {"W8A8", "W4A16", "W4A8"};
+    std::vector<std::string> modes = {"only"};  ///< only, all_but
+    std::int64_t images = 0;                    ///< 0 = all evaluation images
+    std::string score = "kl";                   ///< kl, mse, sqnr, drop
+    friend bool operator==(const Sensitivity&, const Sensitivity&) = default;
+  } sensitivity;
+
+  struct Family {
+    std::string rest;
+    std::string keep;
+    std::vector<std::int64_t> k;  ///< -1 stands for `all`
+    bool every = false;           ///< k: every
+    friend bool operator==(const Family&, const Family&) = default;
+  };
+  std::vector<Family> families;
+  std::vector<std::string> schemes;  ///< explicit schemes in text form
+  double confidence = 0.95;
+
+  struct Latency {
+    std::string source = "measured";  ///< none, measured, roofline, table
+    std::string device;               ///< roofline: its name
+    std::filesystem::path table{};    ///< table: a latency.csv
+    std::int64_t batch = 1;
+    std::int64_t iterations = 50;
+    double warmup_ms = 200.0;
+    friend bool operator==(const Latency&, const Latency&) = default;
+  } latency;
+
+  struct Activations {
+    std::int64_t images = 4;
+    std::vector<std::string> layers = {"all"};
+    friend bool operator==(const Activations&, const Activations&) = default;
+  } activations;
+
+  std::vector<std::string> objectives = {"latency", "accuracy"};
+  std::int64_t batch = 16;               ///< images per forward pass; cut from the shard
+  std::int64_t memory_budget_mb = 1024;  ///< live tensors per rank
+  std::uint64_t seed = 42;
+  friend bool operator==(const JobConfig&, const JobConfig&) = default;
+};
+
+/// Loads a job file over the YAML beside its model (load_model_card), then applies overrides
+/// `a.b=c` in order: c is YAML, list items are named by index (`sweep.families.0.k=every`).
+/// Relative paths, those in overrides too, start from the file's folder.
+/// @throws Error(config) with file:line (or the override) for a wrong type or value, a missing key,
+/// and an
+///         unknown key with the nearest known ones; Error(unsupported) for keys and values of the
+///         language that this version does not serve; Error(io) when the file cannot be read.
+[[nodiscard]] JobConfig load_job(const std::filesystem::path& path,
+                                 const std::vector<std::string>& overrides = {});
+
+/// As load_job() for text that came from `path`; only the YAML beside the model is read from disk.
+[[nodiscard]] JobConfig parse_job(const std::string& text,
+                                  const std::filesystem::path& path,
+                                  const std::vector<std::string>& overrides = {});
+
+/// The composed configuration as YAML: loading it again gives an equal JobConfig.
+[[nodiscard]] std::string to_yaml(const JobConfig& job);
+
+/// Reads `task`, `classes` and `input` of the YAML beside a model (same stem); `head` is left to
+/// others. load_job() has done so already: this is for commands without a job file, before they
+/// apply their flags.
+/// @return false when there is no such file
+bool load_model_card(const std::filesystem::path& model, JobConfig& job);
+
+/// @throws Error(config) unless the preprocessing of the model's input is known (has_input).
+void require_input(const JobConfig& job);
+
+/// What open_dataset() takes, of `data.calibration` or `data.evaluation`.
+[[nodiscard]] DataSpec data_spec(const JobConfig::Data& data);
+
+/// Every key of the job file with type, default and meaning; the text of `qsweep run --help-job`.
+[[nodiscard]] std::string describe_job_keys();
+
+}  // namespace qsweep

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/base/bytes.h"
+
+#include "src/tensor/tensor.h"
+
+namespace qsweep {
+
+/// How a picture is fitted into the model's input size.
+struct ResizeSpec {
+  std::string mode;                ///< stretch, letterbox, crop
+  std::vector<std::int64_t> size;  ///< height, width
+  std::string interpolation = "bilinear";
+  int pad = 114;                 ///< letterbox: value of the border
+  std::string align = "center";  ///< letterbox: center or top_left
+  friend bool operator==(const ResizeSpec&, const ResizeSpec&) = default;
+};
+
+/// How pixels become the model's input: x' = (x / scale - mean[c]) / std[c], channels in `color`
+/// order. Computed in f32 in the order written, each step rounded, as NumPy and PyTorch pipelines
+/// do.
+struct InputSpec {
+  std::string layout = "NCHW";  ///< of the model's input: NCHW or NHWC
+  std::string color = "RGB";    ///< RGB or BGR
+  double scale = 1.0;
+  std::vector<double> mean = {0, 0, 0};  ///< one per channel, or one for all
+  std::vector<double> std = {1, 1, 1};
+  using Resize = ResizeSpec;
+  std::optional<Resize> resize;
+  friend bool operator==(const InputSpec&, const InputSpec&) = default;
+};
+
+/// A labelled image set. Sample ids are 0..size()-1 in file order. Immutable, thread-safe,
+/// memory-mapped where the container allows, so the ranks of a node share it.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  [[nodiscard]] virtual std::int64_t size() const = 0;
+  [[nodiscard]] virtual std::int64_t classes() const = 0;
+  [[nodiscard]] virtual std::int64_t label(std::int64_t sample) const = 0;
+  /// Preprocessed, row_major f32: [ids, C, H, W], or [ids, H, W, C] for a model whose layout is
+  /// NHWC. Ids are in 0..size()-1, in any order; they may repeat.
+  [[nodiscard]] virtual Tensor images(std::span<const std::int64_t> ids) const = 0;
+  /// The picture as stored, label excluded. Valid while the data set lives.
+  [[nodiscard]] virtual ByteView sample_bytes(std::int64_t sample) const = 0;
+  /// SHA-256 over the container's bytes, files in the order given. Reads everything: call once.
+  [[nodiscard]] virtual std::string digest() const = 0;
+
+  /// Hash of sample_bytes(); equal samples are the same picture (leak check, R049).
+  [[nodiscard]] std::uint64_t sample_hash(std::int64_t sample) const;
+};
+
+/// What a data specification names: `cifar10:PATH[,PATH...]`, `cifar100:PATH[,PATH...]`,
+/// `npy:IMAGES.npy,LABELS.npy`.
+struct DataSpec {
+  std::string format;
+  std::vector<std::filesystem::path> paths;
+};
+/// @throws Error(config) on an unknown format, naming the nearest, or on an empty path;
+///         Error(unsupported) on a format of the language that this version does not read.
+[[nodiscard]] DataSpec parse_data_spec(const std::string& text);
+
+/// cifar10, cifar100: binary records of the data set's home page; cifar100 uses the fine labels.
+/// npy: images [N, C, H, W] (or [N, H, W, C] when layout is NHWC), f32 or u8, pixels in RGB order,
+/// and integer labels [N].
+/// @throws Error naming the file: missing, empty, size not a multiple of the record, label out of
+/// range;
+///         Error(unsupported) when `input` asks for another size than the data has.
+[[nodiscard]] std::unique_ptr<Dataset> open_dataset(const DataSpec& spec, const InputSpec& input);
+
+enum class Sampling { first, random, stratified };
+[[nodiscard]] Sampling parse_sampling(const std::string& name);
+
+/// `count` sample ids, fixed by the seed, sorted. stratified: equal per class within one (R050),
+/// except that a class with fewer samples gives all it has and the others share the rest.
+/// @throws Error(config) when the set has fewer.
+[[nodiscard]] std::vector<std::int64_t> choose_samples(const Dataset& data,
+                                                       std::int64_t count,
+                                                       Sampling sampling,
+                                                       std::uint64_t seed);
+
+/// Sample ids of `a` whose pictures also are among `b_ids` of `b` (by sample_hash, confirmed by
+/// bytes), in the order of `a_ids`.
+[[nodiscard]] std::vector<std::int64_t> overlapping_samples(const Dataset& a,
+                                                            std::span<const std::int64_t> a_ids,
+                                                            const Dataset& b,
+                                                            std::span<const std::int64_t> b_ids);
+
+}  // namespace qsweep

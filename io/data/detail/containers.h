@@ -1,0 +1,14 @@
+#pragma once
+
+#include <memory>
+
+#include "io/data/dataset.h"
+
+namespace qsweep {
+
+/// One opener per container; open_dataset() holds the list.
+[[nodiscard]] std::unique_ptr<Dataset> open_cifar10(const DataSpec& spec, const InputSpec& input);
+[[nodiscard]] std::unique_ptr<Dataset> open_cifar100(const DataSpec& spec, const InputSpec& input);
+[[nodiscard]] std::unique_ptr<Dataset> open_npy(const DataSpec& spec, const InputSpec& input);
+
+}  // namespace qsweep

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qsweep {
+
+/// A CSV field, quoted when it needs it (RFC 4180).
+[[nodiscard]] std::string quote_csv(std::string_view field);
+
+/// Rows of fields. @throws Error(corrupt_input) at an unclosed or misplaced quote, with `where` and
+/// the line.
+[[nodiscard]] std::vector<std::vector<std::string>> parse_csv(std::string_view text,
+                                                              const std::string& where);
+
+}  // namespace qsweep

@@ -1,0 +1,78 @@
+#include "io/onnx/import.h"
+
+#include <fstream>
+#include <limits>
+#include <system_error>
+
+#include <onnx/onnx_pb.h>
+
+#include "src/base/hash.h"
+
+#include "io/onnx/detail/external_data.h"
+#include "io/onnx/detail/graph_reader.h"
+
+namespace qsweep {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Throws unless `path` is a readable regular file; says where a broken symbolic link points.
+void require_file(const fs::path& path) {
+  std::error_code failed;
+  if (fs::is_regular_file(path, failed)) return;
+  const std::string where = path.string();
+  if (fs::is_directory(path, failed))
+    throw Error(ErrorCode::io, "is a directory, not a model", where);
+  if (fs::is_symlink(path, failed)) {
+    throw Error(ErrorCode::io,
+                "broken symbolic link to '" + fs::read_symlink(path, failed).string() + "'", where,
+                "Restore the file it points to");
+  }
+  throw Error(ErrorCode::io, "no such model file", where);
+}
+
+Bytes read_file(const fs::path& path) {
+  require_file(path);
+  std::error_code failed;
+  const std::uintmax_t size = fs::file_size(path, failed);
+  if (failed)
+    throw Error(ErrorCode::io, "cannot read the file: " + failed.message(), path.string());
+  if (size > static_cast<std::uintmax_t>(std::numeric_limits<int>::max())) {
+    throw Error(ErrorCode::unsupported, "the file is larger than 2 GiB", path.string(),
+                "Save the model with external data");
+  }
+  Bytes bytes(size);
+  std::ifstream file(path, std::ios::binary);
+  file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
+  if (!file)
+    throw Error(ErrorCode::io, "cannot read the file", path.string(), "Check its permissions");
+  return bytes;
+}
+
+}  // namespace
+
+ImportedModel import_onnx(const fs::path& path) {
+  const Bytes bytes = read_file(path);
+  return import_onnx_bytes(bytes, fs::canonical(path).parent_path(), path.string());
+}
+
+ImportedModel import_onnx_bytes(ByteView bytes, const fs::path& folder, const std::string& name) {
+  if (bytes.empty()) throw Error(ErrorCode::corrupt_input, "the file is empty", name);
+  onnx::ModelProto model;
+  if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
+      !model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    throw Error(ErrorCode::corrupt_input, "not an ONNX model, or cut short", name,
+                "Check that the file is complete");
+  }
+  detail::ExternalData external(folder);
+  ImportedModel imported;
+  imported.graph = detail::read_graph(model, external, name);
+  imported.sha256 = sha256_hex(bytes);
+  imported.external_sha256 = external.digest();
+  imported.file_bytes = static_cast<std::int64_t>(bytes.size());
+  imported.ir_version = static_cast<int>(model.ir_version());
+  imported.producer = model.producer_name();
+  return imported;
+}
+
+}  // namespace qsweep

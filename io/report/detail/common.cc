@@ -1,0 +1,159 @@
+#include "io/report/detail/common.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace qsweep::report {
+
+CostAxis cost_axis(const RunResults& results) {
+  return results.latency_source.empty() ? CostAxis::size : CostAxis::latency;
+}
+
+std::string_view name_of(CostAxis axis) {
+  return axis == CostAxis::latency ? "latency_ms" : "size_bytes";
+}
+
+double cost_of(const Evaluation& evaluation, CostAxis axis) {
+  return axis == CostAxis::latency ? evaluation.latency_ms
+                                   : static_cast<double>(evaluation.size_bytes);
+}
+
+std::vector<const Evaluation*> all_schemes(const RunResults& results) {
+  std::vector<const Evaluation*> schemes{&results.baseline};
+  for (const Evaluation& evaluation : results.evaluations) {
+    if (evaluation.kind == "scheme" && evaluation.id != results.baseline.id) {
+      schemes.push_back(&evaluation);
+    }
+  }
+  return schemes;
+}
+
+std::vector<const Evaluation*> points(const RunResults& results) {
+  const CostAxis axis = cost_axis(results);
+  std::vector<const Evaluation*> found = all_schemes(results);
+  std::erase_if(found, [&](const Evaluation* e) {
+    return !is_ok(*e) || !std::isfinite(e->metric) || !std::isfinite(cost_of(*e, axis)) ||
+           (axis == CostAxis::latency && e->latency_source.empty());
+  });
+  std::stable_sort(found.begin(), found.end(), [&](const Evaluation* a, const Evaluation* b) {
+    const double cost_a = cost_of(*a, axis);
+    const double cost_b = cost_of(*b, axis);
+    return cost_a != cost_b ? cost_a < cost_b : a->metric > b->metric;
+  });
+  return found;
+}
+
+std::vector<const Evaluation*> front(const RunResults& results) {
+  std::vector<const Evaluation*> found = points(results);
+  std::erase_if(found, [](const Evaluation* e) { return !e->on_front; });
+  return found;
+}
+
+bool is_ok(const Evaluation& evaluation) {
+  return evaluation.status == "ok";
+}
+
+bool contains_zero(double low, double high) {
+  return low <= 0.0 && high >= 0.0;
+}
+
+std::optional<double> relative_percent(double drop, double baseline) {
+  if (baseline == 0.0 || !std::isfinite(drop) || !std::isfinite(baseline)) return std::nullopt;
+  return drop / baseline * 100.0;
+}
+
+const std::string& label_of(const Evaluation& evaluation) {
+  return evaluation.name.empty() ? evaluation.text : evaluation.name;
+}
+
+double score_of(const RunResults& results, const Sensitivity& row) {
+  if (results.score == "mse") return row.output_mse;
+  if (results.score == "sqnr") return -row.sqnr_db;
+  if (results.score == "drop") return row.metric_drop;
+  return row.kl;
+}
+
+std::vector<const Sensitivity*> ranked(const RunResults& results,
+                                       std::string_view mode,
+                                       std::string_view precision) {
+  std::vector<const Sensitivity*> rows;
+  for (const Sensitivity& row : results.sensitivity) {
+    if (row.mode == mode && (precision.empty() || row.precision == precision)) rows.push_back(&row);
+  }
+  // A layer that produced NaN is the most sensitive of all; NaN itself has no place in an order.
+  const auto key = [&](const Sensitivity* row) {
+    const double score = score_of(results, *row);
+    return row->nonfinite || std::isnan(score) ? HUGE_VAL : score;
+  };
+  std::stable_sort(rows.begin(), rows.end(),
+                   [&](const Sensitivity* a, const Sensitivity* b) { return key(a) > key(b); });
+  return rows;
+}
+
+std::vector<std::string> probed_precisions(const RunResults& results, std::string_view mode) {
+  std::vector<std::string> found;
+  for (const std::string& precision : results.precisions) {
+    const bool is_probed = std::any_of(
+        results.sensitivity.begin(), results.sensitivity.end(),
+        [&](const Sensitivity& row) { return row.mode == mode && row.precision == precision; });
+    if (is_probed) found.push_back(precision);
+  }
+  return found;
+}
+
+std::string base_precision(const RunResults& results, const Evaluation& evaluation) {
+  std::map<std::uint8_t, int> counts;
+  for (const std::uint8_t index : evaluation.precision) ++counts[index];
+  const auto most =
+      std::max_element(counts.begin(), counts.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == counts.end() ? std::string() : precision_name(results, most->first);
+}
+
+std::string precision_name(const RunResults& results, std::uint8_t index) {
+  return index < results.precisions.size() ? results.precisions[index] : std::string();
+}
+
+std::string class_name(const RunResults& results, std::size_t index) {
+  return index < results.class_names.size() ? results.class_names[index] : fmt::format("{}", index);
+}
+
+std::string number(double value) {
+  return std::isfinite(value) ? fmt::format("{}", value) : std::string();
+}
+
+std::string metric_title(std::string_view metric) {
+  if (metric == "top1") return "Top-1";
+  if (metric == "map") return "mAP";
+  if (metric == "miou") return "mIoU";
+  return std::string(metric);
+}
+
+std::string drop_text(double drop, double low, double high) {
+  if (!std::isfinite(drop)) return "not finite";
+  return fmt::format("{:+.2f} points [{:+.2f}, {:+.2f}]{}", drop * 100, low * 100, high * 100,
+                     contains_zero(low, high) ? ", not distinguishable from 0" : "");
+}
+
+void Csv::row(const std::vector<std::string>& cells) {
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    if (i != 0) text_ += ',';
+    const std::string& cell = cells[i];
+    if (cell.find_first_of(",\"\r\n") == std::string::npos) {
+      text_ += cell;
+      continue;
+    }
+    text_ += '"';
+    for (const char c : cell) {
+      if (c == '"') text_ += '"';
+      text_ += c;
+    }
+    text_ += '"';
+  }
+  text_ += '\n';
+}
+
+}  // namespace qsweep::report

@@ -1,0 +1,250 @@
+#include "io/report/detail/json.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "src/quant/format.h"
+
+#include "io/report/detail/common.h"
+
+namespace qsweep::report {
+namespace {
+
+Json optional_json(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json reference(const RunResults& results, const Evaluation* e) {
+  if (e == nullptr) return nullptr;
+  return {{"scheme_id", e->id},
+          {"name", label_of(*e)},
+          {"scheme", e->text},
+          {results.metric, e->metric},
+          {"drop", e->drop},
+          {"latency_ms", e->latency_source.empty() ? Json(nullptr) : Json(e->latency_ms)},
+          {"size_bytes", e->size_bytes}};
+}
+
+std::string_view granularity_name(const Format& format) {
+  switch (format.granularity) {
+    case Granularity::per_tensor:
+      return "per_tensor";
+    case Granularity::per_channel:
+      return "per_channel";
+    case Granularity::per_block:
+      return "per_block";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string to_text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string to_script_text(const Json& json) {
+  std::string safe;
+  for (const char c : json.dump(-1, ' ', false, Json::error_handler_t::replace)) {
+    if (c == '<') {
+      safe += "\\u003c";
+    } else {
+      safe += c;
+    }
+  }
+  return safe;
+}
+
+Json to_json(const RunResults::Model& model) {
+  return {{"name", model.name},
+          {"path", model.path},
+          {"sha256", model.sha256},
+          {"opset", model.opset},
+          {"input_shape", model.input_shape},
+          {"parameters", model.parameters},
+          {"macs", model.macs},
+          {"float_bytes", model.float_bytes},
+          {"batch_norms_folded", model.batch_norms_folded}};
+}
+
+Json to_json(const RunResults::Dataset& dataset, bool with_sample_ids) {
+  Json json = {{"spec", dataset.spec},
+               {"digest", dataset.digest},
+               {"images", dataset.images},
+               {"sampling", dataset.sampling}};
+  if (with_sample_ids) json["sample_ids"] = dataset.sample_ids;
+  return json;
+}
+
+Json datasets_json(const RunResults& results, bool with_sample_ids) {
+  return {{"calibration", to_json(results.calibration, with_sample_ids)},
+          {"evaluation", to_json(results.evaluation, with_sample_ids)}};
+}
+
+Json settings_json(const RunResults& results) {
+  return {{"task", results.task},
+          {"metric", results.metric},
+          {"direction", "higher_is_better"},
+          {"degradation", "positive = worse"},
+          {"confidence", results.confidence},
+          {"calibrator", results.calibrator},
+          {"score", results.score},
+          {"precisions", results.precisions},
+          {"layers", results.layers.size()}};
+}
+
+Json to_json(const RunResults& results, const Sensitivity& row) {
+  return {{"layer", row.layer},
+          {"num_bits", format_names(row.precision).weight_bits},
+          {"sensitivity", score_of(results, row)},
+          {"size_cost", row.size_cost},
+          {"precision", row.precision},
+          {"mode", row.mode},
+          {"rank", row.rank},
+          {"score", score_of(results, row)},
+          {"degradation", row.metric_drop},
+          {"relative", optional_json(relative_percent(row.metric_drop, results.baseline.metric))},
+          {results.metric, row.metric},
+          {"ci_low", row.ci_low},
+          {"ci_high", row.ci_high},
+          {"distinguishable", !contains_zero(row.ci_low, row.ci_high)},
+          {"kl", row.kl},
+          {"sqnr_db", row.sqnr_db},
+          {"mse", row.mse},
+          {"cosine", row.cosine},
+          {"qdq_error", row.qdq_error},
+          {"output_mse", row.output_mse},
+          {"class", row.sensitivity_class},
+          {"nonfinite", row.nonfinite}};
+}
+
+Json sensitivity_json(const RunResults& results) {
+  Json rows = Json::array();
+  for (const std::string_view mode : {"only", "all_but"}) {
+    for (const Sensitivity* row : ranked(results, mode)) rows.push_back(to_json(results, *row));
+  }
+  return rows;
+}
+
+Json groups_json(const RunResults& results) {
+  Json rows = Json::array();
+  for (const RunResults::Group& group : results.groups) {
+    rows.push_back({{"group", group.name},
+                    {"sensitivity", group.sensitivity_class},
+                    {"speed_impact", group.work_share},
+                    {"recommendation", group.recommendation},
+                    {"drop", group.drop},
+                    {"kl", group.kl},
+                    {"layers", group.layers}});
+  }
+  return rows;
+}
+
+Json to_json(const RunResults& results, const Evaluation& e) {
+  Json json = {{"scheme_id", e.id}, {"name", label_of(e)}, {"scheme", e.text},
+               {"kind", e.kind},    {"status", e.status},  {"images", e.images}};
+  if (!is_ok(e)) {
+    json["reason"] = e.reason;
+    return json;
+  }
+  json[results.metric] = e.metric;
+  json["ci_low"] = e.ci_low;
+  json["ci_high"] = e.ci_high;
+  if (results.task == "classification") json["top5"] = e.top5;
+  json["drop"] = e.drop;
+  json["drop_low"] = e.drop_low;
+  json["drop_high"] = e.drop_high;
+  json["drop_se"] = e.drop_se;
+  json["p_value"] = e.p_value;
+  json["relative_drop_percent"] = optional_json(relative_percent(e.drop, results.baseline.metric));
+  json["distinguishable"] = !contains_zero(e.drop_low, e.drop_high);
+  json["kl"] = e.kl;
+  json["agreement"] = e.agreement;
+  json["size_bytes"] = e.size_bytes;
+  json["effective_bits"] = e.effective_bits;
+  json["bops"] = e.bops;
+  json["latency_ms"] = e.latency_source.empty() ? Json(nullptr) : Json(e.latency_ms);
+  json["latency_source"] = e.latency_source;
+  json["front"] = e.on_front;
+  json["inseparable"] = e.inseparable;
+  return json;
+}
+
+Json to_json(const RunResults& results, const Decision& decision) {
+  Json json = {{"verdict", decision.verdict},
+               {"accuracy_verdict", decision.accuracy_verdict},
+               {"headline", decision.headline},
+               {"cost_axis", name_of(cost_axis(results))},
+               {"latency_source", results.latency_source}};
+  const Evaluation& e = *decision.recommended;
+  Json recommended = reference(results, &e);
+  recommended["drop_low"] = e.drop_low;
+  recommended["drop_high"] = e.drop_high;
+  recommended["absolute_degradation"] = e.drop;
+  recommended["relative_degradation_percent"] =
+      optional_json(relative_percent(e.drop, results.baseline.metric));
+  recommended["distinguishable"] = !contains_zero(e.drop_low, e.drop_high);
+  json["recommended"] = std::move(recommended);
+  json["baseline"] = reference(results, &results.baseline);
+  for (const Choice& choice : decision.choices) {
+    json["choices"][choice.use] = {{"question", choice.question},
+                                   {"scheme", reference(results, choice.scheme)}};
+  }
+  json["profiles"] = Json::array();
+  for (const ProfileVerdict& profile : decision.profiles) {
+    json["profiles"].push_back({{"profile", name_of(profile.profile)},
+                                {"limit", profile.limit},
+                                {"acceptance", name_of(profile.acceptance)},
+                                {"certain", profile.is_certain},
+                                {"text", profile.text},
+                                {"scheme", reference(results, profile.scheme)}});
+  }
+  json["advice"] = decision.advice;
+  json["diagnosis"] = decision.diagnosis;
+  return json;
+}
+
+Json pareto_json(const RunResults& results) {
+  Json json = {
+      {"cost_axis", name_of(cost_axis(results))},
+      {"metric", results.metric},
+      {"confidence", results.confidence},
+      {"latency_source", results.latency_source},
+      {"latency_device", results.latency_device},
+      {"note", "inseparable: within two paired standard errors of the next point of the front"},
+      {"baseline", results.baseline.id}};
+  json["front"] = Json::array();
+  for (const Evaluation* e : front(results)) json["front"].push_back(to_json(results, *e));
+  json["points"] = Json::array();
+  for (const Evaluation* e : points(results)) json["points"].push_back(to_json(results, *e));
+  return json;
+}
+
+Json latency_json(const RunResults& results) {
+  Json json = {{"device", results.latency_device},
+               {"source", results.latency_source},
+               {"other_ms", results.latency_other_ms},
+               {"rows", Json::array()}};
+  for (const RunResults::Latency& row : results.latency) {
+    json["rows"].push_back({{"layer", row.layer},
+                            {"precision", row.precision},
+                            {"ms", row.ms},
+                            {"source", row.source},
+                            {"kernel", row.kernel}});
+  }
+  return json;
+}
+
+FormatNames format_names(const std::string& precision) {
+  const Precision parsed = parse_precision(precision);
+  FormatNames names;
+  names.weight = name_of(parsed.weight.dtype);
+  names.activation = name_of(parsed.activation.dtype);
+  names.granularity = parsed.weight.is_quantized() ? granularity_name(parsed.weight) : "none";
+  names.weight_bits = weight_bits(parsed);
+  names.activation_bits = activation_bits(parsed);
+  return names;
+}
+
+}  // namespace qsweep::report

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "io/report/decision.h"
+#include "io/report/results.h"
+
+/// Results as JSON values in a fixed key order. NaN and infinity become null.
+namespace qsweep::report {
+
+using Json = nlohmann::ordered_json;
+
+/// Indented text with a final line break; invalid UTF-8 (names come from model files) is replaced.
+[[nodiscard]] std::string to_text(const Json& json);
+/// One line, and safe inside <script>: every `<` is written as an escape.
+[[nodiscard]] std::string to_script_text(const Json& json);
+
+[[nodiscard]] Json to_json(const RunResults::Model& model);
+[[nodiscard]] Json to_json(const RunResults::Dataset& dataset, bool with_sample_ids);
+/// {calibration, evaluation}, with digests.
+[[nodiscard]] Json datasets_json(const RunResults& results, bool with_sample_ids);
+/// Task, metric and its direction, calibrator, score, confidence, precisions.
+[[nodiscard]] Json settings_json(const RunResults& results);
+/// {layer, num_bits, sensitivity, size_cost} (R234) and ours: precision, mode, rank, errors, drop.
+[[nodiscard]] Json to_json(const RunResults& results, const RunResults::Sensitivity& row);
+[[nodiscard]] Json sensitivity_json(const RunResults& results);
+[[nodiscard]] Json groups_json(const RunResults& results);
+/// A scheme with its figures; a failed one with its reason instead. No predictions, times or
+/// confusion.
+[[nodiscard]] Json to_json(const RunResults& results, const RunResults::Evaluation& evaluation);
+[[nodiscard]] Json to_json(const RunResults& results, const Decision& decision);
+/// {cost_axis, ..., front, points} (pareto.json).
+[[nodiscard]] Json pareto_json(const RunResults& results);
+[[nodiscard]] Json latency_json(const RunResults& results);
+
+/// Names of a layer's weight and activation format at a precision, for manifests and tables.
+struct FormatNames {
+  std::string weight, activation, granularity;
+  int weight_bits = 32, activation_bits = 32;
+};
+[[nodiscard]] FormatNames format_names(const std::string& precision);
+
+}  // namespace qsweep::report

@@ -1,0 +1,106 @@
+// report.html: the page's parts, with the results as one JSON island that the page's script draws.
+#include <utility>
+
+#include "src/base/error.h"
+
+#include "io/report/detail/assets.h"
+#include "io/report/detail/common.h"
+#include "io/report/detail/json.h"
+#include "io/report/report.h"
+
+namespace qsweep {
+namespace {
+
+using report::Evaluation;
+using report::Json;
+
+std::string escaped(std::string_view text) {
+  std::string safe;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        safe += "&amp;";
+        break;
+      case '<':
+        safe += "&lt;";
+        break;
+      case '>':
+        safe += "&gt;";
+        break;
+      case '"':
+        safe += "&quot;";
+        break;
+      default:
+        safe += c;
+    }
+  }
+  return safe;
+}
+
+Json page_data(const RunResults& results) {
+  Json data;
+  data["model"] = report::to_json(results.model);
+  data["dataset"] = report::datasets_json(results, false);
+  data["settings"] = report::settings_json(results);
+  data["metric_title"] = report::metric_title(results.metric);
+  data["cost_axis"] = name_of(report::cost_axis(results));
+  data["decision"] = report::to_json(results, decide(results));
+  data["layers"] = Json::array();
+  for (const RunResults::Layer& layer : results.layers) {
+    data["layers"].push_back({{"name", layer.name},
+                              {"op", layer.op},
+                              {"group", layer.group},
+                              {"weight_shape", layer.weight_shape},
+                              {"macs", layer.macs},
+                              {"parameters", layer.parameters}});
+  }
+  data["schemes"] = Json::array();
+  for (const Evaluation* e : report::all_schemes(results)) {
+    Json scheme = report::to_json(results, *e);
+    scheme["baseline"] = e == &results.baseline;
+    scheme["precision"] = e->precision;
+    if (e->on_front || e == &results.baseline) scheme["class_metric"] = e->class_metric;
+    data["schemes"].push_back(std::move(scheme));
+  }
+  data["classes"] = Json::array();
+  for (std::size_t i = 0; i < results.baseline.class_metric.size(); ++i) {
+    data["classes"].push_back(report::class_name(results, i));
+  }
+  data["sensitivity"] = report::sensitivity_json(results);
+  data["groups"] = report::groups_json(results);
+  data["latency"] = report::latency_json(results);
+  data["remarks"] = results.remarks;
+  return data;
+}
+
+/// Fills each {{NAME}} of the skeleton; what is filled in is not searched again.
+std::string filled(std::string_view skeleton,
+                   std::initializer_list<std::pair<std::string_view, std::string_view>> values) {
+  std::string page;
+  while (true) {
+    const std::size_t open = skeleton.find("{{");
+    if (open == std::string_view::npos) break;
+    const std::size_t close = skeleton.find("}}", open);
+    QSWEEP_CHECK(close != std::string_view::npos);
+    const std::string_view name = skeleton.substr(open + 2, close - open - 2);
+    page += skeleton.substr(0, open);
+    for (const auto& [key, value] : values) {
+      if (key == name) page += value;
+    }
+    skeleton.remove_prefix(close + 2);
+  }
+  page += skeleton;
+  return page;
+}
+
+}  // namespace
+
+std::string render_html(const RunResults& results) {
+  return filled(report::kPageHtml, {{"TITLE", escaped(results.model.name)},
+                                    {"STYLE", report::kPageStyle},
+                                    {"DATA", report::to_script_text(page_data(results))},
+                                    {"CHART", report::kChartScript},
+                                    {"SCRIPT", report::kPageScript}});
+}
+
+}  // namespace qsweep

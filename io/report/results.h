@@ -1,0 +1,127 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace qsweep {
+
+/// Everything a run found, as plain data in a fixed order: what the report renderers and the HDF5
+/// store write. Filled by sweep/run from the journal; holds no times, hosts or dates except in
+/// `ledger`.
+struct RunResults {
+  struct Model {
+    std::string path, sha256, name;
+    int opset = 0;
+    int batch_norms_folded = 0;
+    std::int64_t parameters = 0, macs = 0, float_bytes = 0;
+    std::string input_shape;
+  } model;
+
+  struct Dataset {
+    std::string spec, digest;
+    std::int64_t images = 0;
+    std::string sampling;
+    std::vector<std::int64_t> sample_ids;
+  };
+  Dataset calibration, evaluation;
+
+  std::string task = "classification";
+  std::string metric = "top1";  ///< column name of the task metric
+  std::vector<std::string> class_names;
+  double confidence = 0.95;
+  std::string calibrator, score;
+  std::vector<std::string> precisions;  ///< canonical names, index 0 = FP32
+
+  struct Layer {
+    std::string name, op, group, weight_shape, output_shape;
+    std::int64_t macs = 0, parameters = 0;
+    bool depthwise = false;
+  };
+  std::vector<Layer> layers;
+
+  struct Calibration {
+    std::string tensor, layer;
+    float min = 0, max = 0;
+    std::vector<std::uint64_t> histogram;
+    std::int64_t images = 0;
+  };
+  std::vector<Calibration> calibration_stats;
+
+  struct Sensitivity {
+    std::string layer, precision, mode;
+    double kl = 0, sqnr_db = 0, mse = 0, cosine = 0, qdq_error = 0, output_mse = 0;
+    double metric = 0, metric_drop = 0, ci_low = 0, ci_high = 0;
+    std::int64_t size_cost = 0;  ///< weight bytes at this precision
+    std::string sensitivity_class;
+    int rank = 0;  ///< 1 = most sensitive, within precision and mode
+    bool nonfinite = false;
+  };
+  std::vector<Sensitivity> sensitivity;
+
+  struct Group {  ///< R139
+    std::string name, sensitivity_class, recommendation;
+    double drop = 0, kl = 0, work_share = 0;
+    int layers = 0;
+  };
+  std::vector<Group> groups;
+
+  /// One evaluated assignment: a sensitivity probe or a scheme of the sweep.
+  struct Evaluation {
+    std::string kind;  ///< sensitivity | scheme
+    std::string id, name, text;
+    std::vector<std::uint8_t> precision;  ///< by layer
+    std::string status = "ok";            ///< ok | failed | skipped
+    std::string reason;
+    std::int64_t images = 0;
+    double metric = 0, ci_low = 0, ci_high = 0;  ///< task metric with its interval
+    double top5 = 0;
+    double drop = 0, drop_low = 0, drop_high = 0, drop_se = 0,
+           p_value = 1;  ///< against float, paired
+    double kl = 0, agreement = 0;
+    std::int64_t size_bytes = 0;
+    double effective_bits = 0, bops = 0;
+    double latency_ms = 0;
+    std::string latency_source;  ///< empty: no latency
+    bool on_front = false;
+    bool inseparable = false;  ///< from the next point of the front, by two paired standard errors
+    std::vector<std::int32_t> predictions;  ///< top-1 by image; schemes only
+    std::vector<double> class_metric;       ///< by class
+    std::vector<std::int64_t> confusion;    ///< classes x classes
+    double elapsed_s = 0;  ///< compute time; goes to sweep_index.csv and the ledger only
+  };
+  Evaluation baseline;
+  std::vector<Evaluation> evaluations;  ///< sensitivity first, then schemes in enumeration order
+
+  struct Latency {
+    std::string layer, precision, source, kernel;
+    double ms = 0;
+  };
+  std::string latency_device, latency_source;
+  double latency_other_ms = 0;
+  std::vector<Latency> latency;
+
+  struct TaskTime {
+    std::string stage, key;
+    int rank = 0;
+    double start_s = 0, seconds = 0;
+    std::int64_t bytes = 0;
+  };
+  struct Ledger {
+    std::vector<TaskTime> tasks;
+    std::vector<std::pair<std::string, double>> stage_seconds;
+    int ranks = 1;
+    double work_done = 0, work_without_reuse = 0;
+    std::uint64_t peak_bytes = 0;
+  } ledger;
+
+  /// name -> value, for manifest and /meta: versions, digests, environment.
+  std::vector<std::pair<std::string, std::string>> provenance;
+  /// Findings for people, in order of importance: collapse explained, ranges suspicious, noise
+  /// called noise.
+  std::vector<std::string> remarks;
+};
+
+}  // namespace qsweep

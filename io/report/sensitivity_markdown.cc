@@ -1,0 +1,191 @@
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "src/base/text.h"
+
+#include "io/report/decision.h"
+#include "io/report/detail/common.h"
+#include "io/report/detail/json.h"
+#include "io/report/report.h"
+
+namespace qsweep {
+namespace {
+
+using report::Evaluation;
+using report::Sensitivity;
+
+constexpr std::size_t kMostSensitive = 10;
+
+/// Text inside a Markdown table cell: a pipe would end the cell, a line break the table.
+std::string cell(std::string_view text) {
+  std::string safe;
+  for (const char c : text) {
+    if (c == '|') safe += '\\';
+    safe += c == '\n' || c == '\r' ? ' ' : c;
+  }
+  return safe;
+}
+
+class Page {
+ public:
+  template <typename... Args>
+  void line(fmt::format_string<Args...> format, Args&&... args) {
+    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
+    text_ += '\n';
+  }
+  void blank() { text_ += '\n'; }
+  [[nodiscard]] std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+void summary(Page& page, const RunResults& results) {
+  const Decision decision = decide(results);
+  const Evaluation& base = results.baseline;
+  page.line("## Summary");
+  page.blank();
+  page.line("- {} in float: {:.2f} % [{:.2f}, {:.2f}] on {} images ({:g} % interval)",
+            report::metric_title(results.metric), base.metric * 100, base.ci_low * 100,
+            base.ci_high * 100, base.images, results.confidence * 100);
+  page.line("- Verdict: **{}**. {}", decision.verdict, decision.headline);
+  for (const std::string& advice : decision.advice) page.line("- {}", advice);
+  page.line("- Model: `{}` (sha256 `{}`), opset {}, {} layers, {} parameters, {} MACs",
+            results.model.name, results.model.sha256, results.model.opset, results.layers.size(),
+            results.model.parameters, results.model.macs);
+  const auto schemes = report::all_schemes(results);
+  const auto failed = std::count_if(schemes.begin(), schemes.end(),
+                                    [](const Evaluation* e) { return !report::is_ok(*e); });
+  page.line("- Schemes: {} evaluated, {} on the front, {} failed or skipped",
+            schemes.size() - static_cast<std::size_t>(failed), report::front(results).size(),
+            failed);
+  page.blank();
+}
+
+void dataset(Page& page, const RunResults& results) {
+  page.line("## Dataset");
+  page.blank();
+  page.line("| Use | Data | Images | Sampling | Digest |");
+  page.line("| --- | --- | ---: | --- | --- |");
+  const auto row = [&](std::string_view use, const RunResults::Dataset& d) {
+    page.line("| {} | {} | {} | {} | `{}` |", use, cell(d.spec), d.images, cell(d.sampling),
+              d.digest);
+  };
+  row("calibration", results.calibration);
+  row("evaluation", results.evaluation);
+  page.blank();
+}
+
+void quantization(Page& page, const RunResults& results) {
+  page.line("## Quantization");
+  page.blank();
+  page.line("- Calibrator: {}", results.calibrator);
+  page.line("- Layer score: {}", results.score);
+  page.line("- Precisions: {}", join(results.precisions, ", "));
+  page.line("- BatchNorms folded: {}", results.model.batch_norms_folded);
+  page.blank();
+}
+
+std::string figure(fmt::format_string<double&> format, double value) {
+  return std::isfinite(value) ? fmt::format(format, value) : std::string("-");
+}
+
+void table(Page& page, const RunResults& results, std::string_view mode) {
+  page.line(
+      "| Layer | Precision | Num Bits | Sensitivity | Size Cost | KL | SQNR dB | Cosine | QDQ "
+      "error | "
+      "{} drop | Class |",
+      report::metric_title(results.metric));
+  page.line("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |");
+  for (const Sensitivity* row : report::ranked(results, mode)) {
+    page.line("| {} | {} | {:.1f} | {} | {} | {} | {} | {} | {} | {} | {}{} |", cell(row->layer),
+              row->precision, static_cast<double>(report::format_names(row->precision).weight_bits),
+              figure("{:.3e}", report::score_of(results, *row)), row->size_cost,
+              figure("{:.3e}", row->kl), figure("{:.2f}", row->sqnr_db),
+              figure("{:.6f}", row->cosine), figure("{:.3e}", row->qdq_error),
+              report::drop_text(row->metric_drop, row->ci_low, row->ci_high),
+              row->sensitivity_class, row->nonfinite ? " (NaN or infinity)" : "");
+  }
+  page.blank();
+}
+
+void most_sensitive(Page& page, const RunResults& results) {
+  for (const std::string& precision : report::probed_precisions(results, "only")) {
+    page.line("### Most Sensitive Layers: {}", precision);
+    page.blank();
+    page.line("```");
+    const auto rows = report::ranked(results, "only", precision);
+    for (std::size_t i = 0; i < rows.size() && i < kMostSensitive; ++i) {
+      const auto relative = report::relative_percent(rows[i]->metric_drop, results.baseline.metric);
+      page.line("{}: degradation={:+.4f} ({})", rows[i]->layer, rows[i]->metric_drop,
+                relative ? fmt::format("{:+.1f}%", *relative) : std::string("baseline is 0"));
+    }
+    page.line("```");
+    page.blank();
+  }
+}
+
+void groups(Page& page, const RunResults& results) {
+  if (results.groups.empty()) return;
+  page.line("## Layer Groups");
+  page.blank();
+  page.line("| Layer Group | Sensitivity | Speed Impact | Recommendation | Layers | {} drop | KL |",
+            report::metric_title(results.metric));
+  page.line("| --- | --- | ---: | --- | ---: | ---: | ---: |");
+  for (const RunResults::Group& group : results.groups) {
+    page.line("| {} | {} | {:.1f} % | {} | {} | {} | {} |", cell(group.name),
+              group.sensitivity_class, group.work_share * 100, cell(group.recommendation),
+              group.layers, figure("{:+.4f}", group.drop), figure("{:.3e}", group.kl));
+  }
+  page.blank();
+}
+
+void findings(Page& page, const RunResults& results) {
+  const Decision decision = decide(results);
+  if (results.remarks.empty() && decision.diagnosis.empty()) return;
+  page.line("## Findings");
+  page.blank();
+  for (const std::string& remark : results.remarks) page.line("- {}", remark);
+  for (const std::string& item : decision.diagnosis) page.line("- Diagnosis: {}", item);
+  page.blank();
+}
+
+}  // namespace
+
+std::string render_sensitivity_markdown(const RunResults& results) {
+  Page page;
+  page.line("# Layer sensitivity: {}", results.model.name);
+  page.blank();
+  summary(page, results);
+  dataset(page, results);
+  quantization(page, results);
+  page.line("## Layer Sensitivity Table");
+  page.blank();
+  page.line(
+      "Only this layer quantized, everything else float; most sensitive first. Drops are {} points "
+      "lost "
+      "against float with their {:g} % intervals; positive = worse.",
+      report::metric_title(results.metric), results.confidence * 100);
+  page.blank();
+  table(page, results, "only");
+  most_sensitive(page, results);
+  if (!report::probed_precisions(results, "all_but").empty()) {
+    page.line("### All But This Layer");
+    page.blank();
+    page.line(
+        "This layer float, everything else quantized; largest score first: keeping the layers at "
+        "the "
+        "bottom in float helps most.");
+    page.blank();
+    table(page, results, "all_but");
+  }
+  groups(page, results);
+  findings(page, results);
+  return page.take();
+}
+
+}  // namespace qsweep

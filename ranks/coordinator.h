@@ -1,0 +1,96 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "src/base/bytes.h"
+
+#include "ranks/transport.h"
+
+namespace qsweep {
+
+/// The work of one rank, opaque to this module. Used by one thread.
+class TaskHandler {
+ public:
+  virtual ~TaskHandler() = default;
+  /// State that later tasks need (model, ranges, schemes); may come several times.
+  virtual void configure(ByteView state) = 0;
+  /// Computes one task. An exception becomes a failed outcome, the worker lives on.
+  virtual Bytes run(ByteView task) = 0;
+};
+
+struct Task {
+  Bytes payload;
+  double cost = 1.0;  ///< in any unit; only ratios matter
+};
+
+struct TaskOutcome {
+  std::size_t task = 0;  ///< index into the tasks given to run()
+  bool ok = false;
+  Bytes result;       ///< when ok
+  std::string error;  ///< when not: one line, from the last attempt
+  int rank = 0;
+  int attempts = 1;
+  double start_s = 0.0;  ///< since the coordinator started
+  double seconds = 0.0;  ///< of computing
+};
+
+struct CoordinatorOptions {
+  double heartbeat_s = 1.0;    ///< workers say they live this often, also while they compute
+  double dead_after_s = 30.0;  ///< silence after which a worker is given up and its tasks reissued
+  int queue_depth = 2;         ///< tasks a worker holds: one running, one waiting
+  int max_attempts =
+      2;  ///< a task that failed this often, on different ranks where there are, is failed
+  double coordinator_timeout_s = 600.0;  ///< a worker that hears nothing this long leaves
+  std::string fingerprint{};             ///< must be equal on all ranks: program and machine kind
+};
+
+/// What became of the ranks, for the cost ledger.
+struct RankReport {
+  int rank = 0;
+  bool lost = false;
+  std::int64_t tasks = 0;
+  double busy_s = 0.0;
+};
+
+/// Hands tasks to the ranks, itself included: rank 0 computes on a thread of its own while this
+/// thread serves messages. Tasks go out in the order given, larger ones first where costs differ;
+/// each outcome is reported once, on the calling thread, in order of arrival (callers must not
+/// depend on that order).
+class Coordinator {
+ public:
+  /// Both must outlive the coordinator. `local` runs on another thread, one call at a time.
+  Coordinator(Transport& transport, TaskHandler& local, CoordinatorOptions options = {});
+  ~Coordinator();  ///< shutdown() if it has not happened
+  Coordinator(const Coordinator&) = delete;
+  Coordinator& operator=(const Coordinator&) = delete;
+
+  /// Sends state to every live rank and applies it here. Errors of a rank surface with its tasks.
+  void configure(const Bytes& state);
+
+  /// Runs all tasks; returns when each has an outcome, or early when `stop` becomes true: then
+  /// running tasks are drained (their outcomes are reported), waiting ones are not started.
+  /// @return true when every task has an outcome
+  bool run(const std::vector<Task>& tasks,
+           const std::function<void(const TaskOutcome&)>& report,
+           const std::atomic<bool>& stop);
+
+  /// Tells the workers to leave. No call may follow.
+  void shutdown();
+
+  [[nodiscard]] std::vector<RankReport> ranks() const;
+  [[nodiscard]] int lost_ranks() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The loop of a rank other than 0: computes what it is given until told to leave or until the
+/// coordinator has been silent for `coordinator_timeout_s`. @return false when the coordinator was
+/// lost.
+bool serve(Transport& transport, TaskHandler& handler, CoordinatorOptions options = {});
+
+}  // namespace qsweep

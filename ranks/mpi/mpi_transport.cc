@@ -1,0 +1,160 @@
+#include "ranks/mpi/mpi_transport.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <deque>
+#include <thread>
+
+#include <fmt/format.h>
+#include <mpi.h>
+#include <unistd.h>
+
+#include "src/base/error.h"
+
+namespace qsweep {
+namespace {
+
+constexpr std::chrono::microseconds kShortestNap{50};
+constexpr std::chrono::microseconds kLongestNap{1000};
+/// How long the end of a session waits for sends that nobody receives.
+constexpr std::chrono::seconds kFlushTime{10};
+
+void check(int status, const char* what) {
+  if (status == MPI_SUCCESS) return;
+  std::array<char, MPI_MAX_ERROR_STRING> text{};
+  int length = 0;
+  MPI_Error_string(status, text.data(), &length);
+  throw Error(ErrorCode::resource,
+              fmt::format("MPI: {} failed: {}", what,
+                          std::string(text.data(), static_cast<std::size_t>(length))));
+}
+
+class MpiTransport final : public Transport {
+ public:
+  MpiTransport() {
+    check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
+    check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
+  }
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  double now() const override { return MPI_Wtime(); }
+
+  void send(int to, std::uint8_t kind, Bytes payload) override {
+    if (payload.size() > kMaxMessageBytes)
+      throw Error(ErrorCode::resource, "a message between ranks is too large");
+    collect_sent();
+    pending_.push_back({std::move(payload), MPI_REQUEST_NULL, to});
+    Pending& p = pending_.back();
+    check(MPI_Isend(p.payload.data(), static_cast<int>(p.payload.size()), MPI_BYTE, to, kind,
+                    MPI_COMM_WORLD, &p.request),
+          "MPI_Isend");
+  }
+
+  std::optional<Message> receive(std::chrono::microseconds timeout) override {
+    collect_sent();
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    for (auto nap = kShortestNap;; nap = std::min(2 * nap, kLongestNap)) {
+      int found = 0;
+      MPI_Message handle = MPI_MESSAGE_NULL;
+      MPI_Status status;
+      check(MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &found, &handle, &status),
+            "MPI_Improbe");
+      if (found) return take(handle, status);
+      const auto left = deadline - std::chrono::steady_clock::now();
+      if (left <= std::chrono::steady_clock::duration::zero()) return std::nullopt;
+      std::this_thread::sleep_for(std::min<std::chrono::steady_clock::duration>(nap, left));
+    }
+  }
+
+  void give_up(int) override { broken_ = true; }
+  [[nodiscard]] bool broken() const { return broken_; }
+
+  /// Waits for pending sends. @return false when some did not complete
+  bool flush() {
+    const auto deadline = std::chrono::steady_clock::now() + kFlushTime;
+    while (!pending_.empty()) {
+      collect_sent();
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      if (!pending_.empty()) std::this_thread::sleep_for(kShortestNap);
+    }
+    return true;
+  }
+
+ private:
+  struct Pending {
+    Bytes payload;
+    MPI_Request request;
+    int to;
+  };
+
+  static Message take(MPI_Message handle, const MPI_Status& status) {
+    int bytes = 0;
+    check(MPI_Get_count(&status, MPI_BYTE, &bytes), "MPI_Get_count");
+    Message m{status.MPI_SOURCE, static_cast<std::uint8_t>(status.MPI_TAG),
+              Bytes(static_cast<std::size_t>(bytes))};
+    check(MPI_Mrecv(m.payload.data(), bytes, MPI_BYTE, &handle, MPI_STATUS_IGNORE), "MPI_Mrecv");
+    return m;
+  }
+
+  void collect_sent() {
+    std::erase_if(pending_, [](Pending& p) {
+      int done = 0;
+      check(MPI_Test(&p.request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+      return done != 0;
+    });
+  }
+
+  int rank_ = 0;
+  int size_ = 1;
+  bool broken_ = false;
+  std::deque<Pending>
+      pending_;  ///< their buffers belong to MPI until they complete; a deque never moves them
+};
+
+}  // namespace
+
+class MpiSession::Impl {
+ public:
+  MpiTransport transport;
+  bool abandoned = false;
+};
+
+bool MpiSession::launched_by_mpi() {
+  constexpr std::array kSigns = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"};
+  return std::any_of(kSigns.begin(), kSigns.end(),
+                     [](const char* name) { return std::getenv(name) != nullptr; });
+}
+
+MpiSession::MpiSession() {
+  int provided = MPI_THREAD_SINGLE;
+  check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+  if (provided < MPI_THREAD_FUNNELED)
+    throw Error(ErrorCode::resource,
+                "this MPI does not allow threads beside the one that communicates");
+  check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  impl_ = std::make_unique<Impl>();
+}
+
+MpiSession::~MpiSession() {
+  const bool whole = !impl_->abandoned && !impl_->transport.broken() && impl_->transport.flush();
+  if (whole) MPI_Finalize();
+}
+
+Transport& MpiSession::transport() {
+  return impl_->transport;
+}
+void MpiSession::abandon() {
+  impl_->abandoned = true;
+}
+
+std::string mpi_library_version() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);
+  const std::string all(text.data(), static_cast<std::size_t>(length));
+  return all.substr(0, all.find(','));
+}
+
+}  // namespace qsweep

@@ -1,0 +1,68 @@
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "src/base/machine.h"
+#include "src/base/text.h"
+
+#include "src/cli/command.h"
+#include "src/cli/table.h"
+#include "src/exec/measure.h"
+#include "src/kernels/linear.h"
+#include "src/kernels/ops.h"
+
+#include "io/store/sweep_store.h"
+
+#include "ranks/mpi/mpi_transport.h"
+
+namespace qsweep {
+
+void add_env_command(CLI::App& app, Invocation& invocation) {
+  CLI::App* command =
+      app.add_subcommand("env", "CPU features, libraries, and which precisions run natively here");
+  command->footer("Example:\n  qsweep env --json");
+  command->callback([&invocation] {
+    invocation.action = [&invocation] {
+      const Machine& m = this_machine();
+      nlohmann::ordered_json precisions = nlohmann::ordered_json::object();
+      std::vector<std::vector<std::string>> rows = {{"precision", "on this CPU"}};
+      for (const std::string& name : known_precisions()) {
+        const bool native = has_native_kernel(parse_precision(name));
+        precisions[name] = native ? "native" : "emulated";
+        rows.push_back({name, native ? "native kernel" : "emulated in FP32, never timed"});
+      }
+      const std::string features = join(m.features, " ");
+      if (invocation.json) {
+        print(nlohmann::ordered_json{{"qsweep", version()},
+                                     {"compiler", compiler()},
+                                     {"cpu", m.cpu_model},
+                                     {"cpu_features", m.features},
+                                     {"cores", m.logical_cores},
+                                     {"memory_bytes", m.memory_bytes},
+                                     {"kernels", kernel_libraries()},
+                                     {"mpi", mpi_library_version()},
+                                     {"hdf5", hdf5_version()},
+                                     {"operators", supported_ops()},
+                                     {"precisions", precisions}}
+                  .dump(2) +
+              "\n");
+        return kExitOk;
+      }
+      print(fmt::format("qsweep {} ({})\ncpu: {}, {} cores, {}\nfeatures: {}\nkernels: {}\nmpi: "
+                        "{}\nhdf5: {}\n{} ONNX operators\n\n",
+                        version(), compiler(), m.cpu_model, m.logical_cores,
+                        human_bytes(m.memory_bytes), features, kernel_libraries(),
+                        mpi_library_version(), hdf5_version(), supported_ops().size()) +
+            render_table(rows));
+      if (!m.has_vnni)
+        print(
+            "\nThis CPU has no VNNI: integer layers run exactly, through FP32 arithmetic. INT8 "
+            "kernels of other runtimes may saturate here.\n");
+      return kExitOk;
+    };
+  });
+}
+
+}  // namespace qsweep

@@ -1,0 +1,144 @@
+#include <map>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "src/base/text.h"
+
+#include "src/cli/command.h"
+#include "src/cli/data_options.h"
+#include "src/cli/table.h"
+#include "src/exec/program.h"
+
+#include "io/onnx/import.h"
+
+namespace qsweep {
+namespace {
+
+struct Options {
+  std::string model;
+  std::vector<std::string> shapes;
+};
+
+struct LayerRow {
+  std::string name, op, group, weight, output;
+  std::int64_t macs = 0, parameters = 0;
+  bool depthwise = false;
+};
+
+struct Inspection {
+  std::string sha256, producer, input, output;
+  int opset = 0, batch_norms_folded = 0;
+  std::int64_t file_bytes = 0, macs = 0, parameters = 0;
+  bool batchable = false;
+  std::map<std::string, int> operators;
+  std::vector<LayerRow> layers;
+};
+
+Inspection inspect(const Options& o) {
+  ImportedModel model = import_onnx(o.model);
+  Inspection r;
+  r.sha256 = model.sha256;
+  r.producer = model.producer;
+  r.opset = model.graph.opset;
+  r.file_bytes = model.file_bytes;
+  for (const Node& node : model.graph.nodes) ++r.operators[node.op];
+  const Program program(std::move(model.graph));
+  std::map<std::string, std::vector<std::int64_t>> pinned;
+  for (const std::string& shape : o.shapes) pinned.insert(parse_shape(shape));
+  const std::string& input = program.graph().value(program.input()).name;
+  const Shape shape = program.image_shape(pinned.contains(input) ? pinned.at(input) : Shape{});
+  const Trace trace = program.trace(shape);
+  r.input = fmt::format("{} {}", input, to_string(shape));
+  const ValueId output = program.graph().outputs.at(0);
+  r.output = fmt::format("{} {}", program.graph().value(output).name,
+                         to_string(trace.shapes.at(static_cast<std::size_t>(output))));
+  r.batch_norms_folded = program.batch_norms_folded();
+  r.batchable = program.batchable();
+  r.macs = std::accumulate(trace.macs.begin(), trace.macs.end(), std::int64_t{0});
+  for (std::size_t s = 0; s < program.steps().size(); ++s) {
+    const Step& step = program.steps()[s];
+    if (step.layer < 0) continue;
+    const Layer& layer = program.layers()[static_cast<std::size_t>(step.layer)];
+    r.parameters += layer.parameters;
+    r.layers.push_back(
+        {.name = layer.name,
+         .op = layer.op,
+         .group = layer.group,
+         .weight = to_string(program.graph().value(layer.weight).constant->shape()),
+         .output = to_string(trace.shapes.at(static_cast<std::size_t>(step.outputs.at(0)))),
+         .macs = trace.macs[s],
+         .parameters = layer.parameters,
+         .depthwise = layer.is_depthwise});
+  }
+  return r;
+}
+
+std::string to_json(const Inspection& r) {
+  nlohmann::ordered_json layers = nlohmann::ordered_json::array();
+  for (const LayerRow& l : r.layers) {
+    layers.push_back({{"name", l.name},
+                      {"op", l.op},
+                      {"group", l.group},
+                      {"weight", l.weight},
+                      {"output", l.output},
+                      {"macs", l.macs},
+                      {"parameters", l.parameters},
+                      {"depthwise", l.depthwise}});
+  }
+  return nlohmann::ordered_json{{"sha256", r.sha256},       {"producer", r.producer},
+                                {"opset", r.opset},         {"file_bytes", r.file_bytes},
+                                {"input", r.input},         {"output", r.output},
+                                {"batchable", r.batchable}, {"bn_folded", r.batch_norms_folded},
+                                {"macs", r.macs},           {"parameters", r.parameters},
+                                {"operators", r.operators}, {"layers", layers}}
+             .dump(2) +
+         "\n";
+}
+
+std::string to_text(const Inspection& r) {
+  std::string text = fmt::format("sha256 {}\nopset {}, {}, from {}\n", r.sha256, r.opset,
+                                 human_bytes(static_cast<std::uint64_t>(r.file_bytes)),
+                                 r.producer.empty() ? "an unnamed producer" : r.producer);
+  text += fmt::format("input {}, output {}, {}\n", r.input, r.output,
+                      r.batchable ? "any batch" : "evaluated one image at a time");
+  text += fmt::format("{} layers, {:.3f} M parameters, {:.3f} M MACs per image, bn_folded: {}\n",
+                      r.layers.size(), static_cast<double>(r.parameters) / 1e6,
+                      static_cast<double>(r.macs) / 1e6, r.batch_norms_folded);
+  text += "operators:";
+  for (const auto& [op, count] : r.operators) text += fmt::format(" {} x{}", op, count);
+  std::vector<std::vector<std::string>> rows = {
+      {"layer", "op", "group", "weight", "output", "MACs", "params"}};
+  for (const LayerRow& l : r.layers) {
+    rows.push_back({l.name, l.depthwise ? l.op + " (depthwise)" : l.op, l.group, l.weight, l.output,
+                    std::to_string(l.macs), std::to_string(l.parameters)});
+  }
+  return text + "\n\n" + render_table(rows);
+}
+
+}  // namespace
+
+void add_inspect_command(CLI::App& app, Invocation& invocation) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "inspect", "Layers, shapes, MACs, parameters and groups of a model; what is not supported");
+  command->add_option("model", options->model, "ONNX model")->required();
+  command->add_option("--shape,--shapes", options->shapes,
+                      "Pin symbolic extents: input:1x3x640x640");
+  command->footer(
+      "Examples:\n  qsweep inspect model.onnx\n  qsweep inspect model.onnx --shape "
+      "input:1x3x640x640 --json");
+  command->callback([options, &invocation] {
+    invocation.action = [options, &invocation] {
+      const Inspection r = inspect(*options);
+      print(invocation.json ? to_json(r) : to_text(r));
+      return kExitOk;
+    };
+  });
+}
+
+}  // namespace qsweep

@@ -1,0 +1,43 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "src/cli/command.h"
+#include "src/cli/crew_launch.h"
+#include "src/cli/data_options.h"
+#include "src/cli/progress_line.h"
+#include "src/cli/table.h"
+
+#include "io/report/report.h"
+
+#include "sweep/run/driver.h"
+
+namespace qsweep {
+namespace {
+
+std::string to_text(const RunResults& r) {
+  return render_sensitivity_markdown(r);
+}
+
+}  // namespace
+
+void add_sensitivity_command(CLI::App& app, Invocation& invocation) {
+  auto options = std::make_shared<JobOptions>();
+  CLI::App* command = app.add_subcommand(
+      "sensitivity",
+      "Every layer at every precision: output KL, local errors, metric drop; ranked");
+  add_job_options(*command, *options);
+  command->footer("Example:\n  qsweep sensitivity job.yaml --out runs/r8");
+  command->callback([options, &invocation] {
+    invocation.action = [options, &invocation] {
+      return run_stage(*options, Stage::sensitivity, [&](const RunOutcome& outcome) {
+        print(invocation.json ? render_sensitivity_json(outcome.results)
+                              : to_text(outcome.results));
+      });
+    };
+  });
+}
+
+}  // namespace qsweep

@@ -1,0 +1,109 @@
+#include "src/cli/data_options.h"
+
+#include <charconv>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+namespace qsweep {
+
+void add_data_options(CLI::App& command, DataOptions& o) {
+  command.add_option("model", o.model, "ONNX model")->required();
+  command
+      .add_option("--data", o.data,
+                  "Evaluation data: cifar10:FILE[,FILE...], cifar100:FILE or npy:X.npy,Y.npy")
+      ->required();
+  command.add_option("--limit", o.limit, "Evaluate only the first N images (0 = all)")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--calib", o.calibration,
+                     "Calibration data, as --data; needed when activations are quantized");
+  command.add_option("--calib-images", o.calibration_images, "Calibration images")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command.add_option("--calib-sampling", o.sampling, "first, random or stratified")
+      ->capture_default_str();
+  command.add_option("--calibrator", o.calibrator, "minmax, percentile, entropy or mse")
+      ->capture_default_str();
+  command.add_option("--percentile", o.percentile, "For --calibrator percentile")
+      ->capture_default_str();
+  command
+      .add_option("--scale", o.scale,
+                  "Preprocessing x' = (x / scale - mean) / std; default: the YAML beside the model")
+      ->expected(1);
+  command.add_option("--mean", o.mean, "One mean per channel: --mean 0.485,0.456,0.406")
+      ->delimiter(',');
+  command.add_option("--std", o.std, "One standard deviation per channel")->delimiter(',');
+  command.add_option("--color", o.color, "RGB or BGR");
+  command.add_option("--layout", o.layout, "NCHW or NHWC");
+  command.add_option("--shape,--shapes", o.shapes, "Pin symbolic extents: input:1x3x32x32");
+  command.add_option("--batch", o.batch, "Images per forward pass")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command.add_option("--seed", o.seed, "Seed of every random choice")->capture_default_str();
+}
+
+std::pair<std::string, std::vector<std::int64_t>> parse_shape(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  std::vector<std::int64_t> extents;
+  bool good = colon != std::string::npos && colon > 0;
+  if (good) {
+    for (const std::string& part : split(text.substr(colon + 1), 'x')) {
+      std::int64_t value = 0;
+      const auto [end, status] = std::from_chars(part.data(), part.data() + part.size(), value);
+      good = good && status == std::errc{} && end == part.data() + part.size() && value > 0;
+      extents.push_back(value);
+    }
+  }
+  if (!good)
+    throw Error(ErrorCode::usage, fmt::format("'{}' is not a shape", text), "--shape",
+                "Write it as input:1x3x32x32");
+  return {text.substr(0, colon), extents};
+}
+
+JobConfig to_job(const DataOptions& o) {
+  JobConfig job;
+  job.model = std::filesystem::absolute(o.model);
+  load_model_card(job.model, job);
+  if (!o.scale.empty() || !o.mean.empty() || !o.std.empty()) job.has_input = true;
+  if (!o.scale.empty()) job.input.scale = o.scale.front();
+  if (!o.mean.empty()) job.input.mean = o.mean;
+  if (!o.std.empty()) job.input.std = o.std;
+  if (!o.color.empty()) job.input.color = o.color;
+  if (!o.layout.empty()) job.input.layout = o.layout;
+  const auto set = [](const std::string& text, JobConfig::Data& data) {
+    const DataSpec spec = parse_data_spec(text);
+    data.format = spec.format;
+    std::string paths;
+    for (const auto& path : spec.paths)
+      paths += (paths.empty() ? "" : ",") + std::filesystem::absolute(path).string();
+    data.path = paths;
+  };
+  set(o.data, job.evaluation);
+  job.evaluation.images = o.limit;
+  if (!o.calibration.empty()) set(o.calibration, job.calibration);
+  job.calibration.images = o.calibration_images;
+  job.calibration.sampling = o.sampling;
+  job.quantization.calibrator = o.calibrator;
+  job.quantization.percentile = o.percentile;
+  for (const std::string& shape : o.shapes) job.shapes.insert(parse_shape(shape));
+  job.batch = o.batch;
+  job.seed = o.seed;
+  require_input(job);
+  return job;
+}
+
+void add_job_options(CLI::App& command, JobOptions& o) {
+  command.add_option("job", o.job, "Job file (YAML)")->required();
+  command.add_option("-o,--out", o.out, "Run directory; a run found there is continued")
+      ->required();
+  command
+      .add_option("--set", o.set,
+                  "Override a key of the job file: --set data.calibration.images=512")
+      ->take_all();
+}
+
+}  // namespace qsweep

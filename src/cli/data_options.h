@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "io/config/job.h"
+
+namespace qsweep {
+
+/// Options that describe a model's data on the command line, for commands without a job file.
+struct DataOptions {
+  std::string model;
+  std::string data;
+  std::int64_t limit = 0;
+  std::string calibration;
+  std::int64_t calibration_images = 256;
+  std::string sampling = "stratified";
+  std::vector<double> scale, mean, std;
+  std::string color, layout;
+  std::vector<std::string> shapes;
+  std::string calibrator = "minmax";
+  double percentile = 99.999;
+  std::int64_t batch = 16;
+  std::uint64_t seed = 42;
+};
+
+void add_data_options(CLI::App& command, DataOptions& options);
+
+/// The job these options describe; preprocessing from the flags or from the YAML beside the model.
+[[nodiscard]] JobConfig to_job(const DataOptions& options);
+
+/// `input:1x3x32x32` -> name and extents.
+[[nodiscard]] std::pair<std::string, std::vector<std::int64_t>> parse_shape(
+    const std::string& text);
+
+/// Options shared by the commands that work on a job in a run directory.
+struct JobOptions {
+  std::string job;
+  std::string out;
+  std::vector<std::string> set;
+};
+void add_job_options(CLI::App& command, JobOptions& options);
+
+}  // namespace qsweep

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "src/quant/format.h"
+#include "src/quant/observer.h"
+#include "src/quant/weight.h"
+
+#include "src/exec/program.h"
+#include "src/kernels/linear.h"
+
+namespace qsweep {
+
+/// Everything that turns "layer 3 at W8A8" into numbers.
+struct QuantSetup {
+  std::vector<Precision> precisions;  ///< [0] must be FP32
+  /// By layer: statistics of its input; may be empty when no precision quantizes activations.
+  std::vector<TensorStats> input_stats;
+  CalibratorSettings calibrator;
+  WeightAlgorithm weight_algorithm = WeightAlgorithm::rtn;
+};
+
+/// One layer at one precision: its input's quantizer and its kernel.
+struct PreparedLayer {
+  QuantParams activation;  ///< format f32 when the input is left alone
+  bool integer = false;    ///< kernel takes codes; otherwise fake-quantized f32
+  /// Shared by the precisions of a layer whose weights have the same values (W4A16 and W4A8F).
+  std::shared_ptr<LinearKernel> kernel;
+};
+
+/// True when a layer at this precision computes on codes: integer operands and a kernel for them.
+/// Otherwise it computes in FP32 on operands rounded to their formats.
+[[nodiscard]] bool uses_integer_kernel(const Precision& precision);
+
+/// Quantizes and packs each (layer, precision) once, on first use, and keeps it. One bank per
+/// thread.
+class LayerBank {
+ public:
+  /// Both must outlive the bank. @throws Error(config) when a precision needs ranges that setup
+  /// lacks, naming the layers.
+  LayerBank(const Program& program, const QuantSetup& setup);
+
+  const PreparedLayer& at(int layer, int precision) {
+    const auto& found =
+        prepared_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(precision)];
+    return found ? *found : prepare(layer, precision);
+  }
+  [[nodiscard]] const QuantSetup& setup() const { return setup_; }
+  [[nodiscard]] const Program& program() const { return program_; }
+
+  /// The layer's weight at a precision, as export and size accounting need it.
+  [[nodiscard]] QuantizedWeight weight(int layer, int precision) const;
+  [[nodiscard]] QuantParams activation(int layer, int precision) const;
+
+ private:
+  const PreparedLayer& prepare(int layer, int precision);
+  std::shared_ptr<LinearKernel> float_kernel(int layer, int precision);
+
+  const Program& program_;
+  const QuantSetup& setup_;
+  std::vector<std::vector<std::unique_ptr<PreparedLayer>>> prepared_;  ///< [layer][precision]
+  /// [layer]: the float kernels so far, by weight format.
+  std::vector<std::vector<std::pair<Format, std::shared_ptr<LinearKernel>>>> float_kernels_;
+};
+
+}  // namespace qsweep

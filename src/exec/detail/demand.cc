@@ -1,0 +1,295 @@
+#include "src/exec/detail/demand.h"
+
+#include <algorithm>
+#include <numeric>
+#include <unordered_set>
+
+#include "src/base/error.h"
+#include "src/base/hash.h"
+
+namespace qsweep::detail {
+namespace {
+
+using Kind = Instruction::Kind;
+
+class DemandFinder {
+ public:
+  DemandFinder(const Program& program,
+               const Trace& trace,
+               std::span<const Precision> precisions,
+               std::span<const Assignment> schemes,
+               const WalkOptions& options)
+      : program_(program),
+        trace_(trace),
+        precisions_(precisions),
+        schemes_(schemes),
+        options_(options),
+        interned_(/*bucket_count=*/1024, Hash{this}, Same{this}),
+        current_(program.graph().values.size(), -1),
+        layer_steps_(program.layers().size()),
+        layer_inputs_(program.layers().size(), -1) {
+    for (std::size_t s = 0; s < program.steps().size(); ++s) {
+      const int layer = program.steps()[s].layer;
+      if (layer >= 0) layer_steps_[static_cast<std::size_t>(layer)] = s;
+    }
+    find_quantizers();
+  }
+
+  Demand find() {
+    const std::size_t steps = program_.steps().size();
+    sort_schemes();
+    const double float_work = std::accumulate(trace_.work.begin(), trace_.work.end(), 0.0);
+    const Assignment* previous = nullptr;
+    for (const std::int32_t scheme : demand_.order) {
+      const Assignment& assignment = schemes_[static_cast<std::size_t>(scheme)];
+      if (!options_.reuse) interned_.clear();
+      std::size_t first = 0;
+      if (previous != nullptr && options_.reuse) {
+        const auto changed = std::ranges::mismatch(assignment, *previous).in1 - assignment.begin();
+        const auto layer = static_cast<std::size_t>(changed);
+        first = layer < layer_steps_.size() ? layer_steps_[layer] : steps;
+      } else {
+        current_[static_cast<std::size_t>(program_.input())] = load_input();
+      }
+      for (std::size_t s = options_.probe ? 0 : first; s < steps; ++s) {
+        if (s >= first) visit_step(s, assignment);
+        const int layer = program_.steps()[s].layer;
+        const bool probed =
+            options_.probe && layer >= 0 && assignment[static_cast<std::size_t>(layer)] != 0;
+        if (probed) probe(s, scheme, assignment);
+      }
+      emit(scheme);
+      if (scheme == 0) baseline_ = current_;
+      demand_.work_without_reuse += float_work + quantizer_work(assignment);
+      previous = &assignment;
+    }
+    return std::move(demand_);
+  }
+
+ private:
+  /// Computations are compared by content; a candidate stands at the end of demand_.computations.
+  struct Hash {
+    const DemandFinder* self;
+    std::size_t operator()(std::int32_t id) const {
+      const Computation& c = self->computation(id);
+      std::uint64_t h = mix64(static_cast<std::uint64_t>(c.kind), self->identity(c));
+      for (const Key key : self->demand_.operands_of(c))
+        h = mix64(h, static_cast<std::uint64_t>(key));
+      return static_cast<std::size_t>(h);
+    }
+  };
+  struct Same {
+    const DemandFinder* self;
+    bool operator()(std::int32_t a, std::int32_t b) const {
+      const Computation& x = self->computation(a);
+      const Computation& y = self->computation(b);
+      return x.kind == y.kind && self->identity(x) == self->identity(y) &&
+             std::ranges::equal(self->demand_.operands_of(x), self->demand_.operands_of(y));
+    }
+  };
+
+  const Computation& computation(std::int32_t id) const {
+    return demand_.computations[static_cast<std::size_t>(id)];
+  }
+  std::size_t slot(int layer, int precision) const {
+    return static_cast<std::size_t>(layer) * precisions_.size() +
+           static_cast<std::size_t>(precision);
+  }
+  /// What a computation does, apart from its operands.
+  std::uint64_t identity(const Computation& c) const {
+    if (c.kind == Kind::quantize)
+      return static_cast<std::uint64_t>(quantizers_[slot(c.layer, c.precision)]);
+    return static_cast<std::uint64_t>(c.step) * 256 + c.precision;
+  }
+
+  /// Layers that read the same value at the same activation format (and want the same kind of
+  /// operand, codes or reals) share a quantizer.
+  void find_quantizers() {
+    struct Quantizer {
+      ValueId input;
+      Format format;
+      bool codes;
+      bool operator==(const Quantizer&) const = default;
+    };
+    std::vector<Quantizer> known;
+    quantizers_.resize(program_.layers().size() * precisions_.size(), -1);
+    for (int layer = 0; layer < static_cast<int>(program_.layers().size()); ++layer) {
+      const ValueId input = program_.layers()[static_cast<std::size_t>(layer)].input;
+      for (int p = 0; p < static_cast<int>(precisions_.size()); ++p) {
+        const Precision& precision = precisions_[static_cast<std::size_t>(p)];
+        if (!precision.activation.is_quantized()) continue;
+        const Quantizer wanted{input, precision.activation, uses_integer_kernel(precision)};
+        const auto found = std::ranges::find(known, wanted);
+        quantizers_[slot(layer, p)] = static_cast<int>(found - known.begin());
+        if (found != known.end()) continue;
+        known.push_back(wanted);
+        const std::int64_t elements = element_count(trace_.shapes[static_cast<std::size_t>(input)]);
+        quantizer_bytes_.push_back(elements * (wanted.codes ? 1 : 4));
+        quantizer_work_.push_back(2.0 * kWorkPerElement * static_cast<double>(elements));
+      }
+    }
+    seen_by_.resize(known.size(), nullptr);
+  }
+
+  void sort_schemes() {
+    for (const Assignment& assignment : schemes_) {
+      QSWEEP_CHECK(assignment.size() == program_.layers().size());
+      for (const std::uint8_t p : assignment) QSWEEP_CHECK(p < precisions_.size());
+    }
+    if (options_.probe) {
+      QSWEEP_CHECK(!schemes_.empty() &&
+                   std::ranges::all_of(schemes_[0], [](int p) { return p == 0; }));
+    }
+    demand_.order.resize(schemes_.size());
+    std::iota(demand_.order.begin(), demand_.order.end(), 0);
+    std::ranges::stable_sort(demand_.order, [this](std::int32_t a, std::int32_t b) {
+      return schemes_[static_cast<std::size_t>(a)] < schemes_[static_cast<std::size_t>(b)];
+    });
+  }
+
+  double quantizer_work(const Assignment& assignment) {
+    double work = 0.0;
+    for (std::size_t layer = 0; layer < assignment.size(); ++layer) {
+      const int q = quantizers_[slot(static_cast<int>(layer), assignment[layer])];
+      if (q < 0 || seen_by_[static_cast<std::size_t>(q)] == &assignment) continue;
+      seen_by_[static_cast<std::size_t>(q)] = &assignment;
+      work += quantizer_work_[static_cast<std::size_t>(q)];
+    }
+    return work;
+  }
+
+  /// The computation equal to `candidate` (whose operands were just appended), new or known. New
+  /// ones are put into the sequence; `bytes` are those of its outputs.
+  const Computation& intern(Computation candidate, std::span<const std::int64_t> bytes) {
+    candidate.outputs = static_cast<std::uint16_t>(bytes.size());
+    candidate.first_output = static_cast<Key>(demand_.producers.size());
+    const auto id = static_cast<std::int32_t>(demand_.computations.size());
+    demand_.computations.push_back(candidate);
+    const auto [known, is_new] = interned_.insert(id);
+    if (!is_new) {
+      demand_.computations.pop_back();
+      demand_.operands.resize(candidate.at);
+      return computation(*known);
+    }
+    demand_.producers.insert(demand_.producers.end(), bytes.size(), id);
+    demand_.bytes.insert(demand_.bytes.end(), bytes.begin(), bytes.end());
+    demand_.actions.push_back({candidate.kind, candidate.precision, candidate.operands, id,
+                               candidate.layer, -1, candidate.at});
+    return demand_.computations.back();
+  }
+
+  Computation candidate(Kind kind, std::span<const Key> operands) {
+    Computation c;
+    c.kind = kind;
+    c.at = static_cast<std::uint32_t>(demand_.operands.size());
+    c.operands = static_cast<std::uint16_t>(operands.size());
+    demand_.operands.insert(demand_.operands.end(), operands.begin(), operands.end());
+    return c;
+  }
+
+  Key load_input() {
+    const std::int64_t bytes = trace_.bytes[static_cast<std::size_t>(program_.input())];
+    return intern(candidate(Kind::input, {}), {&bytes, 1}).first_output;
+  }
+
+  Key quantize(std::size_t step, int layer, int precision, Key input) {
+    const auto q = static_cast<std::size_t>(quantizers_[slot(layer, precision)]);
+    Computation c = candidate(Kind::quantize, {&input, 1});
+    c.precision = static_cast<std::uint8_t>(precision);
+    c.step = static_cast<std::int32_t>(step);
+    c.layer = layer;
+    c.work = quantizer_work_[q];
+    return intern(c, {&quantizer_bytes_[q], 1}).first_output;
+  }
+
+  void visit_step(std::size_t index, const Assignment& assignment) {
+    const Graph& graph = program_.graph();
+    const Step& step = program_.steps()[index];
+    keys_.clear();
+    for (const ValueId id : step.inputs) {
+      if (id != kNoValue && !graph.is_constant(id))
+        keys_.push_back(current_[static_cast<std::size_t>(id)]);
+    }
+    std::uint8_t precision = 0;
+    if (step.layer >= 0) {
+      precision = assignment[static_cast<std::size_t>(step.layer)];
+      if (quantizers_[slot(step.layer, precision)] >= 0) {
+        keys_[0] = quantize(index, step.layer, precision, keys_[0]);
+      }
+      layer_inputs_[static_cast<std::size_t>(step.layer)] = keys_[0];
+    }
+    sizes_.clear();
+    for (const ValueId id : step.outputs) {
+      sizes_.push_back(id == kNoValue ? 0 : trace_.bytes[static_cast<std::size_t>(id)]);
+    }
+    Computation c = candidate(Kind::compute, keys_);
+    c.precision = precision;
+    c.step = static_cast<std::int32_t>(index);
+    c.layer = step.layer;
+    c.work = trace_.work[index];
+    Key output = intern(c, sizes_).first_output;
+    for (const ValueId id : step.outputs) {
+      if (id != kNoValue) current_[static_cast<std::size_t>(id)] = output;
+      ++output;
+    }
+  }
+
+  void probe(std::size_t index, std::int32_t scheme, const Assignment& assignment) {
+    const Step& step = program_.steps()[index];
+    const auto layer = static_cast<std::size_t>(step.layer);
+    const auto output = static_cast<std::size_t>(step.outputs[0]);
+    const Key keys[] = {current_[static_cast<std::size_t>(step.inputs[0])], layer_inputs_[layer],
+                        current_[output], baseline_[output]};
+    hand_over(Kind::probe, assignment[layer], step.layer, scheme, keys);
+  }
+
+  void emit(std::int32_t scheme) {
+    keys_.clear();
+    for (const ValueId id : program_.graph().outputs) {
+      if (!program_.graph().is_constant(id))
+        keys_.push_back(current_[static_cast<std::size_t>(id)]);
+    }
+    hand_over(Kind::emit, 0, -1, scheme, keys_);
+  }
+
+  void hand_over(Kind kind,
+                 std::uint8_t precision,
+                 int layer,
+                 std::int32_t scheme,
+                 std::span<const Key> keys) {
+    demand_.actions.push_back({kind, precision, static_cast<std::uint16_t>(keys.size()), -1, layer,
+                               scheme, static_cast<std::uint32_t>(demand_.operands.size())});
+    demand_.operands.insert(demand_.operands.end(), keys.begin(), keys.end());
+  }
+
+  const Program& program_;
+  const Trace& trace_;
+  std::span<const Precision> precisions_;
+  std::span<const Assignment> schemes_;
+  WalkOptions options_;
+
+  Demand demand_;
+  std::unordered_set<std::int32_t, Hash, Same> interned_;
+  std::vector<Key> current_;   ///< by ValueId, in the scheme at hand
+  std::vector<Key> baseline_;  ///< by ValueId, in scheme 0
+  std::vector<std::size_t> layer_steps_;
+  std::vector<Key> layer_inputs_;  ///< by layer: what its kernel reads in the scheme at hand
+  std::vector<int> quantizers_;    ///< by slot(layer, precision); -1: the input is left alone
+  std::vector<std::int64_t> quantizer_bytes_;
+  std::vector<double> quantizer_work_;
+  std::vector<const Assignment*> seen_by_;  ///< by quantizer: the last scheme it was counted for
+  std::vector<Key> keys_;                   ///< scratch
+  std::vector<std::int64_t> sizes_;         ///< scratch
+};
+
+}  // namespace
+
+Demand find_demand(const Program& program,
+                   const Trace& trace,
+                   std::span<const Precision> precisions,
+                   std::span<const Assignment> schemes,
+                   const WalkOptions& options) {
+  return DemandFinder(program, trace, precisions, schemes, options).find();
+}
+
+}  // namespace qsweep::detail

@@ -1,0 +1,101 @@
+#include <utility>
+
+#include "src/base/error.h"
+
+#include "src/exec/program.h"
+#include "src/kernels/ops.h"
+
+namespace qsweep {
+
+std::vector<Tensor> run_operator(const Graph& graph,
+                                 const Step& step,
+                                 std::span<const Tensor* const> operands) {
+  const Node& node = graph.nodes[static_cast<std::size_t>(step.node)];
+  std::vector<Tensor> inputs;
+  inputs.reserve(step.inputs.size());
+  auto next = operands.begin();
+  for (const ValueId id : step.inputs) {
+    if (id == kNoValue) {
+      inputs.emplace_back();
+    } else {
+      inputs.push_back(graph.is_constant(id) ? *graph.value(id).constant : **next++);
+    }
+  }
+  const OpCall call{
+      node.op,  node.domain, graph.opset, node.attributes, static_cast<int>(step.outputs.size()),
+      node.name};
+  std::vector<Tensor> outputs = run_op(call, inputs);
+  QSWEEP_CHECK(outputs.size() >= step.outputs.size());
+  return outputs;
+}
+
+FloatRunner::FloatRunner(const Program& program) : program_(program) {
+  for (int layer = 0; layer < static_cast<int>(program.layers().size()); ++layer) {
+    kernels_.push_back(
+        make_float_kernel(program.spec(layer), program.weight(layer), program.bias(layer)));
+  }
+  const Graph& graph = program.graph();
+  std::vector<bool> read_later(graph.values.size(), false);
+  for (const ValueId id : graph.outputs) read_later[static_cast<std::size_t>(id)] = true;
+  last_reads_.resize(program.steps().size());
+  for (std::size_t s = program.steps().size(); s-- > 0;) {
+    const Step& step = program.steps()[s];
+    for (const auto* ids : {&step.inputs, &step.outputs}) {
+      for (const ValueId id : *ids) {
+        if (id == kNoValue || read_later[static_cast<std::size_t>(id)]) continue;
+        read_later[static_cast<std::size_t>(id)] = true;
+        if (!graph.is_constant(id)) last_reads_[s].push_back(id);
+      }
+    }
+  }
+}
+
+std::vector<Tensor> FloatRunner::run(std::span<const Tensor> inputs, const ValueVisitor& visit) {
+  const Graph& graph = program_.graph();
+  if (inputs.size() != graph.inputs.size()) {
+    throw Error(ErrorCode::usage,
+                "the model takes " + std::to_string(graph.inputs.size()) + " inputs, not " +
+                    std::to_string(inputs.size()),
+                graph.name);
+  }
+  std::vector<Tensor> values(graph.values.size());
+  const auto set = [&](ValueId id, Tensor tensor) {
+    if (visit) visit(id, tensor);
+    values[static_cast<std::size_t>(id)] = std::move(tensor);
+  };
+  for (std::size_t i = 0; i < inputs.size(); ++i) set(graph.inputs[i], inputs[i]);
+  std::vector<const Tensor*> operands;
+  for (std::size_t s = 0; s < program_.steps().size(); ++s) {
+    const Step& step = program_.steps()[s];
+    if (step.layer >= 0) {
+      const Tensor& x = values[static_cast<std::size_t>(step.inputs[0])];
+      set(step.outputs[0], kernels_[static_cast<std::size_t>(step.layer)]->run(x));
+    } else {
+      operands.clear();
+      for (const ValueId id : step.inputs) {
+        if (id != kNoValue && !graph.is_constant(id))
+          operands.push_back(&values[static_cast<std::size_t>(id)]);
+      }
+      std::vector<Tensor> outputs = run_operator(graph, step, operands);
+      for (std::size_t i = 0; i < step.outputs.size(); ++i) {
+        if (step.outputs[i] != kNoValue) set(step.outputs[i], std::move(outputs[i]));
+      }
+    }
+    for (const ValueId id : last_reads_[s]) values[static_cast<std::size_t>(id)] = Tensor();
+  }
+  std::vector<Tensor> outputs;
+  for (const ValueId id : graph.outputs) {
+    const Tensor& value =
+        graph.is_constant(id) ? *graph.value(id).constant : values[static_cast<std::size_t>(id)];
+    outputs.push_back(value.to_layout(Layout::row_major));
+  }
+  return outputs;
+}
+
+std::vector<Tensor> run_float(const Program& program,
+                              const std::vector<Tensor>& inputs,
+                              const ValueVisitor& visit) {
+  return FloatRunner(program).run(inputs, visit);
+}
+
+}  // namespace qsweep

@@ -1,0 +1,73 @@
+#include <utility>
+
+#include "src/exec/walk.h"
+
+namespace qsweep {
+
+void run_walk(const Walk& walk, LayerBank& bank, const Tensor& batch, WalkSink& sink) {
+  const Program& program = bank.program();
+  const Graph& graph = program.graph();
+  std::vector<Tensor> registers(static_cast<std::size_t>(walk.registers));
+  std::vector<const Tensor*> operands;
+  std::vector<Tensor> outputs;
+  const auto reg = [&](std::int32_t id) -> Tensor& {
+    return registers[static_cast<std::size_t>(id)];
+  };
+
+  for (const Instruction& instruction : walk.instructions) {
+    const std::span<const std::int32_t> sources = walk.sources(instruction);
+    const std::span<const std::int32_t> targets = walk.targets(instruction);
+    switch (instruction.kind) {
+      case Instruction::Kind::input:
+        reg(targets[0]) = batch;
+        break;
+      case Instruction::Kind::compute: {
+        if (instruction.layer >= 0) {
+          const PreparedLayer& layer = bank.at(instruction.layer, instruction.precision);
+          reg(targets[0]) = layer.kernel->run(reg(sources[0]));
+          break;
+        }
+        operands.clear();
+        for (const std::int32_t id : sources) operands.push_back(&reg(id));
+        const Step& step = program.steps()[static_cast<std::size_t>(instruction.step)];
+        outputs = run_operator(graph, step, operands);
+        for (std::size_t i = 0; i < targets.size(); ++i) {
+          if (targets[i] >= 0) reg(targets[i]) = std::move(outputs[i]);
+        }
+        outputs.clear();
+        break;
+      }
+      case Instruction::Kind::quantize: {
+        const PreparedLayer& layer = bank.at(instruction.layer, instruction.precision);
+        const Tensor& x = reg(sources[0]);
+        reg(targets[0]) =
+            layer.integer ? quantize(x, layer.activation) : fake_quantize(x, layer.activation);
+        break;
+      }
+      case Instruction::Kind::probe: {
+        const PreparedLayer& layer = bank.at(instruction.layer, instruction.precision);
+        const Tensor& quantized = reg(sources[1]);
+        const bool codes = sources[1] != sources[0] && layer.integer;
+        const Tensor real = codes ? dequantize(quantized, layer.activation) : quantized;
+        sink.probe({instruction.scheme, instruction.layer, reg(sources[0]), real, reg(sources[2]),
+                    reg(sources[3])});
+        break;
+      }
+      case Instruction::Kind::emit: {
+        auto next = sources.begin();
+        for (const ValueId id : graph.outputs) {
+          const Tensor& value = graph.is_constant(id) ? *graph.value(id).constant : reg(*next++);
+          outputs.push_back(value.to_layout(Layout::row_major));
+        }
+        sink.output(instruction.scheme, outputs);
+        outputs.clear();
+        break;
+      }
+      case Instruction::Kind::release:
+        for (const std::int32_t id : sources) reg(id) = Tensor();
+        break;
+    }
+  }
+}
+
+}  // namespace qsweep

@@ -1,0 +1,32 @@
+#include <cblas.h>
+#include <dnnl.h>
+#include <omp.h>
+
+#include <string>
+
+#include <fmt/format.h>
+
+#include "src/kernels/detail/threads.h"
+#include "src/kernels/linear.h"
+
+namespace qsweep {
+
+std::string kernel_libraries() {
+  const dnnl_version_t* dnnl = dnnl_version();
+  // `OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...`: the first two words are name and version.
+  const std::string config = openblas_get_config();
+  const std::string blas = config.substr(0, config.find(' ', config.find(' ') + 1));
+  return fmt::format("oneDNN {}.{}.{}, {} ({})", dnnl->major, dnnl->minor, dnnl->patch, blas,
+                     openblas_get_corename());
+}
+
+namespace detail {
+
+void use_one_thread() {
+  static const bool blas_is_single = (openblas_set_num_threads(1), true);
+  (void)blas_is_single;
+  omp_set_num_threads(1);
+}
+
+}  // namespace detail
+}  // namespace qsweep

@@ -1,0 +1,172 @@
+#include "src/kernels/detail/array.h"
+
+#include <bit>
+#include <cstring>
+#include <limits>
+
+// One body, several instruction sets, chosen when the program loads. Sanitizers do not survive the
+// load-time choice, so their builds take the plain body: the bits are the same.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+#define QSWEEP_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define QSWEEP_CLONES
+#endif
+
+namespace qsweep::detail {
+namespace {
+
+/// 2^n for n in [-126, 127].
+inline float power_of_two(std::int32_t n) { return std::bit_cast<float>((n + 127) << 23); }
+
+/// Cephes' expf: x = n ln2 + r with |r| <= ln2 / 2, a polynomial for e^r, then two exact scalings so that
+/// subnormal results round once.
+inline float exp_value(float x) {
+  constexpr float kLog2e = 1.44269504088896341f;
+  constexpr float kLn2High = 0.693359375f;
+  constexpr float kLn2Low = -2.12194440e-4f;
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding and subtracting rounds to an integer
+  float t = x < -104.0f ? -104.0f : x;
+  t = t > 89.0f ? 89.0f : t;
+  const float n = (t * kLog2e + kRound) - kRound;
+  const float r = (t - n * kLn2High) - n * kLn2Low;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  const auto whole = static_cast<std::int32_t>(n);
+  const std::int32_t half = whole >> 1;
+  const float y = p * power_of_two(half) * power_of_two(whole - half);
+  return x != x ? x : y;
+}
+
+constexpr int kLanes = 16;
+
+/// Adds lanes pairwise; the same tree whatever the vector length.
+inline float join(const float* lanes) {
+  float buffer[kLanes];
+  std::memcpy(buffer, lanes, sizeof buffer);
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) buffer[i] += buffer[i + width];
+  }
+  return buffer[0];
+}
+
+}  // namespace
+
+QSWEEP_CLONES void relu(const float* x, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] < 0.0f ? 0.0f : x[i];
+}
+
+QSWEEP_CLONES void sigmoid(const float* x, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    // e^-|x| never overflows, and the small side keeps its relative accuracy.
+    const float e = exp_value(x[i] < 0.0f ? x[i] : -x[i]);
+    y[i] = (x[i] < 0.0f ? e : 1.0f) / (1.0f + e);
+  }
+}
+
+QSWEEP_CLONES void exponential(const float* x, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = exp_value(x[i]);
+}
+
+QSWEEP_CLONES void leaky_relu(const float* x, float slope, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] < 0.0f ? slope * x[i] : x[i];
+}
+
+QSWEEP_CLONES void clamp(const float* x, float low, float high, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float raised = x[i] < low ? low : x[i];
+    y[i] = raised > high ? high : raised;
+  }
+}
+
+QSWEEP_CLONES void scale_offset(const float* x, const float* scale, const float* offset, float* y,
+                                std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * scale[i] + offset[i];
+}
+
+QSWEEP_CLONES void scale_by(float* y, float factor, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] *= factor;
+}
+
+QSWEEP_CLONES float maximum(const float* x, std::int64_t n) {
+  float largest = -std::numeric_limits<float>::infinity();
+  for (std::int64_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
+  return largest;
+}
+
+QSWEEP_CLONES float sum(const float* x, std::int64_t n) {
+  float lanes[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += x[i + lane];
+  }
+  for (int lane = 0; i + lane < n; ++lane) lanes[lane] += x[i + lane];
+  return join(lanes);
+}
+
+QSWEEP_CLONES float sum_squared_deviation(const float* x, float mean, std::int64_t n) {
+  float lanes[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const float d = x[i + lane] - mean;
+      lanes[lane] += d * d;
+    }
+  }
+  for (int lane = 0; i + lane < n; ++lane) {
+    const float d = x[i + lane] - mean;
+    lanes[lane] += d * d;
+  }
+  return join(lanes);
+}
+
+QSWEEP_CLONES void add_into(const float* x, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] += x[i];
+}
+
+QSWEEP_CLONES void max_into(const float* x, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] > y[i] ? x[i] : y[i];
+}
+
+namespace {
+
+// `op` is known in each clone's loop, so the compiler sees plain vector code.
+#define QSWEEP_ARITHMETIC_ROW(name, symbol)                                                          \
+  QSWEEP_CLONES void name(const float* a, std::int64_t stride_a, const float* b,                     \
+                          std::int64_t stride_b, float* y, std::int64_t n) {                         \
+    if (stride_a == 1 && stride_b == 1) {                                                            \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] symbol b[i];                                  \
+    } else if (stride_b == 0 && stride_a == 1) {                                                     \
+      const float value = *b;                                                                        \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] symbol value;                                 \
+    } else if (stride_a == 0 && stride_b == 1) {                                                     \
+      const float value = *a;                                                                        \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = value symbol b[i];                                 \
+    } else {                                                                                         \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i * stride_a] symbol b[i * stride_b];            \
+    }                                                                                                \
+  }
+QSWEEP_ARITHMETIC_ROW(add_row, +)
+QSWEEP_ARITHMETIC_ROW(sub_row, -)
+QSWEEP_ARITHMETIC_ROW(mul_row, *)
+QSWEEP_ARITHMETIC_ROW(div_row, /)
+#undef QSWEEP_ARITHMETIC_ROW
+
+}  // namespace
+
+void arithmetic_row(Arithmetic op, const float* a, std::int64_t stride_a, const float* b,
+                    std::int64_t stride_b, float* y, std::int64_t n) {
+  switch (op) {
+    case Arithmetic::add: return add_row(a, stride_a, b, stride_b, y, n);
+    case Arithmetic::sub: return sub_row(a, stride_a, b, stride_b, y, n);
+    case Arithmetic::mul: return mul_row(a, stride_a, b, stride_b, y, n);
+    case Arithmetic::div: return div_row(a, stride_a, b, stride_b, y, n);
+  }
+}
+
+}  // namespace qsweep::detail

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/tensor/dtype.h"
+
+namespace qsweep {
+
+enum class Granularity : std::uint8_t { per_tensor, per_channel, per_block };
+
+/// The number format of one operand: what its values are rounded to and how scales are shared.
+/// `dtype == f32` means the operand is left alone; f16 and bf16 have no scale.
+struct Format {
+  DType dtype = DType::f32;
+  Granularity granularity = Granularity::per_tensor;
+  std::int64_t block_size = 0;  ///< per_block only: elements of the input axis that share a scale
+  bool symmetric = true;        ///< zero_point 0 and a range symmetric about 0
+  bool narrow_range = true;     ///< symmetric integers use [-max, max] (INT8: +-127, INT4: +-7)
+  bool reduce_range = false;    ///< one bit less (INT8 +-63/64), for u8*s8 units that saturate
+
+  [[nodiscard]] bool is_quantized() const { return dtype != DType::f32; }
+  friend bool operator==(const Format&, const Format&) = default;
+};
+
+/// Integer limits of the format's codes, after narrow_range and reduce_range. Integer formats only.
+struct CodeRange {
+  std::int32_t lowest = 0;
+  std::int32_t highest = 0;
+};
+[[nodiscard]] CodeRange code_range(const Format& format);
+
+/// A weight format and an activation format: what one layer runs at.
+struct Precision {
+  std::string name;  ///< canonical, as parse_precision() accepts it: `FP32`, `W8A8`, `W4A16:g128`
+  Format weight;
+  Format activation;
+  friend bool operator==(const Precision&, const Precision&) = default;
+};
+
+/// Both operands are integers of at most 8 bits: the layer computes in INT32.
+[[nodiscard]] bool is_integer_arithmetic(const Precision& precision);
+/// Bits that one weight takes, scales not counted (W4... = 4, FP16 = 16, FP32 = 32).
+[[nodiscard]] int weight_bits(const Precision& precision);
+[[nodiscard]] int activation_bits(const Precision& precision);
+
+/// What a precision's name leaves open; the job's `quantization:` block.
+struct QuantDefaults {
+  Granularity weight_granularity = Granularity::per_channel;
+  bool weight_symmetric = true;
+  bool weight_narrow_range = true;
+  bool weight_reduce_range = false;
+  bool activation_symmetric = false;
+  DType activation_int8 = DType::u8;  ///< u8 (asymmetric) or i8
+};
+
+/// Parses `FP32`, `FP16`, `BF16`, `W{4,8,8F,16}A{8,8F,16}` with suffixes `:tensor`, `:channel`,
+/// `:gN` for the weight. Case-insensitive. A16 leaves activations in float (weight-only
+/// quantization).
+/// @throws Error(config) naming the nearest known precision.
+[[nodiscard]] Precision parse_precision(std::string_view name, const QuantDefaults& defaults = {});
+
+/// Every base name parse_precision() knows, for help and hints.
+[[nodiscard]] const std::vector<std::string>& known_precisions();
+
+}  // namespace qsweep

@@ -1,0 +1,78 @@
+#include "src/quant/observer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/base/error.h"
+
+#include "src/quant/rounding.h"
+
+namespace qsweep {
+
+void TensorStats::add_range(std::span<const float> values) {
+  ++images_;
+  if (values.empty()) return;
+  const rounding::Extremes e = rounding::extremes(values.data(), values.size());
+  if (!e.finite) throw Error(ErrorCode::numeric, "an activation is NaN or infinite");
+  min_ = images_ == 1 ? e.min : std::min(min_, e.min);
+  max_ = images_ == 1 ? e.max : std::max(max_, e.max);
+}
+
+TensorStats TensorStats::empty_histogram() const {
+  TensorStats h;
+  h.min_ = min_;
+  h.max_ = max_;
+  h.counts_.assign(kBins, 0);
+  return h;
+}
+
+void TensorStats::add_histogram(std::span<const float> values) {
+  QSWEEP_CHECK(counts_.size() == kBins);
+  const double width = static_cast<double>(max_) - static_cast<double>(min_);
+  const double bins_per_unit = width > 0.0 ? kBins / width : 0.0;
+  for (float v : values) {
+    const double bin = (static_cast<double>(v) - static_cast<double>(min_)) * bins_per_unit;
+    ++counts_[static_cast<std::size_t>(std::clamp(bin, 0.0, kBins - 1.0))];
+  }
+}
+
+void TensorStats::take_histogram(const TensorStats& counted) {
+  QSWEEP_CHECK(counted.min_ == min_ && counted.max_ == max_);
+  counts_ = counted.counts_;
+}
+
+void TensorStats::merge(const TensorStats& other) {
+  if (!counts_.empty() || !other.counts_.empty()) {
+    QSWEEP_CHECK(counts_.size() == other.counts_.size() && min_ == other.min_ &&
+                 max_ == other.max_);
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+    images_ += other.images_;
+    return;
+  }
+  if (other.images_ == 0) return;
+  min_ = images_ == 0 ? other.min_ : std::min(min_, other.min_);
+  max_ = images_ == 0 ? other.max_ : std::max(max_, other.max_);
+  images_ += other.images_;
+}
+
+void TensorStats::write(ByteWriter& out) const {
+  out.f32(min_);
+  out.f32(max_);
+  out.i64(images_);
+  out.u8(counts_.empty() ? 0 : 1);
+  for (std::uint64_t c : counts_) out.u64(c);
+}
+
+TensorStats TensorStats::read(ByteReader& in) {
+  TensorStats s;
+  s.min_ = in.f32();
+  s.max_ = in.f32();
+  s.images_ = in.i64();
+  if (in.u8() != 0) {
+    s.counts_.resize(kBins);
+    for (std::uint64_t& c : s.counts_) c = in.u64();
+  }
+  return s;
+}
+
+}  // namespace qsweep

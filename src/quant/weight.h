@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "src/quant/affine.h"
+
+namespace qsweep {
+
+/// How weight scales are chosen.
+enum class WeightAlgorithm {
+  rtn,  ///< round to nearest, scale from the largest magnitude
+  mse,  ///< the clip (of a fixed grid) with the least squared error per slice
+};
+[[nodiscard]] WeightAlgorithm parse_weight_algorithm(std::string_view name);
+[[nodiscard]] std::string_view name_of(WeightAlgorithm algorithm);
+
+/// Where a weight's axes are: Conv [O, I/g, kH, kW] has output 0 and input 1; MatMul [K, N] output
+/// 1, input 0.
+struct WeightAxes {
+  int output = 0;
+  int input = 1;
+};
+
+/// A weight in a number format: codes with their parameters, or rounded floats for f16/bf16.
+struct QuantizedWeight {
+  Tensor
+      codes;  ///< params.format.dtype, shape of the weight; f32 already rounded for f16, bf16, f32
+  QuantParams params;
+  [[nodiscard]] Tensor dequantized() const;  ///< f32, the values arithmetic sees
+  /// Bytes as deployed: packed codes plus scales (f32) and, when asymmetric, zero points.
+  [[nodiscard]] std::int64_t stored_bytes() const;
+};
+
+/// @param weight f32, finite (Error(numeric) naming the flat index otherwise)
+[[nodiscard]] QuantizedWeight quantize_weight(const Tensor& weight,
+                                              WeightAxes axes,
+                                              const Format& format,
+                                              WeightAlgorithm algorithm = WeightAlgorithm::rtn);
+
+/// stored_bytes() without quantizing: shape and format decide it.
+[[nodiscard]] std::int64_t stored_weight_bytes(const Shape& shape,
+                                               WeightAxes axes,
+                                               const Format& format);
+
+}  // namespace qsweep

@@ -1,0 +1,230 @@
+#include "src/tensor/tensor.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace qsweep {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+/// Most bytes a thread keeps for reuse; beyond it buffers go back to the system.
+constexpr std::size_t kPoolLimit = std::size_t{256} << 20;
+
+std::atomic<std::uint64_t> live_bytes{0};
+std::atomic<std::uint64_t> peak_bytes{0};
+
+void count_allocation(std::size_t bytes) {
+  const std::uint64_t now = live_bytes.fetch_add(bytes) + bytes;
+  std::uint64_t peak = peak_bytes.load();
+  while (now > peak && !peak_bytes.compare_exchange_weak(peak, now)) {
+  }
+}
+
+/// Capacities are powers of two and their midpoints, so a pooled buffer wastes at most a third.
+std::size_t capacity_for(std::size_t bytes) {
+  const std::size_t least = std::max(bytes, kAlignment);
+  const std::size_t power = std::bit_ceil(least);
+  const std::size_t middle = power / 4 * 3;
+  return middle >= least && middle % kAlignment == 0 ? middle : power;
+}
+
+/// Freed buffers of one thread, by capacity class: lists threaded through the buffers themselves,
+/// so that neither taking nor keeping one can fail. A buffer goes to the pool of the thread that
+/// drops it.
+class Pool {
+ public:
+  Pool() = default;
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool() {
+    for (Free* list : lists_) {
+      while (list) std::free(std::exchange(list, list->next));
+    }
+  }
+  void* take(std::size_t capacity) {
+    Free*& list = lists_[class_of(capacity)];
+    if (!list) return nullptr;
+    held_ -= capacity;
+    return std::exchange(list, list->next);
+  }
+  bool keep(void* p, std::size_t capacity) {
+    if (held_ + capacity > kPoolLimit) return false;
+    Free*& list = lists_[class_of(capacity)];
+    list = new (p) Free{list};
+    held_ += capacity;
+    return true;
+  }
+
+ private:
+  struct Free {
+    Free* next;
+  };
+  static std::size_t class_of(std::size_t capacity) {
+    const auto log = static_cast<std::size_t>(std::bit_width(capacity) - 1);
+    return 2 * log + (std::has_single_bit(capacity) ? 0 : 1);
+  }
+  std::array<Free*, 128> lists_{};
+  std::size_t held_ = 0;
+};
+
+/// Null once the thread's storage is gone: buffers dropped that late are simply freed.
+Pool* pool() {
+  struct Owner {
+    Pool* pool = new Pool;
+    bool* gone;
+    explicit Owner(bool* flag) : gone(flag) {}
+    ~Owner() {
+      *gone = true;
+      delete pool;
+    }
+    Owner(const Owner&) = delete;
+    Owner& operator=(const Owner&) = delete;
+  };
+  thread_local bool gone = false;
+  if (gone) return nullptr;
+  thread_local Owner owner(&gone);
+  return owner.pool;
+}
+
+std::shared_ptr<std::byte> allocate(std::size_t bytes) {
+  const std::size_t capacity = capacity_for(bytes);
+  Pool* mine = pool();
+  void* p = mine ? mine->take(capacity) : nullptr;
+  if (!p) p = std::aligned_alloc(kAlignment, capacity);
+  if (!p)
+    throw Error(ErrorCode::resource, fmt::format("out of memory for a tensor of {} bytes", bytes));
+  count_allocation(capacity);
+  return {static_cast<std::byte*>(p), [capacity](std::byte* q) {
+            live_bytes.fetch_sub(capacity);
+            Pool* here = pool();
+            if (!here || !here->keep(q, capacity)) std::free(q);
+          }};
+}
+
+/// out[n][j][i] = in[n][i][j] for `n` matrices of rows x columns.
+template <class T>
+void transpose_matrices(
+    const T* in, T* out, std::int64_t n, std::int64_t rows, std::int64_t columns) {
+  constexpr std::int64_t kBlock = 16;
+  for (std::int64_t m = 0; m < n; ++m, in += rows * columns, out += rows * columns) {
+    for (std::int64_t r0 = 0; r0 < rows; r0 += kBlock) {
+      const std::int64_t r1 = std::min(rows, r0 + kBlock);
+      for (std::int64_t c0 = 0; c0 < columns; c0 += kBlock) {
+        const std::int64_t c1 = std::min(columns, c0 + kBlock);
+        for (std::int64_t c = c0; c < c1; ++c) {
+          for (std::int64_t r = r0; r < r1; ++r) out[c * rows + r] = in[r * columns + c];
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::int64_t element_count(const Shape& shape) {
+  std::int64_t count = 1;
+  for (std::int64_t extent : shape) {
+    if (extent < 0 || __builtin_mul_overflow(count, extent, &count) ||
+        count > (std::int64_t{1} << 40)) {
+      throw Error(ErrorCode::corrupt_input,
+                  "a tensor shape is negative or too large: " + to_string(shape));
+    }
+  }
+  return count;
+}
+
+std::string to_string(const Shape& shape) {
+  if (shape.empty()) return "scalar";
+  std::string text;
+  for (std::int64_t extent : shape) text += (text.empty() ? "" : "x") + std::to_string(extent);
+  return text;
+}
+
+Tensor::Tensor(DType dtype, Shape shape, Layout layout)
+    : dtype_(dtype),
+      layout_(shape.size() < 3 ? Layout::row_major : layout),
+      shape_(std::move(shape)),
+      size_(element_count(shape_)) {
+  buffer_ = allocate(bytes());
+}
+
+std::int64_t Tensor::dim(int axis) const {
+  const int at = axis < 0 ? axis + rank() : axis;
+  QSWEEP_CHECK(at >= 0 && at < rank());
+  return shape_[static_cast<std::size_t>(at)];
+}
+
+Tensor Tensor::reshaped(Shape shape) const {
+  QSWEEP_CHECK(layout_ == Layout::row_major && element_count(shape) == size_);
+  Tensor t = *this;
+  t.shape_ = std::move(shape);
+  return t;
+}
+
+Tensor Tensor::reinterpreted(DType dtype) const {
+  QSWEEP_CHECK(element_bytes(dtype) == element_bytes(dtype_));
+  Tensor t = *this;
+  t.dtype_ = dtype;
+  return t;
+}
+
+Tensor Tensor::to_layout(Layout layout) const {
+  if (layout == layout_ || rank() < 3) return *this;
+  Tensor t(dtype_, shape_, layout);
+  const std::int64_t channels = dim(1);
+  const std::int64_t images = dim(0);
+  const std::int64_t pixels = images * channels == 0 ? 0 : size_ / (images * channels);
+  const bool to_last = layout == Layout::channels_last;
+  const std::int64_t rows = to_last ? channels : pixels;
+  const std::int64_t columns = to_last ? pixels : channels;
+  const auto run = [&]<class T>(T) {
+    transpose_matrices(reinterpret_cast<const T*>(raw()), reinterpret_cast<T*>(t.mutable_raw()),
+                       images, rows, columns);
+  };
+  switch (element_bytes(dtype_)) {
+    case 1:
+      run(std::uint8_t{});
+      break;
+    case 2:
+      run(std::uint16_t{});
+      break;
+    case 4:
+      run(std::uint32_t{});
+      break;
+    default:
+      run(std::uint64_t{});
+      break;
+  }
+  return t;
+}
+
+Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
+  QSWEEP_CHECK(rank() > 0 && begin >= 0 && begin <= end && end <= dim(0));
+  Shape shape = shape_;
+  shape[0] = end - begin;
+  Tensor t(dtype_, std::move(shape), layout_);
+  const std::size_t row = dim(0) == 0 ? 0 : bytes() / static_cast<std::size_t>(dim(0));
+  std::memcpy(t.mutable_raw(), buffer_.get() + row * static_cast<std::size_t>(begin),
+              row * static_cast<std::size_t>(end - begin));
+  return t;
+}
+
+std::uint64_t tensor_bytes() {
+  return live_bytes.load();
+}
+std::uint64_t tensor_peak_bytes() {
+  return peak_bytes.load();
+}
+void reset_tensor_peak() {
+  peak_bytes.store(live_bytes.load());
+}
+
+}  // namespace qsweep

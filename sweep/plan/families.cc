@@ -1,0 +1,67 @@
+#include "sweep/plan/families.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+
+namespace qsweep {
+
+std::vector<Scheme> enumerate_family(const TopKFamily& family,
+                                     std::span<const int> ranking,
+                                     std::span<const Layer> layers,
+                                     PrecisionSet& precisions,
+                                     std::string_view settings) {
+  const std::uint8_t rest = precisions.add(family.rest);
+  const std::uint8_t keep = precisions.add(family.keep);
+  const auto all = static_cast<std::int64_t>(layers.size());
+  QSWEEP_CHECK(ranking.size() == layers.size());
+  std::vector<std::int64_t> ks = family.k;
+  if (family.every) {
+    ks.clear();
+    for (std::int64_t k = 0; k <= all; ++k) ks.push_back(k);
+  }
+  std::vector<Scheme> schemes;
+  for (std::int64_t wanted : ks) {
+    const std::int64_t k = wanted < 0 ? all : std::min(wanted, all);
+    std::vector<std::uint8_t> precision(layers.size(), rest);
+    for (std::int64_t i = 0; i < k; ++i)
+      precision[static_cast<std::size_t>(ranking[static_cast<std::size_t>(i)])] = keep;
+    std::string name =
+        fmt::format("{} keep {} top {}", precisions.at(rest).name, precisions.at(keep).name, k);
+    schemes.push_back(
+        make_scheme(std::move(name), std::move(precision), layers, precisions, settings));
+  }
+  return schemes;
+}
+
+std::vector<Scheme> deduplicate(std::vector<Scheme> schemes) {
+  std::vector<Scheme> unique;
+  std::map<std::string, std::size_t> first;
+  for (Scheme& s : schemes) {
+    const auto [at, is_new] = first.emplace(s.id, unique.size());
+    if (is_new) {
+      unique.push_back(std::move(s));
+    } else if (std::string& name = unique[at->second].name; name != s.name) {
+      name += " = " + s.name;
+    }
+  }
+  return unique;
+}
+
+std::vector<Scheme> uniform_schemes(std::span<const Layer> layers,
+                                    const PrecisionSet& precisions,
+                                    std::string_view settings) {
+  std::vector<Scheme> schemes;
+  for (std::size_t p = 0; p < precisions.all().size(); ++p) {
+    const auto index = static_cast<std::uint8_t>(p);
+    schemes.push_back(make_scheme(precisions.at(index).name,
+                                  std::vector<std::uint8_t>(layers.size(), index), layers,
+                                  precisions, settings));
+  }
+  return schemes;
+}
+
+}  // namespace qsweep

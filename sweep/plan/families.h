@@ -1,0 +1,35 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sweep/plan/scheme.h"
+
+namespace qsweep {
+
+/// Top-K family: the K most sensitive layers keep `keep`, the others get `rest` (R150).
+struct TopKFamily {
+  std::string rest;
+  std::string keep;
+  std::vector<std::int64_t> k;  ///< -1 = all layers; values over the number of layers are clamped
+  bool every = false;           ///< 0..L instead of k
+};
+
+/// The family's schemes. `ranking` lists layer indices, most sensitive first.
+[[nodiscard]] std::vector<Scheme> enumerate_family(const TopKFamily& family,
+                                                   std::span<const int> ranking,
+                                                   std::span<const Layer> layers,
+                                                   PrecisionSet& precisions,
+                                                   std::string_view settings);
+
+/// Drops schemes whose id occurred before; names of the dropped are appended to the one kept
+/// (R164).
+[[nodiscard]] std::vector<Scheme> deduplicate(std::vector<Scheme> schemes);
+
+/// Uniform reference schemes (R155): FP32 and one per precision in `precisions`.
+[[nodiscard]] std::vector<Scheme> uniform_schemes(std::span<const Layer> layers,
+                                                  const PrecisionSet& precisions,
+                                                  std::string_view settings);
+
+}  // namespace qsweep

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/graph/layers.h"
+
+#include "sweep/plan/sensitivity.h"
+
+namespace qsweep {
+
+/// A block of the network as people speak of it, with what its most sensitive layer says (R139).
+struct GroupSensitivity {
+  std::string name;
+  int layers = 0;
+  double worst_drop = 0.0;
+  double worst_kl = 0.0;
+  double work_share = 0.0;  ///< of the model's MACs: what speeding the group up can change
+  SensitivityClass sensitivity = SensitivityClass::low;
+  std::string recommendation;
+};
+
+/// Groups in order of their first layer; `work_share` by layer, summing to 1. Only single-layer
+/// (`only`) records count; the class is that of the worst layer over all probed precisions.
+[[nodiscard]] std::vector<GroupSensitivity> group_sensitivity(
+    std::span<const Layer> layers,
+    std::span<const double> work_share,
+    std::span<const SensitivityRecord> records);
+
+}  // namespace qsweep

@@ -1,0 +1,72 @@
+#include "sweep/plan/latency.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+
+namespace qsweep {
+namespace {
+
+/// The arithmetic a device would use for a precision: the wider of the two operands, in the
+/// device's terms.
+std::string arithmetic(const Precision& p) {
+  const DType w = p.weight.dtype, a = p.activation.dtype;
+  if (is_integer_arithmetic(p)) return stored_bits(w) == 4 && stored_bits(a) == 4 ? "int4" : "int8";
+  if (a == DType::f8e4m3fn || a == DType::f8e5m2) return "fp8";
+  if (!p.weight.is_quantized() && !p.activation.is_quantized()) return "fp32";
+  return a == DType::bf16 ? "bf16" : "fp16";  // weight-only formats multiply in 16-bit floats
+}
+
+double peak(const Device& device, const std::string& type) {
+  static const std::map<std::string, std::string> wider = {
+      {"int4", "int8"}, {"int8", "fp16"}, {"fp8", "fp16"}, {"bf16", "fp16"}, {"fp16", "fp32"}};
+  const auto at = device.peak_gops.find(type);
+  if (at != device.peak_gops.end()) return at->second;
+  const auto next = wider.find(type);
+  if (next == wider.end())
+    throw Error(ErrorCode::internal, fmt::format("device '{}' has no fp32 peak", device.name));
+  return peak(device, next->second);
+}
+
+}  // namespace
+
+double roofline_ms(const Device& device, const LayerWork& work, const Precision& precision) {
+  const double compute_s =
+      2.0 * static_cast<double>(work.macs) / (peak(device, arithmetic(precision)) * 1e9);
+  const double activation_bytes = activation_bits(precision) / 8.0;
+  const double bytes =
+      static_cast<double>(work.weight_elements) * weight_bits(precision) / 8.0 +
+      static_cast<double>(work.input_elements + work.output_elements) * activation_bytes;
+  const double memory_s = bytes / (device.bandwidth_gb_s * 1e9);
+  return 1e3 * std::max(compute_s, memory_s) + 1e-3 * device.overhead_us;
+}
+
+LatencyTable::LatencyTable(std::string device, double other_ms, std::vector<LayerLatency> rows)
+    : device_(std::move(device)), other_ms_(other_ms), rows_(std::move(rows)) {
+  for (std::size_t i = 0; i < rows_.size(); ++i) index_[{rows_[i].layer, rows_[i].precision}] = i;
+}
+
+LatencyTable::Estimate LatencyTable::scheme_ms(std::span<const std::uint8_t> precision,
+                                               std::span<const Layer> layers,
+                                               const PrecisionSet& precisions) const {
+  Estimate e{.ms = other_ms_, .source = {}, .complete = true};
+  std::map<std::string, int> sources;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto at = index_.find({layers[i].name, precisions.at(precision[i]).name});
+    if (at == index_.end()) return {.ms = 0.0, .source = {}, .complete = false};
+    const LayerLatency& row = rows_[at->second];
+    e.ms += row.ms;
+    ++sources[row.source];
+  }
+  for (const auto& [source, count] : sources) {
+    if (!e.source.empty()) e.source += ", ";
+    e.source +=
+        sources.size() == 1 ? source : fmt::format("{} {}/{}", source, count, layers.size());
+  }
+  return e;
+}
+
+}  // namespace qsweep

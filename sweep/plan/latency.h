@@ -1,0 +1,73 @@
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sweep/plan/scheme.h"
+
+namespace qsweep {
+
+/// Milliseconds of one layer (with its input's quantizer) at one precision on one device, and how
+/// it is known.
+struct LayerLatency {
+  std::string layer;
+  std::string precision;
+  double ms = 0.0;
+  std::string source;  ///< measured, roofline, table
+  std::string kernel;  ///< measured: the kernel that ran
+};
+
+/// A device for the roofline model (Williams, Waterman, Patterson 2009):
+/// ms = max(2 * MACs / peak(precision), bytes / bandwidth) + overhead. Documented per device with
+/// its source.
+struct Device {
+  std::string name;
+  std::string description;
+  double bandwidth_gb_s = 0.0;
+  double overhead_us = 0.0;  ///< per layer
+  /// Peak in 1e9 operations per second by arithmetic type: `fp32 fp16 bf16 fp8 int8 int4`. A
+  /// missing type runs as the next wider one the device has (int4 -> int8 -> fp16; fp8 -> fp16).
+  std::map<std::string, double> peak_gops;
+};
+[[nodiscard]] const std::vector<Device>& known_devices();
+/// @throws Error(config) naming the nearest known device.
+[[nodiscard]] const Device& find_device(std::string_view name);
+
+/// Traffic and products of one layer on one image.
+struct LayerWork {
+  std::int64_t macs = 0;
+  std::int64_t input_elements = 0;
+  std::int64_t output_elements = 0;
+  std::int64_t weight_elements = 0;
+};
+[[nodiscard]] double roofline_ms(const Device& device,
+                                 const LayerWork& work,
+                                 const Precision& precision);
+
+/// Layer times of one device; a scheme's latency is their sum plus what belongs to no layer.
+class LatencyTable {
+ public:
+  LatencyTable(std::string device, double other_ms, std::vector<LayerLatency> rows);
+  struct Estimate {
+    double ms = 0.0;
+    std::string source;    ///< `measured`, `roofline`, or `measured 7/10, roofline 3/10`
+    bool complete = true;  ///< false when a layer has no row; ms is then meaningless
+  };
+  [[nodiscard]] Estimate scheme_ms(std::span<const std::uint8_t> precision,
+                                   std::span<const Layer> layers,
+                                   const PrecisionSet& precisions) const;
+  [[nodiscard]] const std::string& device() const { return device_; }
+  [[nodiscard]] double other_ms() const { return other_ms_; }
+  [[nodiscard]] std::span<const LayerLatency> rows() const { return rows_; }
+
+ private:
+  std::string device_;
+  double other_ms_;
+  std::vector<LayerLatency> rows_;
+  std::map<std::pair<std::string, std::string>, std::size_t> index_;  ///< (layer, precision) -> row
+};
+
+}  // namespace qsweep

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace qsweep {
+
+/// A scheme as the front sees it. Costs are minimised (latency, size), the metric maximised.
+struct FrontPoint {
+  std::string id;
+  double cost = 0.0;
+  double metric = 0.0;
+  bool valid = true;  ///< failed or unmeasured schemes take no part
+};
+
+/// Marks the points no other valid point dominates (less or equal cost, greater or equal metric,
+/// one strictly). Among equal points the first stays (R212).
+[[nodiscard]] std::vector<bool> pareto_front(std::span<const FrontPoint> points);
+
+/// Area dominated by the front up to a reference point (cost above, metric below).
+[[nodiscard]] double hypervolume(std::span<const FrontPoint> points,
+                                 double reference_cost,
+                                 double reference_metric);
+
+}  // namespace qsweep

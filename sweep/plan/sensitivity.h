@@ -1,0 +1,54 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/metrics/classification.h"
+#include "src/metrics/tensor_error.h"
+
+namespace qsweep {
+
+/// One layer at one precision, everything else float (`only`) or everything else quantized
+/// (`all_but`).
+struct SensitivityRecord {
+  int layer = 0;
+  std::uint8_t precision = 0;
+  std::string mode = "only";
+  double kl = 0.0;       ///< mean KL(float || quantized) of the model's outputs, nats
+  double sqnr_db = 0.0;  ///< of the layer's output
+  double mse = 0.0;
+  double cosine = 1.0;
+  double qdq_error = 0.0;    ///< relative RMS error of the layer's input through its own quantizer
+  double output_mse = 0.0;   ///< of the model's outputs
+  double metric = 0.0;       ///< the task metric under this change
+  double metric_drop = 0.0;  ///< positive = worse
+  double drop_low = 0.0, drop_high = 0.0;
+  double standard_error = 0.0;
+  bool has_nonfinite = false;  ///< NaN or infinity appeared
+};
+
+enum class Score { kl, mse, sqnr, drop };
+[[nodiscard]] Score parse_score(std::string_view name);
+[[nodiscard]] std::string_view name_of(Score score);
+
+/// The number to rank by, larger = more sensitive (kl, output mse, -sqnr, metric drop).
+[[nodiscard]] double score_of(const SensitivityRecord& record, Score score);
+
+/// Layer indices from most to least sensitive for one precision; ties in layer order (R122).
+[[nodiscard]] std::vector<int> rank_layers(std::span<const SensitivityRecord> records,
+                                           std::uint8_t precision,
+                                           Score score);
+
+enum class SensitivityClass { low, medium, high };
+/// high: a drop of at least `high_drop` whose interval lies above 0, or scores that are not finite;
+/// medium: an interval above 0, or a drop of half as much; else low (R140).
+[[nodiscard]] SensitivityClass classify(const SensitivityRecord& record, double high_drop = 0.01);
+[[nodiscard]] std::string_view name_of(SensitivityClass c);
+
+/// Spearman's rank correlation of two rankings of the same layers (mean ranks for ties of values).
+[[nodiscard]] double spearman(std::span<const double> a, std::span<const double> b);
+/// Kendall's tau-b.
+[[nodiscard]] double kendall(std::span<const double> a, std::span<const double> b);
+
+}  // namespace qsweep

@@ -1,0 +1,374 @@
+#include "sweep/run/driver.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "src/base/hash.h"
+#include "src/base/log.h"
+#include "src/base/machine.h"
+
+#include "io/fs/file_system.h"
+#include "io/report/report.h"
+#include "io/store/sweep_store.h"
+
+#include "sweep/plan/families.h"
+#include "sweep/run/activations.h"
+#include "sweep/run/calibration.h"
+#include "sweep/run/crew.h"
+#include "sweep/run/latency.h"
+#include "sweep/run/results.h"
+
+namespace qsweep {
+namespace {
+
+constexpr std::uint64_t kLeastFreeBytes = std::uint64_t{64} << 20;
+
+/// Files of a run directory (DESIGN.md section 3).
+struct RunDirectory {
+  std::filesystem::path root;
+  [[nodiscard]] std::filesystem::path config() const { return root / "run_config.yaml"; }
+  [[nodiscard]] std::filesystem::path journal() const { return root / "journal.qsj"; }
+  [[nodiscard]] std::filesystem::path store() const { return root / "sweep.h5"; }
+  [[nodiscard]] std::filesystem::path activations() const { return root / "activations"; }
+  [[nodiscard]] std::filesystem::path logs() const { return root / "logs"; }
+};
+
+/// The assignment that quantizes only `layer`, or all but it.
+std::vector<std::uint8_t> single_layer(std::size_t layers,
+                                       int layer,
+                                       std::uint8_t precision,
+                                       const std::string& mode) {
+  const bool only = mode == "only";
+  std::vector<std::uint8_t> a(layers, only ? std::uint8_t{0} : precision);
+  a[static_cast<std::size_t>(layer)] = only ? precision : std::uint8_t{0};
+  return a;
+}
+
+std::vector<SensitivityCase> sensitivity_cases(const Workload& w) {
+  const auto& layers = w.program->layers();
+  std::vector<SensitivityCase> cases;
+  for (const std::string& mode : w.job.sensitivity.modes) {
+    for (const std::string& name : w.job.sensitivity.precisions) {
+      const std::uint8_t p = w.precisions.index(parse_precision(name, quant_defaults(w.job)).name);
+      for (int i = 0; i < static_cast<int>(layers.size()); ++i) {
+        std::string label =
+            fmt::format("{} {} {}", mode == "only" ? "only" : "all but",
+                        layers[static_cast<std::size_t>(i)].name, w.precisions.at(p).name);
+        cases.push_back({i, p, mode,
+                         make_scheme(std::move(label), single_layer(layers.size(), i, p, mode),
+                                     layers, w.precisions, w.settings)});
+      }
+    }
+  }
+  return cases;
+}
+
+/// The precision whose ranking orders a family: `rest` itself when it was probed, else one with the
+/// same weight format, else the first probed.
+std::uint8_t ranking_precision(const Workload& w,
+                               const std::string& rest,
+                               const std::vector<SensitivityRecord>& records) {
+  const std::uint8_t wanted = w.precisions.index(parse_precision(rest, quant_defaults(w.job)).name);
+  const auto has = [&](auto&& test) {
+    return std::find_if(records.begin(), records.end(), [&](const SensitivityRecord& r) {
+      return r.mode == "only" && test(r.precision);
+    });
+  };
+  auto found = has([&](std::uint8_t p) { return p == wanted; });
+  if (found == records.end())
+    found = has([&](std::uint8_t p) {
+      return w.precisions.at(p).weight == w.precisions.at(wanted).weight;
+    });
+  if (found == records.end()) found = has([](std::uint8_t) { return true; });
+  return found == records.end() ? wanted : found->precision;
+}
+
+/// Families, listed schemes and uniform references, each assignment once, in this order.
+std::vector<Scheme> planned_schemes(const Workload& w,
+                                    const std::vector<SensitivityRecord>& records) {
+  PrecisionSet precisions = w.precisions;
+  const auto& layers = w.program->layers();
+  std::vector<Scheme> schemes = uniform_schemes(layers, precisions, w.settings);
+  for (const JobConfig::Family& family : w.job.families) {
+    std::vector<int> ranking = rank_layers(records, ranking_precision(w, family.rest, records),
+                                           parse_score(w.job.sensitivity.score));
+    if (ranking.empty()) {
+      for (int i = 0; i < static_cast<int>(layers.size()); ++i) ranking.push_back(i);
+    }
+    for (Scheme& s : enumerate_family({family.rest, family.keep, family.k, family.every}, ranking,
+                                      layers, precisions, w.settings)) {
+      schemes.push_back(std::move(s));
+    }
+  }
+  for (const std::string& text : w.job.schemes) {
+    schemes.push_back(make_scheme(text, parse_scheme(text, layers, precisions), layers,
+                                  w.precisions, w.settings));
+  }
+  return deduplicate(std::move(schemes));
+}
+
+Scheme float_scheme(const Workload& w) {
+  const auto& layers = w.program->layers();
+  return make_scheme("FP32", std::vector<std::uint8_t>(layers.size(), 0), layers, w.precisions,
+                     w.settings);
+}
+
+/// The scheme whose activations are kept beside the float ones: all layers at the first family's
+/// `rest`, or at the first probed precision.
+Assignment reference_assignment(const Workload& w) {
+  const std::string& name =
+      w.job.families.empty() ? w.job.sensitivity.precisions.at(0) : w.job.families.front().rest;
+  return Assignment(w.program->layers().size(),
+                    w.precisions.index(parse_precision(name, quant_defaults(w.job)).name));
+}
+
+std::vector<Scheme> schemes_of(const std::vector<SensitivityCase>& cases) {
+  std::vector<Scheme> schemes;
+  for (const SensitivityCase& c : cases) schemes.push_back(c.scheme);
+  return schemes;
+}
+
+void check_disk(const std::filesystem::path& directory) {
+  const std::uint64_t available = real_file_system().free_bytes(directory);
+  if (available < kLeastFreeBytes) {
+    throw Error(
+        ErrorCode::io,
+        fmt::format("only {} bytes are free, a run needs at least {}", available, kLeastFreeBytes),
+        directory.string(), "Free some space or choose another --out");
+  }
+}
+
+/// The crew through the stages, in order; `last` ends it early.
+Findings run_stages(Crew& crew, Stage last) {
+  const Workload& w = crew.workload();
+  Findings f;
+  if (needs_calibration(w)) f.stats = calibrate_layers(crew);
+  const std::vector<Scheme> baseline = {float_scheme(w)};
+  f.baseline = evaluate_schemes(crew, "baseline", baseline, Detail::none).front();
+  if (!f.baseline.ok)
+    throw Error(ErrorCode::numeric, "the float model could not be evaluated: " + f.baseline.reason,
+                w.job.model.string());
+  if (last < Stage::sensitivity) return f;
+  f.cases = sensitivity_cases(w);
+  f.case_results = evaluate_schemes(crew, "sensitivity", schemes_of(f.cases), Detail::probes);
+  if (last < Stage::sweep) return f;
+  f.schemes = planned_schemes(w, sensitivity_records(w, f));
+  f.scheme_results = evaluate_schemes(crew, "sweep", f.schemes, Detail::none);
+  if (last < Stage::latency || w.job.latency.source == "none") return f;
+  f.latency = latency_table(w, crew.records(), f.stats, crew.progress());
+  return f;
+}
+
+/// What the records of a run hold, complete or not.
+Findings replay(const Workload& w, const RecordStore& records) {
+  Findings f;
+  f.stats = recorded_stats(w, records);
+  const std::vector<Scheme> baseline = {float_scheme(w)};
+  f.baseline = recorded_results(w, records, baseline).front();
+  if (!f.baseline.ok) {
+    throw Error(ErrorCode::config, "the run has not evaluated the float model yet",
+                w.job.model.string(), "Run `qsweep run` on its job first");
+  }
+  const auto any = [](const std::vector<SchemeResult>& results) {
+    return std::any_of(results.begin(), results.end(), [](const SchemeResult& r) { return r.ok; });
+  };
+  std::vector<SensitivityCase> cases = sensitivity_cases(w);
+  std::vector<SchemeResult> case_results = recorded_results(w, records, schemes_of(cases));
+  if (!any(case_results)) return f;
+  f.cases = std::move(cases);
+  f.case_results = std::move(case_results);
+  std::vector<Scheme> schemes = planned_schemes(w, sensitivity_records(w, f));
+  std::vector<SchemeResult> scheme_results = recorded_results(w, records, schemes);
+  const auto beyond_float = std::count_if(scheme_results.begin(), scheme_results.end(),
+                                          [](const SchemeResult& r) { return r.ok; });
+  if (beyond_float <= 1) return f;
+  f.schemes = std::move(schemes);
+  f.scheme_results = std::move(scheme_results);
+  if (w.job.latency.source != "none") f.latency = known_latency_table(w, records);
+  return f;
+}
+
+std::int64_t count_failed(const Findings& f) {
+  const auto failed = [](const std::vector<SchemeResult>& results) {
+    return std::count_if(results.begin(), results.end(),
+                         [](const SchemeResult& r) { return !r.ok; });
+  };
+  return failed(f.case_results) + failed(f.scheme_results);
+}
+
+}  // namespace
+
+RunOutcome run_job(const JobConfig& job,
+                   const RunOptions& options,
+                   Transport& transport,
+                   Progress& progress,
+                   const std::atomic<bool>& stop) {
+  const RunDirectory directory{std::filesystem::absolute(options.directory)};
+  const std::shared_ptr<const Workload> workload = open_workload(job);
+  FileSystem& files = real_file_system();
+  files.create_directories(directory.logs());
+  check_disk(directory.root);
+  open_log_file(directory.logs() / "rank-0.log", 0);
+  log_info(fmt::format("run of {} with {} rank(s)", job.model.string(), transport.size()));
+  RecordStore records(files, directory.journal(), workload->fingerprint());
+  if (records.size() > 0)
+    log_info(fmt::format("resuming: {} records are in the journal", records.size()));
+  files.replace(directory.config(), to_yaml(job));
+
+  Crew crew(transport, workload, records, progress, stop, {.fingerprint = version()});
+  const Findings findings = run_stages(crew, options.last);
+  std::vector<std::filesystem::path> parts;
+  if (options.last == Stage::report) {
+    files.create_directories(directory.activations());
+    parts = capture_activations(crew, reference_assignment(*workload), directory.activations());
+  }
+  RunResults::Ledger ledger = crew.ledger();
+  ledger.peak_bytes = peak_resident_bytes();
+  RunOutcome outcome{.results = assemble(*workload, findings, ledger),
+                     .failed = count_failed(findings)};
+  write_sweep_store(directory.store(), outcome.results, parts);
+  write_reports(files, directory.root, outcome.results);
+  if (crew.coordinator().lost_ranks() > 0)
+    log_warning(fmt::format("{} rank(s) were lost on the way; the others did their work",
+                            crew.coordinator().lost_ranks()));
+  return outcome;
+}
+
+bool serve_job(Transport& transport) {
+  Evaluator evaluator(transport.rank());
+  return serve(transport, evaluator, {.fingerprint = version()});
+}
+
+RunResults load_results(const std::filesystem::path& root) {
+  const RunDirectory directory{std::filesystem::absolute(root)};
+  FileSystem& files = real_file_system();
+  if (!files.exists(directory.journal())) {
+    throw Error(ErrorCode::io, "this is not a run directory: it has no journal.qsj", root.string(),
+                "Name the --out directory of a qsweep run");
+  }
+  const JobConfig job = load_job(directory.config());
+  const std::shared_ptr<const Workload> workload = open_workload(job);
+  std::string fingerprint;
+  RecordStore records = RecordStore::read_only(files, directory.journal(), &fingerprint);
+  if (fingerprint != workload->fingerprint()) {
+    throw Error(
+        ErrorCode::mismatch, "model, data or engine are not those of the run any more",
+        root.string(),
+        "Restore the files that run_config.yaml names, or run the job again in a new directory");
+  }
+  return assemble(*workload, replay(*workload, records), {});
+}
+
+RunResults rebuild_reports(const std::filesystem::path& root) {
+  RunResults results = load_results(root);
+  write_reports(real_file_system(), std::filesystem::absolute(root), results);
+  return results;
+}
+
+RunPlan plan_job(const JobConfig& job, const RunOptions& options) {
+  const std::shared_ptr<const Workload> workload = open_workload(job);
+  const Workload& w = *workload;
+  const RunDirectory directory{std::filesystem::absolute(options.directory)};
+  FileSystem& files = real_file_system();
+  RecordStore records;
+  if (files.exists(directory.journal())) {
+    std::string fingerprint;
+    RecordStore found = RecordStore::read_only(files, directory.journal(), &fingerprint);
+    if (fingerprint == w.fingerprint()) records = std::move(found);
+  }
+  const std::vector<SensitivityCase> cases = sensitivity_cases(w);
+  const std::vector<Scheme> probes = schemes_of(cases);
+  const std::vector<Scheme> schemes =
+      planned_schemes(w, {});  // their number does not depend on the ranking
+  RunPlan plan{.layers = static_cast<std::int64_t>(w.program->layers().size()),
+               .evaluations = static_cast<std::int64_t>(probes.size() + schemes.size()),
+               .images = static_cast<std::int64_t>(w.evaluation_ids.size()),
+               .done = static_cast<std::int64_t>(records.size())};
+  for (const auto& [list, detail] :
+       {std::pair(&probes, Detail::probes), std::pair(&schemes, Detail::none)}) {
+    for (const Crew::Piece& p : evaluation_tasks(w, records, *list, detail)) {
+      plan.work += p.task.cost;
+      ++plan.tasks;
+    }
+  }
+  std::vector<Assignment> all;
+  for (const Scheme& s : schemes) all.push_back(s.precision);
+  plan.peak_bytes = plan_walk(*w.program, w.batch_trace, w.precisions.all(), all,
+                              {.memory_budget = job.memory_budget_mb << 20})
+                        .peak_bytes;
+  const Tensor images =
+      w.evaluation->images(std::span(w.evaluation_ids)
+                               .first(std::min<std::size_t>(w.evaluation_ids.size(),
+                                                            static_cast<std::size_t>(w.batch))));
+  (void)run_float(*w.program, {images});  // packs and warms
+  const auto start = std::chrono::steady_clock::now();
+  (void)run_float(*w.program, {images});
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  double one = 0.0;
+  for (double work : w.trace.work) one += work;
+  plan.seconds_one_rank = plan.work / (one * static_cast<double>(images.dim(0))) * seconds;
+  return plan;
+}
+
+SingleEvaluation evaluate_once(const JobConfig& job,
+                               const std::string& scheme_text,
+                               Transport& transport,
+                               Progress& progress,
+                               const std::atomic<bool>& stop) {
+  JobConfig with_scheme = job;
+  with_scheme.families.clear();
+  with_scheme.sensitivity.precisions.clear();
+  with_scheme.schemes.clear();
+  if (!scheme_text.empty()) with_scheme.schemes.push_back(scheme_text);
+  const std::shared_ptr<const Workload> workload = open_workload(with_scheme);
+  const Workload& w = *workload;
+  RecordStore records;
+  Crew crew(transport, workload, records, progress, stop, {.fingerprint = version()});
+  Findings f;
+  if (needs_calibration(w)) f.stats = calibrate_layers(crew);
+  const auto start = std::chrono::steady_clock::now();
+  Scheme scheme = float_scheme(w);
+  f.baseline = evaluate_schemes(crew, "float model", std::vector{scheme}, Detail::margins).front();
+  SchemeResult result = f.baseline;
+  if (!scheme_text.empty()) {
+    PrecisionSet precisions = w.precisions;
+    scheme = make_scheme(scheme_text, parse_scheme(scheme_text, w.program->layers(), precisions),
+                         w.program->layers(), w.precisions, w.settings);
+    result = evaluate_schemes(crew, "scheme", std::vector{scheme}, Detail::margins).front();
+  }
+  for (const SchemeResult* r : {&f.baseline, &result}) {
+    if (!r->ok)
+      throw Error(ErrorCode::numeric, "evaluation failed: " + r->reason, job.model.string());
+  }
+  f.schemes = {scheme};
+  f.scheme_results = {result};
+  const RunResults all = assemble(w, f, {});
+  const RunResults::Evaluation& e = all.evaluations.back();
+  SingleEvaluation out{.model = all.model,
+                       .scheme_id = e.id,
+                       .scheme_text = e.text,
+                       .images = e.images,
+                       .ci_low = e.ci_low,
+                       .ci_high = e.ci_high,
+                       .baseline_top1 = all.baseline.metric,
+                       .drop = e.drop,
+                       .drop_low = e.drop_low,
+                       .drop_high = e.drop_high,
+                       .mean_kl = e.kl};
+  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  out.top5_correct = result.top5_correct;
+  for (std::size_t i = 0; i < result.top1.size(); ++i) {
+    const std::int64_t id = w.evaluation_ids[i];
+    const std::int64_t label = w.evaluation->label(id);
+    out.top1_correct += result.top1[i] == label ? 1 : 0;
+    out.predictions.push_back({id, label, result.top1[i], result.margins.at(i)});
+  }
+  return out;
+}
+
+}  // namespace qsweep

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <string>
+
+#include "io/config/job.h"
+#include "io/report/results.h"
+
+#include "ranks/transport.h"
+
+#include "sweep/run/progress.h"
+#include "sweep/run/records.h"
+
+namespace qsweep {
+
+/// The stages of `qsweep run`, in order; each needs the ones before it. `baseline` calibrates and
+/// evaluates the float model; `report` also keeps activations.
+enum class Stage { baseline, sensitivity, sweep, latency, report };
+
+struct RunOptions {
+  std::filesystem::path directory;
+  Stage last = Stage::report;
+};
+
+struct RunOutcome {
+  RunResults results;
+  std::int64_t failed = 0;  ///< evaluations that failed; they are listed in the results
+};
+
+/// Rank 0 of a run: opens or resumes the run directory, takes the ranks through the stages and
+/// leaves every file of the run directory. @throws Stopped when `stop` ended it early (state
+/// saved), Error otherwise.
+[[nodiscard]] RunOutcome run_job(const JobConfig& job,
+                                 const RunOptions& options,
+                                 Transport& transport,
+                                 Progress& progress,
+                                 const std::atomic<bool>& stop);
+
+/// A rank other than 0: serves until told to leave. @return false when rank 0 was lost
+bool serve_job(Transport& transport);
+
+/// Results of a run directory from its journal, without computing; writes nothing.
+[[nodiscard]] RunResults load_results(const std::filesystem::path& directory);
+
+/// load_results(), and every report file written anew from them.
+[[nodiscard]] RunResults rebuild_reports(const std::filesystem::path& directory);
+
+/// What run_job() would do, for --dry-run.
+struct RunPlan {
+  std::int64_t layers = 0, evaluations = 0, tasks = 0, images = 0, done = 0;
+  double work = 0.0;              ///< MACs and moved elements still to do, after reuse
+  std::int64_t peak_bytes = 0;    ///< live tensors per rank
+  double seconds_one_rank = 0.0;  ///< estimate from a timed forward pass here
+};
+[[nodiscard]] RunPlan plan_job(const JobConfig& job, const RunOptions& options);
+
+/// One evaluation without a run directory: calibrates if the scheme needs it, evaluates on all
+/// images.
+struct SingleEvaluation {
+  RunResults::Model model;
+  std::string scheme_id, scheme_text;
+  std::int64_t images = 0, top1_correct = 0, top5_correct = 0;
+  double ci_low = 0.0, ci_high = 0.0;
+  double baseline_top1 = 0.0, drop = 0.0, drop_low = 0.0, drop_high = 0.0, mean_kl = 0.0;
+  double seconds = 0.0;  ///< of evaluating, start-up and calibration apart
+  struct Prediction {
+    std::int64_t index = 0, label = 0;
+    std::int32_t top1 = 0;
+    float margin = 0.0f;
+  };
+  std::vector<Prediction> predictions{};
+};
+/// @param scheme text form; empty = the float model
+[[nodiscard]] SingleEvaluation evaluate_once(const JobConfig& job,
+                                             const std::string& scheme,
+                                             Transport& transport,
+                                             Progress& progress,
+                                             const std::atomic<bool>& stop);
+
+}  // namespace qsweep

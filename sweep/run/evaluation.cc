@@ -1,0 +1,199 @@
+#include "sweep/run/evaluation.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include <fmt/format.h>
+
+namespace qsweep {
+namespace {
+
+/// Work units (MACs and moved elements) of about half a second on one core of a current machine. A
+/// constant, so that the task list does not depend on where it is made.
+constexpr double kTargetWork = 2e10;
+
+std::string record_key(const Scheme& scheme, std::int64_t shard, bool probe) {
+  return fmt::format("{}/{}{}", scheme.id, shard, probe ? "/probe" : "");
+}
+
+/// A probed record holds all that an unprobed one does.
+const Bytes* find_record(const RecordStore& records,
+                         const Scheme& scheme,
+                         std::int64_t shard,
+                         bool probe) {
+  const Bytes* found = records.find(RecordKind::evaluation, record_key(scheme, shard, true));
+  if (!found && !probe)
+    found = records.find(RecordKind::evaluation, record_key(scheme, shard, false));
+  return found;
+}
+
+/// Work of the steps from a layer's on: what a scheme adds to its neighbour in the trie that
+/// differs there.
+std::vector<double> work_from_layer(const Workload& w) {
+  std::vector<double> suffix(w.trace.work.size() + 1, 0.0);
+  for (std::size_t s = w.trace.work.size(); s-- > 0;) suffix[s] = suffix[s + 1] + w.trace.work[s];
+  std::vector<double> from;
+  for (int step : w.layer_step) from.push_back(suffix.at(static_cast<std::size_t>(step)));
+  return from;
+}
+
+struct PlannedTask {
+  std::int64_t shard = 0;
+  std::vector<std::size_t> schemes;
+  double work = 0.0;
+};
+
+std::vector<PlannedTask> plan(const Workload& w,
+                              const RecordStore& records,
+                              std::span<const Scheme> schemes,
+                              Detail detail) {
+  const bool probe = detail == Detail::probes;
+  std::vector<std::size_t> order(schemes.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return schemes[a].precision < schemes[b].precision;
+  });
+  const std::vector<double> from = work_from_layer(w);
+  const double whole = std::accumulate(w.trace.work.begin(), w.trace.work.end(), 0.0);
+  std::vector<PlannedTask> tasks;
+  for (std::int64_t shard = 0; shard < w.shards(); ++shard) {
+    const auto images = static_cast<double>(w.shard_ids(shard).size());
+    const Scheme* previous = nullptr;
+    for (std::size_t i : order) {
+      const Scheme& scheme = schemes[i];
+      if (find_record(records, scheme, shard, probe)) continue;
+      double work = whole;
+      if (previous) {
+        const auto [a, b] = std::mismatch(previous->precision.begin(), previous->precision.end(),
+                                          scheme.precision.begin());
+        work = a == previous->precision.end()
+                   ? 0.0
+                   : from[static_cast<std::size_t>(a - previous->precision.begin())];
+      }
+      if (!previous || tasks.back().work + work * images > kTargetWork) {
+        tasks.push_back(
+            {shard, {}, (probe ? 2.0 : 1.0) * whole * images});  // a task starts from the input
+      } else {
+        tasks.back().work += work * images;
+      }
+      tasks.back().schemes.push_back(i);
+      previous = &scheme;
+    }
+  }
+  return tasks;
+}
+
+Crew::Piece piece(std::span<const Scheme> schemes, const PlannedTask& planned, Detail detail) {
+  EvaluateTask task{.shard = planned.shard,
+                    .probe = detail == Detail::probes,
+                    .detail = detail == Detail::margins,
+                    .schemes = {}};
+  for (std::size_t i : planned.schemes) task.schemes.push_back(schemes[i].precision);
+  std::string key = fmt::format("{} schemes from {} on shard {}", planned.schemes.size(),
+                                schemes[planned.schemes.front()].id, planned.shard);
+  return {std::move(key), {task.encode(), planned.work}};
+}
+
+void run_planned(Crew& crew,
+                 const std::string& stage,
+                 std::span<const Scheme> schemes,
+                 Detail detail,
+                 const std::vector<PlannedTask>& planned,
+                 const std::function<void(const PlannedTask&, const std::string&)>& failed) {
+  std::vector<Crew::Piece> pieces;
+  for (const PlannedTask& p : planned) pieces.push_back(piece(schemes, p, detail));
+  crew.run_tasks(
+      stage, pieces,
+      [&](std::size_t t, const Bytes& result) {
+        ByteReader in(result, "result of " + pieces[t].key);
+        for (std::size_t i : planned[t].schemes) {
+          const ByteView one = in.blob();
+          crew.records().put(RecordKind::evaluation,
+                             record_key(schemes[i], planned[t].shard, detail == Detail::probes),
+                             Bytes(one.begin(), one.end()));
+        }
+        in.finish();
+      },
+      [&](std::size_t t, const std::string& error) { failed(planned[t], error); });
+}
+
+void append(SchemeResult& all, ShardResult&& part) {
+  all.top1.insert(all.top1.end(), part.top1.begin(), part.top1.end());
+  all.top5_correct += part.top5_correct;
+  all.kl_sum += part.kl_sum;
+  all.margin_sum += part.margin_sum;
+  all.margins.insert(all.margins.end(), part.margins.begin(), part.margins.end());
+  all.output_error.merge(part.output_error);
+  all.nonfinite = all.nonfinite || part.nonfinite;
+  all.seconds += part.seconds;
+  if (all.probes.empty()) {
+    all.probes = std::move(part.probes);
+    return;
+  }
+  for (std::size_t i = 0; i < part.probes.size(); ++i) {
+    all.probes.at(i).output.merge(part.probes[i].output);
+    all.probes.at(i).input.merge(part.probes[i].input);
+  }
+}
+
+}  // namespace
+
+std::vector<Crew::Piece> evaluation_tasks(const Workload& workload,
+                                          const RecordStore& records,
+                                          std::span<const Scheme> schemes,
+                                          Detail detail) {
+  std::vector<Crew::Piece> pieces;
+  for (const PlannedTask& p : plan(workload, records, schemes, detail))
+    pieces.push_back(piece(schemes, p, detail));
+  return pieces;
+}
+
+std::vector<SchemeResult> evaluate_schemes(Crew& crew,
+                                           const std::string& stage,
+                                           std::span<const Scheme> schemes,
+                                           Detail detail) {
+  const Workload& w = crew.workload();
+  // A task of several schemes that fails is taken apart, so that only the scheme at fault is lost.
+  std::vector<PlannedTask> alone;
+  run_planned(crew, stage, schemes, detail, plan(w, crew.records(), schemes, detail),
+              [&](const PlannedTask& p, const std::string&) {
+                for (std::size_t i : p.schemes)
+                  alone.push_back({p.shard, {i}, p.work / static_cast<double>(p.schemes.size())});
+              });
+  if (!alone.empty()) {
+    run_planned(crew, stage + ", failed tasks one by one", schemes, detail, alone,
+                [&](const PlannedTask& p, const std::string& error) {
+                  const ByteView text = as_bytes(error);
+                  crew.records().put(RecordKind::failure,
+                                     record_key(schemes[p.schemes.front()], p.shard, false),
+                                     Bytes(text.begin(), text.end()));
+                });
+  }
+  return recorded_results(w, crew.records(), schemes);
+}
+
+std::vector<SchemeResult> recorded_results(const Workload& workload,
+                                           const RecordStore& records,
+                                           std::span<const Scheme> schemes) {
+  std::vector<SchemeResult> results;
+  for (const Scheme& scheme : schemes) {
+    SchemeResult all;
+    all.ok = true;
+    for (std::int64_t shard = 0; shard < workload.shards() && all.ok; ++shard) {
+      if (const Bytes* found = find_record(records, scheme, shard, false)) {
+        ByteReader in(*found, "evaluation record " + record_key(scheme, shard, false));
+        append(all, ShardResult::read(in));
+        in.finish();
+      } else {
+        const Bytes* reason = records.find(RecordKind::failure, record_key(scheme, shard, false));
+        all = {};
+        all.reason = reason ? std::string(as_text(*reason)) : "not evaluated";
+      }
+    }
+    results.push_back(std::move(all));
+  }
+  return results;
+}
+
+}  // namespace qsweep

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sweep/plan/scheme.h"
+#include "sweep/run/crew.h"
+
+namespace qsweep {
+
+/// What a scheme did on all evaluation images: its shards joined in order.
+struct SchemeResult {
+  bool ok = false;
+  std::string reason;              ///< when not ok
+  std::vector<std::int16_t> top1;  ///< by image, in evaluation order
+  std::int64_t top5_correct = 0;
+  double kl_sum = 0.0, margin_sum = 0.0;
+  std::vector<float> margins;  ///< by image; detailed evaluations only
+  ErrorSums output_error;
+  bool nonfinite = false;
+  double seconds = 0.0;
+  std::vector<ShardResult::LayerProbe> probes;
+};
+
+/// What evaluations keep besides the scores' verdicts.
+enum class Detail {
+  none,
+  probes,   ///< errors of the quantized layers (sensitivity)
+  margins,  ///< each image's margin; never journaled
+};
+
+/// The tasks that evaluate what the records lack: schemes in trie order, cut so that a task takes
+/// about half a second on one core of a current machine. A pure function of its arguments.
+[[nodiscard]] std::vector<Crew::Piece> evaluation_tasks(const Workload& workload,
+                                                        const RecordStore& records,
+                                                        std::span<const Scheme> schemes,
+                                                        Detail detail);
+
+/// Evaluates schemes on every shard; results already recorded are not computed again. A scheme that
+/// fails on a shard fails alone. @throws Stopped
+[[nodiscard]] std::vector<SchemeResult> evaluate_schemes(Crew& crew,
+                                                         const std::string& stage,
+                                                         std::span<const Scheme> schemes,
+                                                         Detail detail);
+
+/// Results of schemes from the records alone; those with a missing shard are not ok.
+[[nodiscard]] std::vector<SchemeResult> recorded_results(const Workload& workload,
+                                                         const RecordStore& records,
+                                                         std::span<const Scheme> schemes);
+
+}  // namespace qsweep

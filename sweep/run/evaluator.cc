@@ -1,0 +1,300 @@
+#include "sweep/run/evaluator.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/metrics/classification.h"
+
+#include "io/store/sweep_store.h"
+
+namespace qsweep {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Both tensors in the reference's layout, so that elements pair up.
+void add_errors(ErrorSums& sums, const Tensor& reference, const Tensor& value) {
+  sums.add(reference.data<float>(), value.to_layout(reference.layout()).data<float>());
+}
+
+/// Collects the results of the schemes of one task, batch after batch.
+class ShardSink final : public WalkSink {
+ public:
+  ShardSink(const Workload& workload, std::size_t schemes, bool detail)
+      : workload_(workload), detail_(detail), results_(schemes) {}
+
+  void begin_batch(const Tensor& baseline, std::vector<std::int64_t> labels) {
+    baseline_ = baseline;
+    labels_ = std::move(labels);
+  }
+
+  void output(int scheme, std::span<const Tensor> outputs) override {
+    ShardResult& r = results_.at(static_cast<std::size_t>(scheme));
+    const Tensor scores = outputs[0].to_layout(Layout::row_major);
+    for (const ImageOutcome& o :
+         score_classification(scores, baseline_, labels_, workload_.outputs_are_probabilities)) {
+      r.top1.push_back(static_cast<std::int16_t>(o.top1));
+      r.top5_correct += o.in_top5 ? 1 : 0;
+      r.kl_sum += static_cast<double>(o.kl);
+      r.margin_sum += static_cast<double>(o.margin);
+      r.nonfinite = r.nonfinite || o.top1 < 0;
+      if (detail_) r.margins.push_back(o.margin);
+    }
+    r.output_error.add(baseline_.data<float>(), scores.data<float>());
+  }
+
+  void probe(const Probe& p) override {
+    ShardResult& r = results_.at(static_cast<std::size_t>(p.scheme));
+    auto at = std::find_if(r.probes.begin(), r.probes.end(),
+                           [&](const auto& x) { return x.layer == p.layer; });
+    if (at == r.probes.end())
+      at = r.probes.insert(r.probes.end(),
+                           ShardResult::LayerProbe{.layer = p.layer, .output = {}, .input = {}});
+    add_errors(at->output, p.baseline, p.value);
+    add_errors(at->input, p.input, p.quantized_input);
+  }
+
+  std::vector<ShardResult>& results() { return results_; }
+
+ private:
+  const Workload& workload_;
+  bool detail_;
+  std::vector<ShardResult> results_;
+  Tensor baseline_;
+  std::vector<std::int64_t> labels_;
+};
+
+class ScoreSink final : public WalkSink {
+ public:
+  void output(int, std::span<const Tensor> outputs) override {
+    scores_.push_back(outputs[0].to_layout(Layout::row_major));
+  }
+  std::vector<Tensor> take() { return std::move(scores_); }
+
+ private:
+  std::vector<Tensor> scores_;
+};
+
+/// Keeps the probed values of chosen layers, images appended in order.
+class CaptureSink final : public WalkSink {
+ public:
+  explicit CaptureSink(std::span<const std::int32_t> layers)
+      : wanted_(layers.begin(), layers.end()) {}
+  void output(int, std::span<const Tensor>) override {}
+  void probe(const Probe& p) override {
+    if (!wanted_.contains(p.layer)) return;
+    auto& [floats, quantized] = values_[p.layer];
+    floats.push_back(p.baseline.to_layout(Layout::row_major));
+    quantized.push_back(p.value.to_layout(Layout::row_major));
+  }
+  std::vector<ActivationPart> parts(const Program& program) const {
+    std::vector<ActivationPart> parts;
+    for (const auto& [layer, values] : values_) {
+      parts.push_back({program.layers()[static_cast<std::size_t>(layer)].name, stack(values.first),
+                       stack(values.second)});
+    }
+    return parts;
+  }
+
+ private:
+  static Tensor stack(const std::vector<Tensor>& batches) {
+    Shape shape = batches.front().shape();
+    shape[0] = 0;
+    for (const Tensor& t : batches) shape[0] += t.dim(0);
+    Tensor all(DType::f32, shape);
+    auto out = all.mutable_data<float>().begin();
+    for (const Tensor& t : batches)
+      out = std::copy(t.data<float>().begin(), t.data<float>().end(), out);
+    return all;
+  }
+  std::set<std::int32_t> wanted_;
+  std::map<std::int32_t, std::pair<std::vector<Tensor>, std::vector<Tensor>>> values_;
+};
+
+}  // namespace
+
+Evaluator::Evaluator(int rank, std::shared_ptr<const Workload> workload)
+    : rank_(rank), workload_(std::move(workload)) {}
+
+Bytes Evaluator::open_job_message(const Workload& workload) {
+  ByteWriter out;
+  out.u8(static_cast<std::uint8_t>(MessageKind::open_job));
+  out.str(to_yaml(workload.job));
+  out.str(workload.fingerprint());
+  return out.take();
+}
+
+Bytes Evaluator::ranges_message(const std::vector<TensorStats>& by_layer) {
+  ByteWriter out;
+  out.u8(static_cast<std::uint8_t>(MessageKind::ranges));
+  out.raw(encode_stats(by_layer));
+  return out.take();
+}
+
+void Evaluator::configure(ByteView state) {
+  ByteReader in(state, "state message");
+  const auto kind = static_cast<MessageKind>(in.u8());
+  if (kind == MessageKind::open_job) {
+    const std::string yaml = in.str();
+    const std::string fingerprint = in.str();
+    in.finish();
+    if (!workload_) workload_ = open_workload(parse_job(yaml, "configuration sent by rank 0"));
+    if (workload_->fingerprint() != fingerprint) {
+      throw Error(ErrorCode::mismatch,
+                  fmt::format("rank {} sees another model, data or engine than rank 0", rank_),
+                  workload_->job.model.string(),
+                  "Give every rank the same files and the same kind of CPU");
+    }
+  } else if (kind == MessageKind::ranges) {
+    stats_ = decode_stats(in);
+    in.finish();
+    bank_.reset();
+    setup_.reset();
+  } else {
+    throw Error(ErrorCode::internal, "unknown state message");
+  }
+}
+
+LayerBank& Evaluator::bank() {
+  if (!bank_) {
+    const auto precisions = workload_->precisions.all();
+    setup_ = std::make_unique<QuantSetup>(
+        QuantSetup{.precisions = {precisions.begin(), precisions.end()},
+                   .input_stats = stats_,
+                   .calibrator = workload_->calibrator,
+                   .weight_algorithm = workload_->weight_algorithm});
+    bank_ = std::make_unique<LayerBank>(*workload_->program, *setup_);
+  }
+  return *bank_;
+}
+
+Bytes Evaluator::run(ByteView task) {
+  if (!workload_) throw Error(ErrorCode::internal, fmt::format("rank {} has no job open", rank_));
+  ByteReader in(task, "task message");
+  switch (static_cast<MessageKind>(in.u8())) {
+    case MessageKind::calibrate:
+      return calibrate(CalibrateTask::decode(in));
+    case MessageKind::evaluate:
+      return evaluate(EvaluateTask::decode(in));
+    case MessageKind::capture:
+      return capture(CaptureTask::decode(in));
+    default:
+      throw Error(ErrorCode::internal, "unknown task message");
+  }
+}
+
+Bytes Evaluator::calibrate(const CalibrateTask& task) {
+  const Workload& w = *workload_;
+  const auto& layers = w.program->layers();
+  // One observer per tensor; layers that read the same tensor share it.
+  std::map<ValueId, TensorStats> observers;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (task.histogram) {
+      observers.try_emplace(layers[i].input, stats_.at(i).empty_histogram());
+    } else {
+      observers.try_emplace(layers[i].input);
+    }
+  }
+  const auto ids = std::span(w.calibration_ids)
+                       .subspan(static_cast<std::size_t>(task.begin),
+                                static_cast<std::size_t>(task.end - task.begin));
+  for (const Range& r : cut(static_cast<std::int64_t>(ids.size()), w.batch)) {
+    const auto count = static_cast<std::size_t>(r.end - r.begin);
+    const Tensor images =
+        w.calibration->images(ids.subspan(static_cast<std::size_t>(r.begin), count));
+    const auto observe = [&](ValueId value, const Tensor& tensor) {
+      const auto at = observers.find(value);
+      if (at == observers.end() || tensor.dtype() != DType::f32) return;
+      const auto all = tensor.data<float>();
+      const bool by_image = tensor.rank() > 0 && tensor.dim(0) == static_cast<std::int64_t>(count);
+      const std::size_t slice = by_image ? all.size() / count : all.size();
+      for (std::size_t i = 0; i + slice <= all.size() && slice > 0; i += slice) {
+        const auto image = all.subspan(i, slice);
+        task.histogram ? at->second.add_histogram(image) : at->second.add_range(image);
+      }
+    };
+    observe(w.program->input(), images);
+    (void)run_float(*w.program, {images}, observe);
+  }
+  std::vector<TensorStats> by_layer;
+  for (const Layer& layer : layers) by_layer.push_back(observers.at(layer.input));
+  return encode_stats(by_layer);
+}
+
+const std::vector<Tensor>& Evaluator::baseline(std::int64_t shard) {
+  const auto found = baseline_.find(shard);
+  if (found != baseline_.end()) return found->second;
+  const Workload& w = *workload_;
+  const std::vector<Assignment> only_float = {Assignment(w.program->layers().size(), 0)};
+  const Walk walk = plan_walk(*w.program, w.batch_trace, w.precisions.all(), only_float);
+  const auto ids = w.shard_ids(shard);
+  ScoreSink sink;
+  for (const Range& r : cut(static_cast<std::int64_t>(ids.size()), w.batch)) {
+    run_walk(walk, bank(),
+             w.evaluation->images(ids.subspan(static_cast<std::size_t>(r.begin),
+                                              static_cast<std::size_t>(r.end - r.begin))),
+             sink);
+  }
+  return baseline_.emplace(shard, sink.take()).first->second;
+}
+
+Bytes Evaluator::evaluate(const EvaluateTask& task) {
+  const auto start = std::chrono::steady_clock::now();
+  const Workload& w = *workload_;
+  std::vector<Assignment> schemes = task.schemes;
+  if (task.probe)
+    schemes.insert(schemes.begin(),
+                   Assignment(w.program->layers().size(), 0));  // the reference of probes
+  const Walk walk = plan_walk(
+      *w.program, w.batch_trace, w.precisions.all(), schemes,
+      {.reuse = true, .memory_budget = w.job.memory_budget_mb << 20, .probe = task.probe});
+  const std::vector<Tensor>& scores = baseline(task.shard);
+  const auto ids = w.shard_ids(task.shard);
+  ShardSink sink(w, schemes.size(), task.detail);
+  std::size_t batch = 0;
+  for (const Range& r : cut(static_cast<std::int64_t>(ids.size()), w.batch)) {
+    const auto batch_ids =
+        ids.subspan(static_cast<std::size_t>(r.begin), static_cast<std::size_t>(r.end - r.begin));
+    sink.begin_batch(scores.at(batch++), w.labels(batch_ids));
+    run_walk(walk, bank(), w.evaluation->images(batch_ids), sink);
+  }
+  const double share = seconds_since(start) / static_cast<double>(task.schemes.size());
+  ByteWriter out;
+  for (std::size_t i = task.probe ? 1 : 0; i < schemes.size(); ++i) {
+    sink.results()[i].seconds = share;
+    ByteWriter one;
+    sink.results()[i].write(one);
+    out.blob(one.bytes());
+  }
+  return out.take();
+}
+
+Bytes Evaluator::capture(const CaptureTask& task) {
+  const Workload& w = *workload_;
+  const std::vector<Assignment> schemes = {Assignment(task.reference.size(), 0), task.reference};
+  const Walk walk =
+      plan_walk(*w.program, w.batch_trace, w.precisions.all(), schemes, {.probe = true});
+  CaptureSink sink(task.layers);
+  const auto ids = std::span(w.evaluation_ids).first(static_cast<std::size_t>(task.images));
+  for (const Range& r : cut(task.images, w.batch)) {
+    run_walk(walk, bank(),
+             w.evaluation->images(ids.subspan(static_cast<std::size_t>(r.begin),
+                                              static_cast<std::size_t>(r.end - r.begin))),
+             sink);
+  }
+  const std::string file = fmt::format("rank-{}-part-{}.h5", rank_, task.part);
+  write_activation_part(std::filesystem::path(task.directory) / file, sink.parts(*w.program));
+  ByteWriter out;
+  out.str(file);
+  return out.take();
+}
+
+}  // namespace qsweep

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "src/exec/bank.h"
+#include "src/exec/walk.h"
+
+#include "ranks/coordinator.h"
+
+#include "sweep/run/records.h"
+#include "sweep/run/workload.h"
+
+namespace qsweep {
+
+/// What a rank does with its tasks: calibrates, evaluates schemes on shards, captures activations.
+/// Its results are pure functions of the task and of the state configured before; used by one
+/// thread.
+class Evaluator final : public TaskHandler {
+ public:
+  /// @param workload null on ranks that learn the job from an open_job message
+  explicit Evaluator(int rank, std::shared_ptr<const Workload> workload = nullptr);
+
+  void configure(ByteView state) override;
+  Bytes run(ByteView task) override;
+
+  /// State messages for configure().
+  [[nodiscard]] static Bytes open_job_message(const Workload& workload);
+  [[nodiscard]] static Bytes ranges_message(const std::vector<TensorStats>& by_layer);
+
+ private:
+  Bytes calibrate(const CalibrateTask& task);
+  Bytes evaluate(const EvaluateTask& task);
+  Bytes capture(const CaptureTask& task);
+  LayerBank& bank();
+  /// The float model's scores on a shard, one tensor per batch; computed once per rank.
+  const std::vector<Tensor>& baseline(std::int64_t shard);
+
+  int rank_;
+  std::shared_ptr<const Workload> workload_;
+  std::vector<TensorStats> stats_;  ///< by layer; empty before calibration
+  std::unique_ptr<QuantSetup> setup_;
+  std::unique_ptr<LayerBank> bank_;
+  std::map<std::int64_t, std::vector<Tensor>> baseline_;
+};
+
+}  // namespace qsweep

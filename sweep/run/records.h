@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "src/base/bytes.h"
+
+#include "src/quant/observer.h"
+
+#include "src/exec/walk.h"
+#include "src/metrics/tensor_error.h"
+
+namespace qsweep {
+
+/// Kinds of journal records. On-disk values: never renumber.
+enum class RecordKind : std::uint8_t {
+  ranges =
+      1,  ///< key: pass/chunk; statistics of every layer input over a chunk of calibration images
+  evaluation = 2,  ///< key: scheme id/shard; ShardResult
+  failure =
+      3,  ///< key: scheme id/shard; reason. A later evaluation record of the key supersedes it
+  latency = 4,      ///< key: table digest; the latency table as CSV
+  activations = 5,  ///< key: layers chunk; file name
+};
+
+/// What one scheme did on one shard.
+struct ShardResult {
+  std::vector<std::int16_t> top1;  ///< by image of the shard; -1 when the scores were not finite
+  std::int64_t top5_correct = 0;
+  double kl_sum = 0.0;  ///< over the shard's images, in order
+  double margin_sum = 0.0;
+  std::vector<float> margins;  ///< by image; only of detailed tasks
+  ErrorSums output_error;      ///< of the scores against the float model's
+  bool nonfinite = false;
+  double seconds = 0.0;  ///< its share of the task's time
+
+  /// Sensitivity runs: the changed layer's errors.
+  struct LayerProbe {
+    std::int32_t layer = 0;
+    ErrorSums output;  ///< of the layer's output against the float model's
+    ErrorSums input;   ///< of its quantized input against its input
+  };
+  std::vector<LayerProbe> probes;
+
+  void write(ByteWriter& out) const;
+  static ShardResult read(ByteReader& in);
+};
+
+/// Messages to the ranks: state (configure) and tasks. The first byte tells which.
+enum class MessageKind : std::uint8_t {
+  open_job = 1,
+  ranges = 2,
+  calibrate = 3,
+  evaluate = 4,
+  capture = 5
+};
+
+struct CalibrateTask {
+  bool histogram = false;           ///< second pass
+  std::int64_t begin = 0, end = 0;  ///< of the calibration ids
+  [[nodiscard]] Bytes encode() const;
+  static CalibrateTask decode(ByteReader& in);
+};
+
+struct EvaluateTask {
+  std::int64_t shard = 0;
+  bool probe = false;
+  bool detail = false;  ///< keep each image's margin
+  std::vector<Assignment> schemes;
+  [[nodiscard]] Bytes encode() const;
+  static EvaluateTask decode(ByteReader& in);
+};
+
+struct CaptureTask {
+  Assignment reference;  ///< the scheme whose values are kept beside the float ones
+  std::vector<std::int32_t> layers;
+  std::int64_t images = 0;  ///< the first of the evaluation ids
+  std::string directory;    ///< of the part files
+  std::int64_t part = 0;
+  [[nodiscard]] Bytes encode() const;
+  static CaptureTask decode(ByteReader& in);
+};
+
+/// Statistics of every layer's input, in layer order (layers that read one tensor repeat it).
+[[nodiscard]] Bytes encode_stats(const std::vector<TensorStats>& stats);
+[[nodiscard]] std::vector<TensorStats> decode_stats(ByteReader& in);
+
+}  // namespace qsweep

@@ -1,0 +1,420 @@
+#include "sweep/run/results.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "src/base/machine.h"
+
+#include "src/kernels/linear.h"
+#include "src/metrics/classification.h"
+
+#include "sweep/plan/groups.h"
+#include "sweep/plan/pareto.h"
+
+namespace qsweep {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+/// Outcomes as the metrics module takes them: predictions are all a paired comparison needs.
+std::vector<ImageOutcome> outcomes_of(const SchemeResult& r) {
+  std::vector<ImageOutcome> out(r.top1.size());
+  for (std::size_t i = 0; i < out.size(); ++i) out[i].top1 = r.top1[i];
+  return out;
+}
+
+double mean(double sum, std::size_t n) {
+  return n ? sum / static_cast<double>(n) : 0.0;
+}
+
+class Assembler {
+ public:
+  Assembler(const Workload& w, const Findings& f)
+      : w_(w), f_(f), labels_(w.labels(w.evaluation_ids)) {
+    baseline_ = outcomes_of(f.baseline);
+  }
+
+  RunResults run(const RunResults::Ledger& ledger) {
+    describe_inputs();
+    describe_layers();
+    describe_calibration();
+    r_.baseline = evaluation("scheme", float_scheme(), f_.baseline);
+    r_.baseline.name = "FP32";
+    add_sensitivity();
+    add_schemes();
+    mark_front();
+    add_latency();
+    add_groups();
+    add_remarks();
+    add_provenance();
+    r_.ledger = ledger;
+    return std::move(r_);
+  }
+
+ private:
+  Scheme float_scheme() const {
+    return make_scheme("FP32", std::vector<std::uint8_t>(layers().size(), 0), layers(),
+                       w_.precisions, w_.settings);
+  }
+  const std::vector<Layer>& layers() const { return w_.program->layers(); }
+  const Shape& weight_shape(const Layer& layer) const {
+    return w_.program->graph().value(layer.weight).constant->shape();
+  }
+
+  void describe_inputs() {
+    r_.model = {
+        .path = w_.job.model.filename().string(),
+        .sha256 = w_.model.sha256,
+        .name = w_.job.model.stem().string(),
+        .opset = w_.program->graph().opset,
+        .batch_norms_folded = w_.program->batch_norms_folded(),
+        .parameters = 0,
+        .macs = std::accumulate(w_.trace.macs.begin(), w_.trace.macs.end(), std::int64_t{0}),
+        .float_bytes = 0,
+        .input_shape = to_string(w_.image_shape)};
+    const auto set = [](const JobConfig::Data& data, const Dataset& d,
+                        const std::vector<std::int64_t>& ids) {
+      return RunResults::Dataset{.spec = data.format + ":" + data.path.filename().string(),
+                                 .digest = d.digest(),
+                                 .images = static_cast<std::int64_t>(ids.size()),
+                                 .sampling = data.sampling,
+                                 .sample_ids = ids};
+    };
+    if (w_.calibration)
+      r_.calibration = set(w_.job.calibration, *w_.calibration, w_.calibration_ids);
+    r_.evaluation = set(w_.job.evaluation, *w_.evaluation, w_.evaluation_ids);
+    r_.confidence = w_.job.confidence;
+    r_.calibrator = w_.job.quantization.calibrator;
+    r_.score = w_.job.sensitivity.score;
+    for (const Precision& p : w_.precisions.all()) r_.precisions.push_back(p.name);
+    for (std::int64_t c = 0; c < w_.classes(); ++c) r_.class_names.push_back(std::to_string(c));
+  }
+
+  void describe_layers() {
+    for (std::size_t i = 0; i < layers().size(); ++i) {
+      const Layer& layer = layers()[i];
+      const Step& step = w_.program->steps()[static_cast<std::size_t>(w_.layer_step[i])];
+      r_.layers.push_back({.name = layer.name,
+                           .op = layer.op,
+                           .group = layer.group,
+                           .weight_shape = to_string(weight_shape(layer)),
+                           .output_shape = to_string(
+                               w_.trace.shapes.at(static_cast<std::size_t>(step.outputs.at(0)))),
+                           .macs = w_.layer_macs[i],
+                           .parameters = layer.parameters,
+                           .depthwise = layer.is_depthwise});
+      r_.model.parameters += layer.parameters;
+      const std::int64_t bias = layer.parameters - element_count(weight_shape(layer));
+      sizes_.push_back({weight_shape(layer), {layer.output_axis, layer.input_axis}, bias});
+    }
+    r_.model.float_bytes =
+        scheme_size(std::vector<std::uint8_t>(layers().size(), 0), sizes_, w_.precisions).bytes;
+  }
+
+  void describe_calibration() {
+    for (std::size_t i = 0; i < f_.stats.size(); ++i) {
+      const TensorStats& s = f_.stats[i];
+      const std::string& tensor = w_.program->graph().value(layers()[i].input).name;
+      const bool seen = std::any_of(r_.calibration_stats.begin(), r_.calibration_stats.end(),
+                                    [&](const auto& c) { return c.tensor == tensor; });
+      if (seen) continue;  // layers that read one tensor share its statistics
+      r_.calibration_stats.push_back(
+          {tensor, layers()[i].name, s.min(), s.max(), s.histogram(), s.images()});
+    }
+  }
+
+  RunResults::Evaluation evaluation(const std::string& kind,
+                                    const Scheme& scheme,
+                                    const SchemeResult& result) {
+    RunResults::Evaluation e;
+    e.kind = kind;
+    e.id = scheme.id;
+    e.name = scheme.name;
+    e.text = to_text(scheme.precision, layers(), w_.precisions);
+    e.precision = scheme.precision;
+    const SchemeSize size = scheme_size(scheme.precision, sizes_, w_.precisions);
+    e.size_bytes = size.bytes;
+    e.effective_bits = size.effective_bits;
+    e.bops = bit_operations(scheme.precision, w_.layer_macs, w_.precisions);
+    if (f_.latency) {
+      const LatencyTable::Estimate latency =
+          f_.latency->scheme_ms(scheme.precision, layers(), w_.precisions);
+      if (latency.complete) {
+        e.latency_ms = latency.ms;
+        e.latency_source = latency.source;
+      }
+    }
+    if (!result.ok) {
+      e.status = "failed";
+      e.reason = result.reason;
+      return e;
+    }
+    const std::vector<ImageOutcome> outcomes = outcomes_of(result);
+    const ClassificationSummary summary = summarize(outcomes, labels_, w_.classes());
+    const PairedComparison paired = compare(baseline_, outcomes, labels_, w_.job.confidence);
+    const Interval accuracy =
+        wilson_interval(summary.top1_correct, summary.images, w_.job.confidence);
+    e.images = summary.images;
+    e.metric = summary.top1();
+    e.ci_low = accuracy.low;
+    e.ci_high = accuracy.high;
+    e.top5 = mean(static_cast<double>(result.top5_correct), result.top1.size());
+    e.drop = paired.drop;
+    e.drop_low = paired.interval.low;
+    e.drop_high = paired.interval.high;
+    e.drop_se = paired.standard_error;
+    e.p_value = paired.p_value;
+    e.kl = mean(result.kl_sum, result.top1.size());
+    e.agreement = mean(static_cast<double>(paired.agreeing), outcomes.size());
+    for (std::size_t c = 0; c < summary.class_images.size(); ++c) {
+      e.class_metric.push_back(mean(static_cast<double>(summary.class_correct[c]),
+                                    static_cast<std::size_t>(summary.class_images[c])));
+    }
+    e.elapsed_s = result.seconds;
+    if (kind == "scheme") {
+      e.confusion = summary.confusion;
+      e.predictions.assign(result.top1.begin(), result.top1.end());
+    }
+    if (result.nonfinite)
+      e.reason = "NaN or infinity in the scores of some images (counted as wrong)";
+    return e;
+  }
+
+  void add_sensitivity() {
+    const std::vector<SensitivityRecord> records = sensitivity_records(w_, f_);
+    const Score score = parse_score(w_.job.sensitivity.score);
+    std::size_t next = 0;  // records exist for successful cases only, in case order
+    for (std::size_t i = 0; i < f_.cases.size(); ++i) {
+      const SensitivityCase& c = f_.cases[i];
+      r_.evaluations.push_back(evaluation("sensitivity", c.scheme, f_.case_results[i]));
+      if (!f_.case_results[i].ok) continue;
+      const SensitivityRecord& s = records.at(next++);
+      const Layer& layer = layers()[static_cast<std::size_t>(c.layer)];
+      const Precision& p = w_.precisions.at(c.precision);
+      r_.sensitivity.push_back(
+          {.layer = layer.name,
+           .precision = p.name,
+           .mode = c.mode,
+           .kl = s.kl,
+           .sqnr_db = s.sqnr_db,
+           .mse = s.mse,
+           .cosine = s.cosine,
+           .qdq_error = s.qdq_error,
+           .output_mse = s.output_mse,
+           .metric = s.metric,
+           .metric_drop = s.metric_drop,
+           .ci_low = s.drop_low,
+           .ci_high = s.drop_high,
+           .size_cost = stored_weight_bytes(weight_shape(layer),
+                                            {layer.output_axis, layer.input_axis}, p.weight),
+           .sensitivity_class = std::string(name_of(classify(s))),
+           .rank = 0,
+           .nonfinite = s.has_nonfinite});
+    }
+    // Ranks within each (precision, mode); all_but is ranked by what keeping the layer in float
+    // gives back.
+    for (const std::string& mode : w_.job.sensitivity.modes) {
+      for (const Precision& p : w_.precisions.all()) {
+        std::vector<SensitivityRecord> group;
+        for (const SensitivityRecord& s : records) {
+          if (s.mode == mode && w_.precisions.at(s.precision).name == p.name) group.push_back(s);
+        }
+        if (group.empty()) continue;
+        std::vector<int> order = rank_layers(group, group.front().precision, score);
+        if (mode == "all_but") std::reverse(order.begin(), order.end());
+        for (std::size_t rank = 0; rank < order.size(); ++rank) {
+          const std::string& name = layers()[static_cast<std::size_t>(order[rank])].name;
+          for (auto& s : r_.sensitivity) {
+            if (s.mode == mode && s.precision == p.name && s.layer == name)
+              s.rank = static_cast<int>(rank) + 1;
+          }
+        }
+      }
+    }
+  }
+
+  void add_schemes() {
+    first_scheme_ = r_.evaluations.size();
+    for (std::size_t i = 0; i < f_.schemes.size(); ++i) {
+      r_.evaluations.push_back(evaluation("scheme", f_.schemes[i], f_.scheme_results[i]));
+    }
+  }
+
+  void mark_front() {
+    std::vector<FrontPoint> points;
+    const bool by_latency = f_.latency.has_value();
+    for (std::size_t i = first_scheme_; i < r_.evaluations.size(); ++i) {
+      const auto& e = r_.evaluations[i];
+      const bool measured = e.status == "ok" && (!by_latency || !e.latency_source.empty());
+      points.push_back({e.id, by_latency ? e.latency_ms : static_cast<double>(e.size_bytes),
+                        e.metric, measured});
+    }
+    const std::vector<bool> front = pareto_front(points);
+    std::vector<std::size_t> members;
+    for (std::size_t i = 0; i < front.size(); ++i) {
+      r_.evaluations[first_scheme_ + i].on_front = front[i];
+      if (front[i]) members.push_back(i);
+    }
+    std::stable_sort(members.begin(), members.end(),
+                     [&](std::size_t a, std::size_t b) { return points[a].cost < points[b].cost; });
+    // A step to the next, costlier point that is under two paired standard errors may be noise.
+    for (std::size_t m = 0; m + 1 < members.size(); ++m) {
+      const PairedComparison step =
+          compare(outcomes_of(f_.scheme_results[members[m + 1]]),
+                  outcomes_of(f_.scheme_results[members[m]]), labels_, w_.job.confidence);
+      r_.evaluations[first_scheme_ + members[m]].inseparable =
+          std::abs(step.drop) < 2.0 * step.standard_error;
+    }
+  }
+
+  void add_latency() {
+    if (!f_.latency) return;
+    r_.latency_device = f_.latency->device();
+    r_.latency_other_ms = f_.latency->other_ms();
+    r_.latency_source = w_.job.latency.source;
+    for (const LayerLatency& row : f_.latency->rows()) {
+      r_.latency.push_back({row.layer, row.precision, row.source, row.kernel, row.ms});
+    }
+  }
+
+  void add_groups() {
+    if (f_.cases.empty()) return;
+    const double total = static_cast<double>(std::max<std::int64_t>(r_.model.macs, 1));
+    std::vector<double> share;
+    for (std::int64_t macs : w_.layer_macs) share.push_back(static_cast<double>(macs) / total);
+    for (const GroupSensitivity& g :
+         group_sensitivity(layers(), share, sensitivity_records(w_, f_))) {
+      r_.groups.push_back({.name = g.name,
+                           .sensitivity_class = std::string(name_of(g.sensitivity)),
+                           .recommendation = g.recommendation,
+                           .drop = g.worst_drop,
+                           .kl = g.worst_kl,
+                           .work_share = g.work_share,
+                           .layers = g.layers});
+    }
+  }
+
+  void add_remarks() {
+    std::int64_t separable = 0;
+    for (const auto& s : r_.sensitivity) separable += s.ci_low > 0.0 ? 1 : 0;
+    if (!r_.sensitivity.empty()) {
+      r_.remarks.push_back(
+          fmt::format("{} of {} single-layer changes lower {} by more than noise at {:.0f} % "
+                      "confidence on {} images; the rest are ranked by {} only.",
+                      separable, r_.sensitivity.size(), r_.metric, 100.0 * r_.confidence,
+                      r_.evaluation.images, r_.score));
+    }
+    std::int64_t front = 0, inseparable = 0;
+    for (const auto& e : r_.evaluations) {
+      front += e.on_front ? 1 : 0;
+      inseparable += e.inseparable ? 1 : 0;
+    }
+    if (inseparable > 0) {
+      r_.remarks.push_back(
+          fmt::format("{} of the front's {} steps are under two paired standard errors: those "
+                      "neighbours cannot be told apart by {}.",
+                      inseparable, front - 1, r_.metric));
+    }
+    for (const auto& c : r_.calibration_stats) add_range_remark(c);
+    for (const auto& e : r_.evaluations) {
+      if (e.status != "ok")
+        r_.remarks.push_back(fmt::format("{} {} failed: {}", e.kind, e.id, e.reason));
+      else if (!e.reason.empty())
+        r_.remarks.push_back(fmt::format("{} {}: {}", e.kind, e.id, e.reason));
+    }
+  }
+
+  /// A range that a few outliers stretch wastes codes: say where, and how much of the mass is how
+  /// narrow.
+  void add_range_remark(const RunResults::Calibration& c) {
+    const std::uint64_t total =
+        std::accumulate(c.histogram.begin(), c.histogram.end(), std::uint64_t{0});
+    if (total == 0) return;
+    const double width = static_cast<double>(c.max) - static_cast<double>(c.min);
+    const auto quantile = [&](double q) {
+      std::uint64_t sum = 0;
+      for (std::size_t b = 0; b < c.histogram.size(); ++b) {
+        sum += c.histogram[b];
+        if (static_cast<double>(sum) >= q * static_cast<double>(total)) {
+          return static_cast<double>(c.min) +
+                 width * static_cast<double>(b + 1) / static_cast<double>(c.histogram.size());
+        }
+      }
+      return static_cast<double>(c.max);
+    };
+    const double low = quantile(0.001), high = quantile(0.999);
+    if (width > 4.0 * std::max(high - low, 1e-30)) {
+      r_.remarks.push_back(fmt::format(
+          "Tensor '{}' (input of '{}') spans {:.4g} .. {:.4g} but 99.8 % of it lies within {:.4g} "
+          ".. {:.4g}: min-max calibration wastes codes there; try calibrator: percentile or mse.",
+          c.tensor, c.layer, c.min, c.max, low, high));
+    }
+  }
+
+  void add_provenance() {
+    const Machine& machine = this_machine();
+    std::string features;
+    for (const std::string& f : machine.features) features += (features.empty() ? "" : " ") + f;
+    r_.provenance = {{"qsweep_version", version()},        {"compiler", compiler()},
+                     {"libraries", kernel_libraries()},    {"cpu", machine.cpu_model},
+                     {"cpu_features", features},           {"fingerprint", w_.fingerprint()},
+                     {"seed", std::to_string(w_.job.seed)}};
+  }
+
+  const Workload& w_;
+  const Findings& f_;
+  std::vector<std::int64_t> labels_;
+  std::vector<ImageOutcome> baseline_;
+  std::vector<WeightExtent> sizes_;
+  std::size_t first_scheme_ = 0;
+  RunResults r_;
+};
+
+}  // namespace
+
+std::vector<SensitivityRecord> sensitivity_records(const Workload& w, const Findings& f) {
+  const std::vector<std::int64_t> labels = w.labels(w.evaluation_ids);
+  const std::vector<ImageOutcome> baseline = outcomes_of(f.baseline);
+  std::vector<SensitivityRecord> records;
+  for (std::size_t i = 0; i < f.cases.size(); ++i) {
+    const SensitivityCase& c = f.cases[i];
+    const SchemeResult& result = f.case_results[i];
+    if (!result.ok) continue;
+    const std::vector<ImageOutcome> outcomes = outcomes_of(result);
+    const PairedComparison paired = compare(baseline, outcomes, labels, w.job.confidence);
+    SensitivityRecord s;
+    s.layer = c.layer;
+    s.precision = c.precision;
+    s.mode = c.mode;
+    s.kl = mean(result.kl_sum, result.top1.size());
+    s.output_mse = result.output_error.mse();
+    s.metric = summarize(outcomes, labels, w.classes()).top1();
+    s.metric_drop = paired.drop;
+    s.drop_low = paired.interval.low;
+    s.drop_high = paired.interval.high;
+    s.standard_error = paired.standard_error;
+    s.has_nonfinite = result.nonfinite;
+    const auto probe = std::find_if(result.probes.begin(), result.probes.end(),
+                                    [&](const auto& p) { return p.layer == c.layer; });
+    const bool probed = c.mode == "only" && probe != result.probes.end();
+    s.sqnr_db = probed ? probe->output.sqnr_db() : kNaN;
+    s.mse = probed ? probe->output.mse() : kNaN;
+    s.cosine = probed ? probe->output.cosine() : kNaN;
+    s.qdq_error = probed ? probe->input.relative_error() : kNaN;
+    records.push_back(s);
+  }
+  return records;
+}
+
+RunResults assemble(const Workload& workload,
+                    const Findings& findings,
+                    const RunResults::Ledger& ledger) {
+  return Assembler(workload, findings).run(ledger);
+}
+
+}  // namespace qsweep

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "io/report/results.h"
+
+#include "sweep/plan/latency.h"
+#include "sweep/plan/sensitivity.h"
+#include "sweep/run/evaluation.h"
+
+namespace qsweep {
+
+/// One sensitivity evaluation: a scheme made for it, and what it stands for.
+struct SensitivityCase {
+  int layer = 0;
+  std::uint8_t precision = 0;
+  std::string mode;  ///< only | all_but
+  Scheme scheme;
+};
+
+/// What a run has found so far; parts not reached yet are empty.
+struct Findings {
+  std::vector<TensorStats> stats;  ///< by layer
+  SchemeResult baseline;
+  std::vector<SensitivityCase> cases;
+  std::vector<SchemeResult> case_results;
+  std::vector<Scheme> schemes;
+  std::vector<SchemeResult> scheme_results;
+  std::optional<LatencyTable> latency;
+};
+
+/// The records behind a layer ranking (R119-R127).
+[[nodiscard]] std::vector<SensitivityRecord> sensitivity_records(const Workload& workload,
+                                                                 const Findings& findings);
+
+/// Everything the reports say, computed from findings alone: equal findings, equal results.
+[[nodiscard]] RunResults assemble(const Workload& workload,
+                                  const Findings& findings,
+                                  const RunResults::Ledger& ledger);
+
+}  // namespace qsweep

@@ -1,0 +1,233 @@
+#include "sweep/run/workload.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/base/hash.h"
+#include "src/base/log.h"
+#include "src/base/machine.h"
+#include "src/base/text.h"
+
+#include "src/kernels/linear.h"
+
+namespace qsweep {
+namespace {
+
+/// Runs independent checks and throws their problems together: one error as it is, several as a
+/// list.
+class ProblemList {
+ public:
+  template <class F>
+  void attempt(F&& check) {
+    try {
+      check();
+    } catch (const Error& e) {
+      errors_.push_back(e);
+    }
+  }
+  void raise() const {
+    if (errors_.empty()) return;
+    if (errors_.size() == 1) throw errors_.front();
+    std::string text = fmt::format("{} problems:", errors_.size());
+    for (const Error& e : errors_) text += fmt::format("\n  - {}", e.what());
+    throw Error(errors_.front().code(), text);
+  }
+
+ private:
+  std::vector<Error> errors_;
+};
+
+std::unique_ptr<Dataset> open_set(const JobConfig& job, const JobConfig::Data& data) {
+  DataSpec spec = parse_data_spec(data.format + ":" + data.path.string());
+  return open_dataset(spec, job.input);
+}
+
+std::string canonical_settings(const Workload& w) {
+  const JobConfig& job = w.job;
+  const auto& q = job.quantization;
+  std::string input =
+      fmt::format("{} {} {} mean", job.input.layout, job.input.color, job.input.scale);
+  for (double m : job.input.mean) input += fmt::format(" {}", m);
+  input += " std";
+  for (double s : job.input.std) input += fmt::format(" {}", s);
+  std::string calibration = "none";
+  if (w.calibration) {
+    calibration = fmt::format("{} images {} {} seed {}", w.calibration->digest(),
+                              w.calibration_ids.size(), job.calibration.sampling, job.seed);
+  }
+  return fmt::format(
+      "model {}\ninput {}\ncalibration {}\ncalibrator {} {}\nweights {} symmetric {} narrow {} "
+      "reduce {}\n"
+      "activations symmetric {} {}\nalgorithm {}\nbatch {}\n",
+      w.model.sha256, input, calibration, q.calibrator, q.percentile, q.weight_axis,
+      q.weight_symmetric, q.weight_narrow_range, q.weight_reduce_range, q.activation_symmetric,
+      q.activation_type, q.algorithm, w.batch);
+}
+
+bool ends_in_softmax(const Graph& graph) {
+  const NodeId producer = graph.producer(graph.outputs.at(0));
+  return producer >= 0 && graph.nodes[static_cast<std::size_t>(producer)].op == "Softmax";
+}
+
+void check_fit(const Workload& w) {
+  const Shape& want = w.image_shape;
+  const std::int64_t first = w.evaluation_ids.front();
+  const Shape got = w.evaluation->images(std::span(&first, 1)).shape();
+  if (got != want) {
+    throw Error(
+        ErrorCode::mismatch,
+        fmt::format("the model takes {} but an image is {}", to_string(want), to_string(got)),
+        w.job.evaluation.path.string(),
+        "Give the model's preprocessing (layout, resize) in the job's input: block");
+  }
+  const ValueId output = w.program->graph().outputs.at(0);
+  const Shape& scores = w.trace.shapes.at(static_cast<std::size_t>(output));
+  if (scores.size() != 2) {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("task classification needs an output [N, classes], the model's is {}",
+                            to_string(scores)),
+                w.job.model.string(), "Choose the task that fits the model");
+  }
+  if (scores[1] < w.evaluation->classes()) {
+    throw Error(ErrorCode::mismatch,
+                fmt::format("the model scores {} classes, the data has {}", scores[1],
+                            w.evaluation->classes()),
+                w.job.model.string(), "Evaluate on the data set the model was trained for");
+  }
+}
+
+}  // namespace
+
+std::vector<Range> cut(std::int64_t n, std::int64_t batch) {
+  std::vector<Range> ranges;
+  for (std::int64_t at = 0; at < n; at += batch) ranges.push_back({at, std::min(n, at + batch)});
+  return ranges;
+}
+
+std::int64_t Workload::shards() const {
+  const auto n = static_cast<std::int64_t>(evaluation_ids.size());
+  return (n + job.evaluation.shard - 1) / job.evaluation.shard;
+}
+
+std::span<const std::int64_t> Workload::shard_ids(std::int64_t shard) const {
+  const auto n = static_cast<std::int64_t>(evaluation_ids.size());
+  const std::int64_t begin = shard * job.evaluation.shard;
+  const std::int64_t end = std::min(n, begin + job.evaluation.shard);
+  QSWEEP_CHECK(begin >= 0 && begin < end);
+  return std::span(evaluation_ids)
+      .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+}
+
+std::vector<std::int64_t> Workload::labels(std::span<const std::int64_t> ids) const {
+  std::vector<std::int64_t> out;
+  out.reserve(ids.size());
+  for (std::int64_t id : ids) out.push_back(evaluation->label(id));
+  return out;
+}
+
+std::string Workload::fingerprint() const {
+  Sha256 hash;
+  hash.update(settings);
+  hash.update(fmt::format("evaluation {} shard {} images {}\n", evaluation->digest(),
+                          job.evaluation.shard, evaluation_ids.size()));
+  const Machine& machine = this_machine();
+  hash.update(fmt::format("engine {} {} avx512 {} vnni {}\n", version(), kernel_libraries(),
+                          machine.has_avx512, machine.has_vnni));
+  return hash.hex();
+}
+
+QuantDefaults quant_defaults(const JobConfig& job) {
+  const auto& q = job.quantization;
+  QuantDefaults d;
+  d.weight_granularity =
+      q.weight_axis == "tensor" ? Granularity::per_tensor : Granularity::per_channel;
+  d.weight_symmetric = q.weight_symmetric;
+  d.weight_narrow_range = q.weight_narrow_range;
+  d.weight_reduce_range = q.weight_reduce_range;
+  d.activation_symmetric = q.activation_symmetric;
+  d.activation_int8 = q.activation_type == "int8" ? DType::i8 : DType::u8;
+  return d;
+}
+
+std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
+  if (job.task != "classification") {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("task '{}' has no evaluator in this version", job.task), "task",
+                "Use task: classification");
+  }
+  auto w = std::make_shared<Workload>();
+  w->job = job;
+  ProblemList problems;
+  problems.attempt([&] {
+    w->model = import_onnx(job.model);
+    w->program = std::make_unique<Program>(std::move(w->model.graph));
+  });
+  problems.attempt([&] { w->evaluation = open_set(job, job.evaluation); });
+  if (!job.calibration.path.empty()) {
+    problems.attempt([&] { w->calibration = open_set(job, job.calibration); });
+  }
+  problems.attempt([&] {
+    PrecisionSet set{quant_defaults(job)};
+    for (const std::string& name : job.sensitivity.precisions) set.add(name);
+    for (const JobConfig::Family& family : job.families) {
+      set.add(family.rest);
+      set.add(family.keep);
+    }
+    w->precisions = std::move(set);
+    w->calibrator = {parse_calibrator(job.quantization.calibrator), job.quantization.percentile};
+    w->weight_algorithm = parse_weight_algorithm(job.quantization.algorithm);
+  });
+  problems.raise();
+
+  const std::int64_t available = w->evaluation->size();
+  const std::int64_t wanted = job.evaluation.images == 0 ? available : job.evaluation.images;
+  w->evaluation_ids =
+      choose_samples(*w->evaluation, wanted, parse_sampling(job.evaluation.sampling), job.seed);
+  if (w->calibration) {
+    w->calibration_ids = choose_samples(*w->calibration, job.calibration.images,
+                                        parse_sampling(job.calibration.sampling), job.seed);
+    const auto leaked =
+        overlapping_samples(*w->calibration, w->calibration_ids, *w->evaluation, w->evaluation_ids);
+    if (!leaked.empty()) {
+      throw Error(
+          ErrorCode::mismatch,
+          fmt::format(
+              "{} of {} calibration images are also evaluation images (the first is sample {})",
+              leaked.size(), w->calibration_ids.size(), leaked.front()),
+          job.calibration.path.string(), "Calibrate on training images");
+    }
+    if (job.calibration.images < 100) {
+      log_warning(fmt::format("{} calibration images are few; 100 to 1000 are usual",
+                              job.calibration.images));
+    }
+  }
+  const Program& program = *w->program;
+  const auto pinned = job.shapes.find(program.graph().value(program.input()).name);
+  w->image_shape =
+      program.image_shape(pinned == job.shapes.end() ? Shape{} : Shape(pinned->second));
+  w->image_shape.at(0) = 1;
+  w->batch = program.batchable() ? job.batch : 1;
+  w->trace = program.trace(w->image_shape);
+  Shape batch_shape = w->image_shape;
+  batch_shape[0] = w->batch;
+  w->batch_trace = w->batch == 1 ? w->trace : program.trace(batch_shape);
+  w->layer_macs.assign(program.layers().size(), 0);
+  w->layer_step.assign(program.layers().size(), -1);
+  for (std::size_t s = 0; s < program.steps().size(); ++s) {
+    const int layer = program.steps()[s].layer;
+    if (layer < 0) continue;
+    w->layer_macs[static_cast<std::size_t>(layer)] = w->trace.macs[s];
+    w->layer_step[static_cast<std::size_t>(layer)] = static_cast<int>(s);
+  }
+  w->outputs_are_probabilities = ends_in_softmax(program.graph());
+  // Schemes given as text may use precisions no family names; parsing them adds those.
+  for (const std::string& text : job.schemes)
+    (void)parse_scheme(text, program.layers(), w->precisions);
+  check_fit(*w);
+  w->settings = canonical_settings(*w);
+  return w;
+}
+
+}  // namespace qsweep

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/quant/observer.h"
+#include "src/quant/weight.h"
+
+#include "src/exec/program.h"
+
+#include "io/config/job.h"
+#include "io/data/dataset.h"
+#include "io/onnx/import.h"
+
+#include "sweep/plan/scheme.h"
+
+namespace qsweep {
+
+/// A job opened on one rank: model, data and everything that follows from the configuration alone.
+/// Immutable after open_workload(); shared by the threads of the rank. Equal jobs open to equal
+/// workloads on every rank.
+struct Workload {
+  JobConfig job;
+  ImportedModel model;  ///< its graph has moved into `program`
+  std::unique_ptr<Program> program;
+  std::unique_ptr<Dataset> evaluation;
+  std::unique_ptr<Dataset> calibration;      ///< null when the job names none
+  std::vector<std::int64_t> evaluation_ids;  ///< in evaluation order; shards are cut from it
+  std::vector<std::int64_t> calibration_ids;
+  PrecisionSet precisions;
+  Shape image_shape;       ///< [1, C, H, W]
+  std::int64_t batch = 1;  ///< images per forward pass; 1 for models that cannot be re-batched
+  Trace trace;             ///< of one image
+  Trace batch_trace;       ///< of one batch
+  std::vector<std::int64_t> layer_macs;
+  std::vector<int> layer_step;  ///< step of each layer
+  bool outputs_are_probabilities = false;
+  CalibratorSettings calibrator;
+  WeightAlgorithm weight_algorithm = WeightAlgorithm::rtn;
+  std::string
+      settings;  ///< canonical text of what decides a scheme's numbers besides its assignment
+
+  [[nodiscard]] std::int64_t shards() const;
+  /// Sample ids of a shard.
+  [[nodiscard]] std::span<const std::int64_t> shard_ids(std::int64_t shard) const;
+  /// Labels of a shard.
+  [[nodiscard]] std::vector<std::int64_t> labels(std::span<const std::int64_t> ids) const;
+  [[nodiscard]] std::int64_t classes() const { return evaluation->classes(); }
+  /// Names the run's records are about: model, data, numeric settings, engine and kernel ISA.
+  [[nodiscard]] std::string fingerprint() const;
+};
+
+/// Opens model and data and checks that they fit each other: input shape, classes, leak between
+/// calibration and evaluation images. Problems of independent inputs are reported together.
+[[nodiscard]] std::shared_ptr<const Workload> open_workload(const JobConfig& job);
+
+/// Cuts [0, n) into runs of at most `batch`.
+struct Range {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+};
+[[nodiscard]] std::vector<Range> cut(std::int64_t n, std::int64_t batch);
+
+[[nodiscard]] QuantDefaults quant_defaults(const JobConfig& job);
+
+}  // namespace qsweep

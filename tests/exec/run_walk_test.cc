@@ -1,0 +1,200 @@
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "src/exec/walk.h"
+
+#include "tests/exec/tiny_graphs.h"
+
+namespace qsweep {
+namespace {
+
+using test::random_tensor;
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.layout() == b.layout() && a.dtype() == b.dtype() &&
+         std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+}
+
+/// Keeps copies of everything.
+class Recorder : public WalkSink {
+ public:
+  struct Seen {
+    Tensor input, quantized_input, value, baseline;
+  };
+  void output(int scheme, std::span<const Tensor> outputs) override {
+    EXPECT_TRUE(
+        results.emplace(scheme, std::vector<Tensor>(outputs.begin(), outputs.end())).second);
+  }
+  void probe(const Probe& p) override {
+    probes[{p.scheme, p.layer}] = {p.input, p.quantized_input, p.value, p.baseline};
+  }
+  std::map<int, std::vector<Tensor>> results;
+  std::map<std::pair<int, int>, Seen> probes;
+};
+
+struct Bench {
+  explicit Bench(std::int64_t images)
+      : program(test::branched_graph()),
+        batch(random_tensor({images, 3, 8, 8}, 1)),
+        trace(program.trace(batch.shape())),
+        setup(test::setup_for(program, test::some_precisions(), batch)),
+        bank(program, setup) {}
+
+  std::vector<Assignment> random_schemes(int count, std::uint64_t stream) const {
+    Random random(3, stream);
+    std::vector<Assignment> schemes(static_cast<std::size_t>(count), Assignment(5, 0));
+    for (std::size_t s = 1; s < schemes.size(); ++s) {
+      for (std::uint8_t& p : schemes[s]) p = static_cast<std::uint8_t>(random.below(5));
+    }
+    return schemes;
+  }
+  Walk plan(std::span<const Assignment> schemes, const WalkOptions& options = {}) const {
+    return plan_walk(program, trace, setup.precisions, schemes, options);
+  }
+  Recorder run(const Walk& walk, const Tensor& on) {
+    Recorder recorder;
+    run_walk(walk, bank, on, recorder);
+    return recorder;
+  }
+
+  Program program;
+  Tensor batch;
+  Trace trace;
+  QuantSetup setup;
+  LayerBank bank;
+};
+
+void expect_same_results(const Recorder& a, const Recorder& b) {
+  ASSERT_EQ(a.results.size(), b.results.size());
+  for (const auto& [scheme, outputs] : a.results) {
+    const auto& other = b.results.at(scheme);
+    ASSERT_EQ(outputs.size(), other.size());
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      EXPECT_TRUE(same_bits(outputs[i], other[i])) << "scheme " << scheme;
+    }
+  }
+}
+
+TEST(RunWalkTest, reuse_and_eviction_never_change_a_bit) {
+  Bench bench(3);
+  for (std::uint64_t round = 0; round < 8; ++round) {
+    const std::vector<Assignment> schemes = bench.random_schemes(40, round);
+    WalkOptions options;
+    options.reuse = false;
+    const Recorder separate = bench.run(bench.plan(schemes, options), bench.batch);
+    ASSERT_EQ(separate.results.size(), schemes.size());
+    const Walk shared = bench.plan(schemes);
+    expect_same_results(separate, bench.run(shared, bench.batch));
+    std::int64_t need = 0;
+    for (const Assignment& scheme : schemes)
+      need = std::max(need, bench.plan({&scheme, 1}).peak_bytes);
+    options.reuse = true;
+    options.memory_budget = need;
+    const Walk tight = bench.plan(schemes, options);
+    EXPECT_GT(tight.work, shared.work);
+    expect_same_results(separate, bench.run(tight, bench.batch));
+  }
+}
+
+TEST(RunWalkTest, schemes_differ_where_their_precisions_do) {
+  Bench bench(2);
+  const std::vector<Assignment> schemes = {{0, 0, 0, 0, 0}, {2, 2, 2, 2, 2}, {1, 1, 1, 1, 1}};
+  const Recorder seen = bench.run(bench.plan(schemes), bench.batch);
+  EXPECT_FALSE(same_bits(seen.results.at(0)[0], seen.results.at(1)[0]));
+  EXPECT_FALSE(same_bits(seen.results.at(1)[0], seen.results.at(2)[0]));
+  const Tensor& exact = seen.results.at(0)[0];
+  const Tensor& int8 = seen.results.at(1)[0];
+  for (std::size_t i = 0; i < static_cast<std::size_t>(exact.size()); ++i) {
+    EXPECT_NEAR(exact.data<float>()[i], int8.data<float>()[i], 0.2);
+  }
+}
+
+TEST(RunWalkTest, the_float_scheme_is_the_float_run) {
+  Bench bench(3);
+  const Assignment floats(5, 0);
+  const Recorder seen = bench.run(bench.plan({&floats, 1}), bench.batch);
+  EXPECT_TRUE(same_bits(seen.results.at(0)[0], run_float(bench.program, {bench.batch})[0]));
+}
+
+TEST(RunWalkTest, rows_do_not_depend_on_their_batch) {
+  Bench bench(5);
+  const std::vector<Assignment> schemes = bench.random_schemes(12, 9);
+  const Walk walk = bench.plan(schemes);
+  const Recorder whole = bench.run(walk, bench.batch);
+  const Recorder part = bench.run(walk, bench.batch.rows(1, 3));
+  for (std::size_t s = 0; s < schemes.size(); ++s) {
+    const Tensor want = whole.results.at(static_cast<int>(s))[0].rows(1, 3);
+    const Tensor& got = part.results.at(static_cast<int>(s))[0];
+    ASSERT_EQ(got.shape(), want.shape());
+    for (std::size_t i = 0; i < static_cast<std::size_t>(got.size()); ++i) {
+      EXPECT_NEAR(got.data<float>()[i], want.data<float>()[i], 1e-4f);
+    }
+  }
+}
+
+TEST(RunWalkTest, memory_stays_within_the_plan_and_is_given_back) {
+  Bench bench(4);
+  const std::vector<Assignment> schemes = bench.random_schemes(40, 5);
+  const Walk walk = bench.plan(schemes);
+  class Forget : public WalkSink {
+    void output(int, std::span<const Tensor>) override {}
+  } forget;
+  run_walk(walk, bench.bank, bench.batch, forget);  // prepares the layers
+  const std::uint64_t before = tensor_bytes();
+  run_walk(walk, bench.bank, bench.batch, forget);
+  EXPECT_EQ(tensor_bytes(), before);
+}
+
+TEST(RunWalkTest, a_probe_shows_the_layer_before_and_after) {
+  Bench bench(2);
+  std::vector<Assignment> schemes(1, Assignment(5, 0));
+  for (std::size_t layer = 0; layer < 5; ++layer) {
+    for (std::uint8_t p = 1; p < 5; ++p) {
+      schemes.emplace_back(5, 0);
+      schemes.back()[layer] = p;
+    }
+  }
+  schemes.push_back(Assignment(5, 2));
+  WalkOptions options;
+  options.probe = true;
+  std::map<ValueId, Tensor> floats;
+  (void)run_float(bench.program, {bench.batch},
+                  [&](ValueId id, const Tensor& t) { floats[id] = t; });
+  const Recorder seen = bench.run(bench.plan(schemes, options), bench.batch);
+  EXPECT_EQ(seen.probes.size(), 5u * 4 + 5);
+  for (const auto& [key, probe] : seen.probes) {
+    const auto [scheme, index] = key;
+    const Assignment& assignment = schemes[static_cast<std::size_t>(scheme)];
+    const int precision = assignment[static_cast<std::size_t>(index)];
+    const PreparedLayer& layer = bench.bank.at(index, precision);
+    ValueId output = kNoValue;
+    for (const Step& step : bench.program.steps()) {
+      if (step.layer == index) output = step.outputs[0];
+    }
+    EXPECT_TRUE(same_bits(probe.baseline, floats.at(output)));
+    EXPECT_TRUE(std::ranges::equal(probe.quantized_input.data<float>(),
+                                   fake_quantize(probe.input, layer.activation).data<float>()))
+        << "scheme " << scheme << " layer " << index;
+    const bool alone = assignment != Assignment(5, 2);
+    if (alone) {
+      EXPECT_TRUE(same_bits(
+          probe.input, floats.at(bench.program.layers()[static_cast<std::size_t>(index)].input)));
+    }
+    const Tensor want = layer.kernel->run(layer.integer ? quantize(probe.input, layer.activation)
+                                                        : probe.quantized_input);
+    EXPECT_TRUE(same_bits(probe.value, want)) << "scheme " << scheme << " layer " << index;
+  }
+  options.reuse = false;
+  const Recorder separate = bench.run(bench.plan(schemes, options), bench.batch);
+  ASSERT_EQ(separate.probes.size(), seen.probes.size());
+  for (const auto& [key, probe] : seen.probes) {
+    EXPECT_TRUE(same_bits(probe.value, separate.probes.at(key).value));
+    EXPECT_TRUE(same_bits(probe.quantized_input, separate.probes.at(key).quantized_input));
+  }
+}
+
+}  // namespace
+}  // namespace qsweep

@@ -1,0 +1,229 @@
+#include "io/data/npy.h"
+
+#include <array>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "src/base/error.h"
+
+#include "io/data/dataset.h"
+
+#include "tests/io/temp_dir.h"
+
+namespace qsweep {
+namespace {
+
+using testing::error_text;
+using testing::read_file;
+using testing::TempDir;
+
+/// What numpy.save writes: magic, version, header length, header.
+std::string npy(const std::string& header, const std::string& data, int version = 1) {
+  std::string bytes = "\x93NUMPY";
+  bytes += static_cast<char>(version);
+  bytes += '\0';
+  for (int shift = 0; shift < (version == 1 ? 16 : 32); shift += 8) {
+    bytes += static_cast<char>((header.size() >> shift) & 0xff);
+  }
+  return bytes + header + data;
+}
+
+std::string header(const std::string& descr, const std::string& shape) {
+  return "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }\n";
+}
+
+template <class T>
+std::string raw(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+NpyView parse(const std::string& bytes) {
+  return parse_npy(as_bytes(bytes), "x.npy");
+}
+
+TEST(NpyTest, reads_what_numpy_writes) {
+  const std::string bytes = npy(header("<f4", "(2, 3)"), raw<float>({0, 1, 2, 3, 4, 5}));
+  const NpyView view = parse(bytes);
+  EXPECT_EQ(view.dtype, DType::f32);
+  EXPECT_EQ(view.shape, (Shape{2, 3}));
+  float last = 0;
+  std::memcpy(&last, view.data.data() + 20, 4);
+  EXPECT_EQ(last, 5.0f);
+}
+
+TEST(NpyTest, reads_versions_2_and_3_scalars_and_other_spellings) {
+  const std::string data = raw<std::int64_t>({7});
+  EXPECT_EQ(parse(npy(header("<i8", "(1,)"), data, 2)).shape, Shape{1});
+  EXPECT_EQ(parse(npy(header("<i8", "()"), data, 3)).shape, Shape{});
+  const NpyView view =
+      parse(npy("{\"shape\":(1,1),\"fortran_order\":False,\"descr\":\"<i8\"}", data));
+  EXPECT_EQ(view.dtype, DType::i64);
+  EXPECT_EQ(view.shape, (Shape{1, 1}));
+}
+
+// Bytes that numpy.save made of numpy.arange(3, dtype='<i2').
+TEST(NpyTest, writes_byte_for_byte_what_numpy_writes) {
+  const TempDir folder;
+  const auto path = folder.path() / "x.npy";
+  const std::array<std::int16_t, 3> values{0, 1, 2};
+  write_npy(path, Tensor::of<std::int16_t>(DType::i16, {3}, values));
+  std::string expected("\x93NUMPY\x01\x00\x76\x00", 10);
+  expected += "{'descr': '<i2', 'fortran_order': False, 'shape': (3,), }";
+  expected += std::string(128 - 1 - expected.size(), ' ') + "\n";
+  expected += std::string("\0\0\1\0\2\0", 6);
+  EXPECT_EQ(read_file(path), expected);
+}
+
+TEST(NpyTest, every_type_and_rank_survives_a_round_trip) {
+  const TempDir folder;
+  const auto path = folder.path() / "x.npy";
+  for (const DType dtype :
+       {DType::f32, DType::f64, DType::f16, DType::i8, DType::u8, DType::i16, DType::u16,
+        DType::i32, DType::u32, DType::i64, DType::u64, DType::boolean}) {
+    for (const Shape& shape : {Shape{}, Shape{5}, Shape{2, 3}, Shape{2, 0, 3}, Shape{1, 2, 3, 4}}) {
+      Tensor tensor(dtype, shape);
+      for (std::size_t i = 0; i < tensor.bytes(); ++i) {
+        static_cast<std::uint8_t*>(tensor.mutable_raw())[i] = static_cast<std::uint8_t>(i * 5);
+      }
+      write_npy(path, tensor);
+      const Tensor again = read_npy(path);
+      ASSERT_EQ(again.dtype(), dtype);
+      ASSERT_EQ(again.shape(), shape);
+      ASSERT_EQ(std::memcmp(again.raw(), tensor.raw(), tensor.bytes()), 0);
+    }
+  }
+}
+
+TEST(NpyTest, writes_channels_last_tensors_in_logical_order) {
+  const TempDir folder;
+  const std::array<float, 8> values{0, 1, 2, 3, 4, 5, 6, 7};
+  const Tensor tensor = Tensor::of<float>(DType::f32, {1, 2, 2, 2}, values);
+  write_npy(folder.path() / "a.npy", tensor);
+  write_npy(folder.path() / "b.npy", tensor.to_layout(Layout::channels_last));
+  EXPECT_EQ(read_file(folder.path() / "a.npy"), read_file(folder.path() / "b.npy"));
+}
+
+TEST(NpyTest, refuses_types_numpy_lacks) {
+  const TempDir folder;
+  EXPECT_EQ(
+      error_text<Error>([&] { write_npy(folder.path() / "x.npy", Tensor(DType::f8e4m3fn, {2})); }),
+      "NumPy has no type float8e4m3fn [" + (folder.path() / "x.npy").string() + "]");
+}
+
+TEST(NpyTest, refuses_what_is_not_one_array) {
+  const auto text = [](const std::string& bytes) {
+    return error_text<Error>([&] { static_cast<void>(parse(bytes)); });
+  };
+  const std::string good = npy(header("<f4", "(2,)"), raw<float>({1, 2}));
+  EXPECT_EQ(text(good), "");
+  EXPECT_EQ(text("PK\x03\x04 an archive"), "not a .npy file [x.npy]");
+  EXPECT_EQ(text(npy(header("<f4", "(2,)"), raw<float>({1, 2}), 9)), "version 9 of .npy [x.npy]");
+  EXPECT_EQ(text(good + "x"),
+            "the .npy array 2 of float32 does not fit the 9 bytes that follow [x.npy]");
+  EXPECT_EQ(
+      text(npy("{'descr': '<f4', 'fortran_order': True, 'shape': (2,), }", raw<float>({1, 2}))),
+      "a .npy array in Fortran order [x.npy]. Save numpy.ascontiguousarray() of it.");
+  EXPECT_EQ(text(npy(header(">f4", "(2,)"), raw<float>({1, 2}))),
+            "element type '>f4' of .npy [x.npy]. Save the array as little-endian float32 or an "
+            "integer type.");
+  for (const char* wrong :
+       {"", "{", "{}", "{'descr': '<f4'}", "{'descr': '<f4', 'fortran_order': False}",
+        "{'descr': '<f4', 'fortran_order': 0, 'shape': (2,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-2,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)} x",
+        "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': '<f4', 'other': 1, 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}"}) {
+    EXPECT_EQ(text(npy(wrong, raw<float>({1, 2}))), "the .npy header is malformed [x.npy]")
+        << wrong;
+  }
+}
+
+TEST(NpyTest, every_truncation_is_refused) {
+  const std::string good = npy(header("<f4", "(2, 3)"), raw<float>({0, 1, 2, 3, 4, 5}));
+  for (std::size_t length = 0; length < good.size(); ++length) {
+    EXPECT_THROW(parse(good.substr(0, length)), Error) << length;
+  }
+}
+
+TEST(NpyTest, extents_that_overflow_are_refused_without_allocating) {
+  const std::string huge = "(9223372036854775807, 9223372036854775807)";
+  EXPECT_THROW(parse(npy(header("<f4", huge), "")), Error);
+  EXPECT_THROW(parse(npy(header("<f4", "(1000000000000,)"), "")), Error);
+}
+
+class NpyDatasetTest : public ::testing::Test {
+ protected:
+  DataSpec spec(const std::string& images, const std::string& labels) const {
+    return {"npy", {folder_.write("x.npy", images), folder_.write("y.npy", labels)}};
+  }
+  std::string message(const std::string& images,
+                      const std::string& labels,
+                      const InputSpec& input = {}) const {
+    return error_text<Error>([&] { static_cast<void>(open_dataset(spec(images, labels), input)); });
+  }
+  TempDir folder_;
+  std::string labels_ = npy(header("<i4", "(2,)"), raw<std::int32_t>({1, 4}));
+  std::string bytes_ = npy(header("|u1", "(2, 3, 1, 2)"),
+                           raw<std::uint8_t>({0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 255}));
+};
+
+TEST_F(NpyDatasetTest, reads_bytes_and_floats_alike) {
+  InputSpec input;
+  input.scale = 255;
+  input.mean = {0.5, 0.25, 0.125};
+  input.std = {2, 3, 5};
+  input.color = "BGR";
+  const std::vector<std::int64_t> ids{1, 0};
+  const auto from_bytes = open_dataset(spec(bytes_, labels_), input);
+  EXPECT_EQ(from_bytes->size(), 2);
+  EXPECT_EQ(from_bytes->classes(), 5);
+  EXPECT_EQ(from_bytes->label(1), 4);
+  const Tensor a = from_bytes->images(ids);
+  ASSERT_EQ(a.shape(), (Shape{2, 3, 1, 2}));
+  EXPECT_EQ(a.data<float>()[1], (255.0f / 255.0f - 0.5f) / 2.0f);
+
+  const std::string floats =
+      npy(header("<f4", "(2, 3, 1, 2)"), raw<float>({0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 255}));
+  const Tensor b = open_dataset(spec(floats, labels_), input)->images(ids);
+  EXPECT_TRUE(std::ranges::equal(a.data<float>(), b.data<float>()));
+}
+
+TEST_F(NpyDatasetTest, is_in_the_layout_of_the_model) {
+  const std::string images = npy(header("|u1", "(2, 1, 2, 3)"),
+                                 raw<std::uint8_t>({0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15}));
+  InputSpec input;
+  input.layout = "NHWC";
+  const Tensor batch =
+      open_dataset(spec(images, labels_), input)->images(std::vector<std::int64_t>{1});
+  ASSERT_EQ(batch.shape(), (Shape{1, 1, 2, 3}));
+  const std::vector<float> expected{10, 11, 12, 13, 14, 15};
+  EXPECT_TRUE(std::ranges::equal(batch.data<float>(), expected));
+}
+
+TEST_F(NpyDatasetTest, refuses_what_does_not_fit) {
+  const std::string x = (folder_.path() / "x.npy").string();
+  const std::string y = (folder_.path() / "y.npy").string();
+  EXPECT_EQ(message(npy(header("|u1", "(2, 3)"), "abcdef"), labels_),
+            "the images are 2x3, not [N, C, H, W] [" + x + "]");
+  EXPECT_EQ(message(npy(header("|i1", "(2, 1, 1, 1)"), "ab"), labels_),
+            "images of int8 [" + x + "]. Save them as float32 or uint8.");
+  EXPECT_EQ(message(bytes_, npy(header("<i4", "(3,)"), raw<std::int32_t>({0, 0, 0}))),
+            "2 images and 3 labels [" + y + "]");
+  EXPECT_EQ(message(bytes_, npy(header("<i4", "(2,)"), raw<std::int32_t>({0, -1}))),
+            "label -1 is outside 0 to 65535 [" + y + "]");
+  EXPECT_EQ(message(bytes_, npy(header("<f4", "(2,)"), raw<float>({0, 1}))),
+            "the labels are float32, not integers [" + y + "]");
+  EXPECT_EQ(message(bytes_, npy(header("<i4", "(2, 1)"), raw<std::int32_t>({0, 1}))),
+            "the labels are 2x1, not one number per image [" + y + "]");
+  EXPECT_EQ(error_text<Error>([&] {
+              static_cast<void>(open_dataset({"npy", {x}}, {}));
+            }),
+            "npy data takes 2 files, not 1 [npy]. Give the images, then the labels: "
+            "npy:X.npy,Y.npy.");
+}
+
+}  // namespace
+}  // namespace qsweep

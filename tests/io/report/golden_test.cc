@@ -1,0 +1,131 @@
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "io/report/detail/common.h"
+#include "io/report/detail/json.h"
+#include "io/report/report.h"
+
+#include "tests/io/report/fixture.h"
+
+namespace qsweep {
+namespace {
+
+/// Compares with tests/golden/NAME; with QSWEEP_UPDATE_GOLDEN set, writes it instead and fails, so
+/// that an update is never mistaken for a pass.
+void expect_golden(const std::string& name, const std::string& text) {
+  const char* source = std::getenv("QSWEEP_SOURCE_DIR");
+  ASSERT_NE(source, nullptr) << "run through ctest, or set QSWEEP_SOURCE_DIR";
+  const std::filesystem::path path = std::filesystem::path(source) / "tests" / "golden" / name;
+  if (std::getenv("QSWEEP_UPDATE_GOLDEN") != nullptr) {
+    std::ofstream(path, std::ios::binary) << text;
+    FAIL() << "updated " << path;
+  }
+  std::ifstream file(path, std::ios::binary);
+  ASSERT_TRUE(file.good()) << "no golden file " << path;
+  const std::string expected((std::istreambuf_iterator<char>(file)),
+                             std::istreambuf_iterator<char>());
+  EXPECT_EQ(text, expected) << "set QSWEEP_UPDATE_GOLDEN=1 to write " << name;
+}
+
+TEST(ReportGoldenTest, sensitivity_markdown) {
+  expect_golden("layer-sensitivity-report.md", render_sensitivity_markdown(small_run()));
+}
+TEST(ReportGoldenTest, sensitivity_json) {
+  expect_golden("layer-sensitivity-report.json", render_sensitivity_json(small_run()));
+}
+TEST(ReportGoldenTest, sweep_index_csv) {
+  expect_golden("sweep_index.csv", render_sweep_index_csv(small_run()));
+}
+TEST(ReportGoldenTest, pareto_csv) {
+  expect_golden("pareto.csv", render_pareto_csv(small_run()));
+}
+TEST(ReportGoldenTest, pareto_json) {
+  expect_golden("pareto.json", render_pareto_json(small_run()));
+}
+TEST(ReportGoldenTest, tradeoff_csv) {
+  expect_golden("tradeoff.csv", render_tradeoff_csv(small_run()));
+}
+TEST(ReportGoldenTest, latency_csv) {
+  expect_golden("latency.csv", render_latency_csv(small_run()));
+}
+TEST(ReportGoldenTest, decision_json) {
+  expect_golden("decision.json", render_decision_json(small_run()));
+}
+TEST(ReportGoldenTest, manifest_json) {
+  expect_golden("manifest.json", render_manifest_json(small_run()));
+}
+TEST(ReportGoldenTest, results_json) {
+  expect_golden("results.json", render_results_json(small_run()));
+}
+TEST(ReportGoldenTest, front_table) {
+  expect_golden("front_table.txt", render_front_table(small_run()));
+}
+
+TEST(ReportTest, front_without_latency_is_size_against_metric_and_says_so) {
+  RunResults run = small_run();
+  run.latency_source.clear();
+  EXPECT_EQ(report::cost_axis(run), report::CostAxis::size);
+  const std::string table = render_front_table(run);
+  EXPECT_EQ(table.find("latency ms"), std::string::npos) << table;
+  EXPECT_NE(table.find("latency: none known, so the front is size against metric"),
+            std::string::npos);
+  EXPECT_EQ(report::front(run).front()->id, "333333333333");
+  EXPECT_EQ(report::front(run).back()->id, "000000000000");
+}
+
+TEST(ReportTest, a_scheme_with_the_baselines_id_is_listed_once) {
+  RunResults run = small_run();
+  run.evaluations.push_back(run.baseline);
+  EXPECT_EQ(render_sweep_index_csv(run), render_sweep_index_csv(small_run()));
+  EXPECT_EQ(render_pareto_csv(run), render_pareto_csv(small_run()));
+}
+
+TEST(ReportTest, ranks_a_layer_that_gave_nan_first_and_keeps_ties_in_order) {
+  RunResults run = small_run();
+  EXPECT_EQ(report::ranked(run, "only", "W4A8").front()->layer, "conv2|</script>");
+  for (auto& row : run.sensitivity) {
+    row.kl = 1;
+    row.nonfinite = false;
+  }
+  const auto rows = report::ranked(run, "only", "W8A8");
+  EXPECT_EQ(rows[0]->layer, "conv1");
+  EXPECT_EQ(rows[2]->layer, "fc");
+}
+
+TEST(ReportTest, relative_degradation_of_a_zero_baseline_is_absent) {
+  RunResults run = small_run();
+  run.baseline.metric = 0;
+  EXPECT_FALSE(report::relative_percent(0.1, 0).has_value());
+  EXPECT_NE(render_sensitivity_markdown(run).find("conv1: degradation=+0.0012 (baseline is 0)"),
+            std::string::npos);
+  EXPECT_NE(render_sensitivity_json(run).find("\"relative\": null"), std::string::npos);
+}
+
+TEST(CsvTest, quotes_what_rfc_4180_says) {
+  report::Csv csv({"a", "b"});
+  csv.row({"plain", "x,y"});
+  csv.row({"say \"hi\"", "two\nlines"});
+  csv.row({"", "cr\r"});
+  EXPECT_EQ(csv.text(), "a,b\nplain,\"x,y\"\n\"say \"\"hi\"\"\",\"two\nlines\"\n,\"cr\r\"\n");
+}
+
+TEST(CsvTest, numbers_read_back_and_non_numbers_are_empty) {
+  EXPECT_EQ(report::number(0.1), "0.1");
+  EXPECT_EQ(std::stod(report::number(1.0 / 3.0)), 1.0 / 3.0);
+  EXPECT_EQ(report::number(std::numeric_limits<double>::quiet_NaN()), "");
+  EXPECT_EQ(report::number(-std::numeric_limits<double>::infinity()), "");
+}
+
+TEST(JsonTest, non_numbers_are_null_and_bad_utf8_is_replaced) {
+  const report::Json json = {{"x", std::numeric_limits<double>::infinity()}, {"name", "a\xff"}};
+  EXPECT_EQ(report::to_text(json), "{\n  \"x\": null,\n  \"name\": \"a\xEF\xBF\xBD\"\n}\n");
+}
+
+}  // namespace
+}  // namespace qsweep

@@ -1,0 +1,131 @@
+#include <map>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "src/base/error.h"
+#include "src/base/hash.h"
+
+#include "io/fs/file_system.h"
+#include "io/report/report.h"
+
+#include "tests/io/report/fixture.h"
+
+namespace qsweep {
+namespace {
+
+/// Files in memory; the N-th replace fails when asked to.
+class MemoryFiles : public FileSystem {
+ public:
+  using FileSystem::replace;
+  bool exists(const std::filesystem::path& path) override {
+    return files.count(path.string()) != 0;
+  }
+  Bytes read(const std::filesystem::path& path) override {
+    const auto found = files.find(path.string());
+    if (found == files.end()) throw Error(ErrorCode::io, "no such file", path.string());
+    const ByteView bytes = as_bytes(found->second);
+    return {bytes.begin(), bytes.end()};
+  }
+  void create_directories(const std::filesystem::path&) override {}
+  void replace(const std::filesystem::path& path, ByteView contents) override {
+    if (++writes == fail_at) throw Error(ErrorCode::io, "disk full", path.string());
+    files[path.string()] = std::string(as_text(contents));
+    order.push_back(path.string());
+  }
+  std::unique_ptr<AppendFile> open_append(const std::filesystem::path& path) override {
+    throw Error(ErrorCode::io, "reports are never appended to", path.string());
+  }
+  void truncate(const std::filesystem::path& path, std::uint64_t) override {
+    throw Error(ErrorCode::io, "reports are never truncated", path.string());
+  }
+  void remove(const std::filesystem::path& path) override { files.erase(path.string()); }
+  std::uint64_t free_bytes(const std::filesystem::path&) override { return 0; }
+
+  std::map<std::string, std::string> files;
+  std::vector<std::string> order;
+  int writes = 0;
+  int fail_at = 0;
+};
+
+TEST(WriteReportsTest, writes_every_file_and_the_manifest_last) {
+  MemoryFiles disk;
+  write_reports(disk, "run", small_run());
+  for (const char* name :
+       {"layer-sensitivity-report.md", "layer-sensitivity-report.json", "outputs/sweep_index.csv",
+        "outputs/sweep_index.json", "outputs/failures.json", "outputs/per_class.csv",
+        "outputs/confusion_float.csv", "outputs/confusion_222222222222.csv",
+        "outputs/confusion_333333333333.csv", "latency.csv", "pareto.csv", "pareto.json",
+        "tradeoff.csv", "decision.json", "report.html", "manifest.json"}) {
+    EXPECT_EQ(disk.files.count(std::string("run/") + name), 1U) << name;
+  }
+  EXPECT_EQ(disk.files.size(), 16U);
+  EXPECT_EQ(disk.order.back(), "run/manifest.json");
+}
+
+TEST(WriteReportsTest, manifest_lists_each_file_with_its_digest) {
+  MemoryFiles disk;
+  disk.files["run/sweep.h5"] = "store";
+  const std::vector<std::string> others = {"sweep.h5"};
+  write_reports(disk, "run", small_run(), others);
+  const auto manifest = nlohmann::json::parse(disk.files["run/manifest.json"]);
+  EXPECT_EQ(manifest["files"].size(), 16U);
+  for (const auto& file : manifest["files"]) {
+    const std::string& text = disk.files["run/" + file["path"].get<std::string>()];
+    EXPECT_EQ(file["sha256"], sha256_hex(std::string_view(text)));
+    EXPECT_EQ(file["bytes"], text.size());
+  }
+}
+
+TEST(WriteReportsTest, equal_results_give_equal_bytes) {
+  MemoryFiles a, b;
+  write_reports(a, "run", small_run());
+  RunResults other = small_run();
+  other.ledger.ranks = 16;
+  other.ledger.stage_seconds = {{"sweep", 123.0}};
+  write_reports(b, "run", other);
+  EXPECT_EQ(a.files, b.files);
+}
+
+TEST(WriteReportsTest, a_failed_write_leaves_no_manifest) {
+  for (int n = 1; n <= 16; ++n) {
+    MemoryFiles disk;
+    disk.fail_at = n;
+    EXPECT_THROW(write_reports(disk, "run", small_run()), Error) << n;
+    EXPECT_FALSE(disk.exists("run/manifest.json")) << n;
+  }
+}
+
+TEST(WriteReportsTest, class_files_hold_counts_and_signed_change) {
+  MemoryFiles disk;
+  write_reports(disk, "run", small_run());
+  EXPECT_EQ(disk.files["run/outputs/confusion_float.csv"],
+            "label,cat,\"dog, small\"\ncat,440,60\n\"dog, small\",40,460\n");
+  EXPECT_NE(disk.files["run/outputs/per_class.csv"].find(
+                "333333333333,W4A8 keep W8A8 top 1,1,\"dog, small\",0.92,0.92,0\n"),
+            std::string::npos);
+}
+
+TEST(WriteReportsTest, index_json_agrees_with_the_csv) {
+  MemoryFiles disk;
+  write_reports(disk, "run", small_run());
+  const auto index = nlohmann::json::parse(disk.files["run/outputs/sweep_index.json"]);
+  EXPECT_EQ(index["successes"].size(), 4U);
+  ASSERT_EQ(index["failures"].size(), 1U);
+  EXPECT_EQ(index["failures"][0]["reason"], "NaN in conv2, image 17");
+  const auto failures = nlohmann::json::parse(disk.files["run/outputs/failures.json"]);
+  EXPECT_EQ(failures["failures"], index["failures"]);
+}
+
+TEST(WriteReportsTest, empty_run_renders) {
+  RunResults empty;
+  MemoryFiles disk;
+  write_reports(disk, "run", empty);
+  EXPECT_TRUE(disk.exists("run/report.html"));
+  EXPECT_EQ(render_front_table(empty), "No scheme is on the front: none was evaluated.\n");
+}
+
+}  // namespace
+}  // namespace qsweep

@@ -1,0 +1,252 @@
+#include "src/kernels/linear.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <thread>
+
+#include "tests/kernels/reference.h"
+
+namespace qsweep {
+namespace {
+
+using test::at;
+using test::RandomLayer;
+
+template <class T>
+std::vector<T> random_values(std::mt19937& random, std::int64_t count, int low, int high) {
+  std::uniform_int_distribution<int> pick(low, high);
+  std::vector<T> values(at(count));
+  for (T& value : values) value = static_cast<T>(pick(random));
+  return values;
+}
+
+template <class T>
+Tensor tensor_of(DType dtype, const Shape& shape, const std::vector<T>& values) {
+  return Tensor::of<T>(dtype, shape, values);
+}
+
+QuantParams params(const Format& format, float scale, int zero_point) {
+  QuantParams p;
+  p.format = format;
+  p.scale = {scale};
+  p.zero_point = {zero_point};
+  return p;
+}
+
+std::string describe(const RandomLayer& layer, unsigned seed) {
+  return "seed " + std::to_string(seed) + " kind " + std::to_string(static_cast<int>(layer.spec.kind)) + " group " +
+         std::to_string(layer.spec.group) + " weight " + to_string(layer.weight) + " input " + to_string(layer.input);
+}
+
+void check_float_layer(unsigned seed, FloatBackend backend) {
+  std::mt19937 random(seed);
+  const RandomLayer layer = test::random_layer(random);
+  const std::string text = describe(layer, seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(at(element_count(layer.input))), w(at(element_count(layer.weight))), b(at(layer.channels));
+  for (auto* values : {&x, &w, &b}) {
+    for (float& value : *values) value = normal(random);
+  }
+  const bool with_bias = seed % 3 != 0;
+  const auto want = test::reference_products<double>(layer.spec, x, layer.input, w, layer.weight, 0.0);
+  const auto kernel = make_float_kernel(layer.spec, tensor_of(DType::f32, layer.weight, w),
+                                        with_bias ? tensor_of(DType::f32, {layer.channels}, b) : Tensor(), backend);
+  const Tensor input = tensor_of(DType::f32, layer.input, x);
+  const Tensor y = kernel->run(seed % 2 == 0 ? input : input.to_layout(Layout::channels_last));
+  ASSERT_EQ(y.shape(), want.shape) << text;
+  if (layer.spec.kind != LinearSpec::Kind::gemm) {
+    EXPECT_EQ(y.layout(), Layout::channels_last) << text;
+  }
+  const Tensor ordered = y.to_layout(Layout::row_major);
+  const std::int64_t inner = layer.spec.kind == LinearSpec::Kind::gemm ? 1 : element_count(Shape(want.shape.begin() + 2, want.shape.end()));
+  for (std::int64_t i = 0; i < y.size(); ++i) {
+    double expected = want.values[at(i)] + (with_bias ? static_cast<double>(b[at(i / inner % layer.channels)]) : 0.0);
+    if (layer.spec.relu) expected = std::max(expected, 0.0);
+    // Products of unit normals: rounding grows with the depth of the sum, at most about 400 here.
+    ASSERT_NEAR(ordered.data<float>()[at(i)], expected, 1e-4) << text << " element " << i << " " << kernel->name();
+  }
+}
+
+TEST(FloatKernelTest, agrees_with_double_precision_sums) {
+  for (unsigned seed = 0; seed < 300; ++seed) check_float_layer(seed, FloatBackend::automatic);
+}
+
+TEST(FloatKernelTest, blas_path_agrees_with_double_precision_sums) {
+  for (unsigned seed = 0; seed < 300; ++seed) check_float_layer(seed, FloatBackend::openblas);
+}
+
+TEST(FloatKernelTest, gives_the_same_bits_on_every_call_and_thread) {
+  std::mt19937 random(7);
+  const LinearSpec spec{.pads = {1, 1, 1, 1}, .name = "conv"};
+  std::normal_distribution<float> normal;
+  std::vector<float> x(2 * 16 * 16 * 16), w(16 * 16 * 9);
+  for (auto* values : {&x, &w}) {
+    for (float& value : *values) value = normal(random);
+  }
+  const Tensor weight = tensor_of(DType::f32, {16, 16, 3, 3}, w);
+  const Tensor input = tensor_of(DType::f32, {2, 16, 16, 16}, x);
+  const auto kernel = make_float_kernel(spec, weight, Tensor());
+  const Tensor first = kernel->run(input);
+  (void)kernel->run(input.rows(0, 1));  // another shape in between changes nothing
+  const Tensor again = kernel->run(input);
+  Tensor elsewhere;
+  std::thread([&] { elsewhere = make_float_kernel(spec, weight, Tensor())->run(input); }).join();
+  EXPECT_TRUE(std::ranges::equal(first.data<float>(), again.data<float>()));
+  EXPECT_TRUE(std::ranges::equal(first.data<float>(), elsewhere.data<float>()));
+}
+
+/// Bit equality with int64 sums and the documented formula.
+void check_integer_layer(unsigned seed, IntegerBackend backend) {
+  std::mt19937 random(seed);
+  const RandomLayer layer = test::random_layer(random);
+  const std::string text = describe(layer, seed);
+  const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+  const bool is_signed = pick(0, 1) == 0;
+  const bool four_bits = pick(0, 2) == 0;
+  const int zero = pick(0, 2) == 0 ? 0 : is_signed ? pick(-128, 127) : pick(0, 255);
+  const QuantParams activation = params({.dtype = is_signed ? DType::i8 : DType::u8}, 0.037f, zero);
+  QuantizedWeight weight;
+  weight.params.format.dtype = four_bits ? DType::i4 : DType::i8;
+  const bool per_channel = pick(0, 1) == 0;
+  // Along its axis a transposed weight has one scale per output channel of a group.
+  const std::int64_t scales = !per_channel ? 1 : layer.spec.kind == LinearSpec::Kind::conv_transpose ? layer.channels / layer.spec.group : layer.channels;
+  if (per_channel) weight.params.format.granularity = Granularity::per_channel;
+  for (std::int64_t i = 0; i < scales; ++i) weight.params.scale.push_back(0.001f * static_cast<float>(pick(1, 97)));
+  const int extreme = four_bits ? 7 : 127;
+  const auto w = random_values<std::int8_t>(random, element_count(layer.weight), -extreme, extreme);
+  weight.codes = tensor_of(DType::i8, layer.weight, w).reinterpreted(weight.params.format.dtype);
+  std::vector<int> x = random_values<int>(random, element_count(layer.input), is_signed ? -128 : 0, is_signed ? 127 : 255);
+  Tensor input(activation.format.dtype, layer.input);
+  for (std::size_t i = 0; i < x.size(); ++i) input.mutable_data<std::uint8_t>()[i] = static_cast<std::uint8_t>(x[i]);
+  std::vector<float> bias(at(layer.channels));
+  for (float& value : bias) value = std::uniform_real_distribution<float>(-40.0f, 40.0f)(random);
+  if (seed % 5 == 0) bias[0] = 1e9f;  // saturates
+
+  const auto kernel = make_integer_kernel(layer.spec, weight, tensor_of(DType::f32, {layer.channels}, bias), activation, backend);
+  const Tensor y = kernel->run(seed % 2 == 0 ? input : input.to_layout(Layout::channels_last));
+  const auto want = test::reference_products<std::int64_t>(layer.spec, x, layer.input, w, layer.weight, zero);
+  ASSERT_EQ(y.shape(), want.shape) << text;
+  const Tensor ordered = y.to_layout(Layout::row_major);
+  const std::int64_t inner = layer.spec.kind == LinearSpec::Kind::gemm ? 1 : element_count(Shape(want.shape.begin() + 2, want.shape.end()));
+  for (std::int64_t i = 0; i < y.size(); ++i) {
+    const std::size_t o = at(i / inner % layer.channels);
+    const float scale = 0.037f * weight.params.scale[o % at(scales)];
+    const double quotient = std::nearbyint(static_cast<double>(bias[o]) / static_cast<double>(scale));
+    const auto bias_code = static_cast<std::int64_t>(std::clamp<double>(quotient, std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max()));
+    float expected = static_cast<float>(want.values[at(i)] + bias_code) * scale;
+    if (layer.spec.relu) expected = expected > 0.0f ? expected : 0.0f;
+    ASSERT_EQ(ordered.data<float>()[at(i)], expected) << text << " element " << i << " zero " << zero << " " << kernel->name();
+  }
+}
+
+TEST(IntegerKernelTest, equals_integer_sums_bit_for_bit) {
+  for (unsigned seed = 0; seed < 400; ++seed) check_integer_layer(seed, IntegerBackend::automatic);
+}
+
+TEST(IntegerKernelTest, float_path_equals_integer_sums_bit_for_bit) {
+  for (unsigned seed = 0; seed < 400; ++seed) check_integer_layer(seed, IntegerBackend::exact_f32);
+}
+
+/// Sums far beyond 2^24, where a float accumulator alone would lose bits.
+TEST(IntegerKernelTest, splits_sums_that_a_float_cannot_hold) {
+  const std::int64_t depth = 3000;
+  const LinearSpec spec{.kind = LinearSpec::Kind::gemm, .name = "deep"};
+  std::mt19937 random(3);
+  auto w = random_values<std::int8_t>(random, 4 * depth, -127, 127);
+  std::fill_n(w.begin(), depth, std::int8_t{127});
+  const auto x = random_values<std::uint8_t>(random, 2 * depth, 200, 255);
+  QuantizedWeight weight{tensor_of(DType::i8, {4, depth}, w), params({.dtype = DType::i8}, 1.0f, 0)};
+  const QuantParams activation = params({.dtype = DType::u8}, 1.0f, 3);
+  const auto want = test::reference_products<std::int64_t>(spec, x, {2, depth}, w, {4, depth}, 3);
+  ASSERT_GT(want.values[0], std::int64_t{1} << 24);
+  for (const IntegerBackend backend : {IntegerBackend::automatic, IntegerBackend::exact_f32}) {
+    const auto kernel = make_integer_kernel(spec, weight, Tensor(), activation, backend);
+    EXPECT_EQ(kernel->name(), "exact_f32");
+    const Tensor y = kernel->run(tensor_of(DType::u8, {2, depth}, x));
+    for (std::size_t i = 0; i < want.values.size(); ++i) EXPECT_EQ(y.data<float>()[i], static_cast<float>(want.values[i]));
+  }
+}
+
+TEST(IntegerKernelTest, refuses_what_it_cannot_compute) {
+  const Format i8{.dtype = DType::i8};
+  const Format u8{.dtype = DType::u8, .symmetric = false};
+  EXPECT_TRUE(has_integer_kernel(i8, u8));
+  EXPECT_TRUE(has_integer_kernel({.dtype = DType::i4, .granularity = Granularity::per_channel}, i8));
+  EXPECT_FALSE(has_integer_kernel({.dtype = DType::i4, .granularity = Granularity::per_block, .block_size = 32}, u8));
+  EXPECT_FALSE(has_integer_kernel({.dtype = DType::i8, .symmetric = false}, u8));
+  EXPECT_FALSE(has_integer_kernel(i8, Format{}));
+  QuantizedWeight weight{tensor_of<std::int8_t>(DType::i8, {1, 1}, {1}), params(i8, 1e-30f, 0)};
+  const LinearSpec spec{.kind = LinearSpec::Kind::gemm, .name = "tiny"};
+  const QuantParams activation = params(u8, 1e-30f, 0);
+  try {
+    (void)make_integer_kernel(spec, weight, Tensor(), activation);
+    FAIL() << "a scale of zero passed";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::numeric);
+    EXPECT_EQ(error.where(), "tiny");
+  }
+}
+
+ErrorCode code_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_FALSE(error.where().empty()) << error.what();
+    return error.code();
+  }
+  return ErrorCode::internal;
+}
+
+TEST(LinearSpecTest, resolves_same_padding) {
+  Attributes attributes;
+  attributes.set("auto_pad", std::string("SAME_UPPER"));
+  attributes.set("strides", std::vector<std::int64_t>{2, 2});
+  const Tensor weight = tensor_of<float>(DType::f32, {1, 1, 2, 2}, {1, 1, 1, 1});
+  const Tensor x = tensor_of<float>(DType::f32, {1, 1, 3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9});
+  const LinearSpec upper = linear_spec("Conv", attributes, weight, "c");
+  EXPECT_EQ(make_float_kernel(upper, weight, Tensor())->run(x).to_layout(Layout::row_major).data<float>()[3], 9.0f);
+  attributes.set("auto_pad", std::string("SAME_LOWER"));
+  const LinearSpec lower = linear_spec("Conv", attributes, weight, "c");
+  EXPECT_EQ(make_float_kernel(lower, weight, Tensor())->run(x).to_layout(Layout::row_major).data<float>()[0], 1.0f);
+  EXPECT_EQ(multiply_accumulates(lower, weight.shape(), x.shape()), 4 * 4);
+}
+
+TEST(LinearSpecTest, counts_multiply_accumulates) {
+  const LinearSpec conv{.strides = {2, 2}, .pads = {1, 1, 1, 1}, .group = 2, .name = "c"};
+  EXPECT_EQ(multiply_accumulates(conv, {8, 2, 3, 3}, {3, 4, 8, 8}), 3 * 8 * 4 * 4 * 2 * 9);
+  const LinearSpec gemm{.kind = LinearSpec::Kind::gemm, .name = "g"};
+  EXPECT_EQ(multiply_accumulates(gemm, {10, 64}, {5, 7, 64}), 35 * 640);
+  const LinearSpec transpose{.kind = LinearSpec::Kind::conv_transpose, .name = "t"};
+  EXPECT_EQ(multiply_accumulates(transpose, {6, 4, 2, 2}, {1, 6, 5, 5}), 25 * 6 * 4 * 4);
+}
+
+TEST(LinearSpecTest, refuses_damaged_operands_by_name) {
+  const Tensor weight = tensor_of(DType::f32, {2, 3, 3, 3}, std::vector<float>(54));
+  const auto run = [&](LinearSpec spec, const Shape& input) {
+    spec.name = "node";
+    return code_of([&] { (void)make_float_kernel(spec, weight, Tensor())->run(Tensor(DType::f32, input)); });
+  };
+  EXPECT_EQ(run({}, {1, 4, 8, 8}), ErrorCode::corrupt_input);
+  EXPECT_EQ(run({}, {1, 3, 8}), ErrorCode::corrupt_input);
+  EXPECT_EQ(run({}, {1, 3, 2, 2}), ErrorCode::corrupt_input);
+  EXPECT_EQ(run({.pads = {-1, 0, 0, 0}}, {1, 3, 8, 8}), ErrorCode::corrupt_input);
+  EXPECT_EQ(run({.pads = {1 << 23, 1 << 23, 1 << 23, 1 << 23}}, {1, 3, 8, 8}), ErrorCode::corrupt_input);
+  EXPECT_EQ(run({.strides = {0, 1}}, {1, 3, 8, 8}), ErrorCode::corrupt_input);
+  EXPECT_EQ(run({.group = 3}, {1, 3, 8, 8}), ErrorCode::corrupt_input);
+  const Tensor long_bias(DType::f32, {7});
+  EXPECT_EQ(code_of([&] { (void)make_float_kernel({.name = "node"}, weight, long_bias); }), ErrorCode::corrupt_input);
+  Attributes trans_a;
+  trans_a.set("transA", std::int64_t{1});
+  EXPECT_EQ(code_of([&] { (void)linear_spec("Gemm", trans_a, Tensor(DType::f32, {2, 2}), "node"); }), ErrorCode::unsupported);
+}
+
+TEST(KernelLibrariesTest, names_both_libraries) {
+  const std::string text = kernel_libraries();
+  EXPECT_NE(text.find("oneDNN 2."), std::string::npos) << text;
+  EXPECT_NE(text.find("OpenBLAS 0."), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace qsweep

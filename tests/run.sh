@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds qsweep with its tests and runs them, cheapest first.
+#   tests/run.sh           everything
+#   tests/run.sh --quick   format, release build, all tests but the slow ones
+# Real models and images are used when they lie in ../shared/data; without them those tests say that they are skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+quick=${1:-}
+stage() { printf '\n== %s (%s s so far)\n' "$1" "$SECONDS"; }
+
+jobs/packages.sh --test
+
+stage "format"
+mapfile -t sources < <(git ls-files -co --exclude-standard '*.cc' '*.h')
+clang-format-14 --dry-run --Werror "${sources[@]}"
+
+stage "release build"
+cmake -S . -B build -G Ninja -DQSWEEP_TESTS=ON -DQSWEEP_BENCH=OFF
+cmake --build build --parallel
+
+# The tests that compare with ONNX Runtime, h5py and pycocotools need them from PyPI.
+if [ ! -x build/venv/bin/python ]; then
+  python3 -m venv build/venv && build/venv/bin/pip install -q -r tests/requirements.txt ||
+    { rm -rf build/venv; echo "skipped: tests against ONNX Runtime and h5py (PyPI cannot be reached)"; }
+fi
+[ -d ../shared/data ] || echo "skipped: tests on real models and images (../shared/data is not there)"
+
+stage "tests"
+exclude=()
+if [ "$quick" = --quick ]; then exclude=(-LE slow); fi
+ctest --test-dir build --output-on-failure "${exclude[@]}"
+if [ "$quick" = --quick ]; then exit 0; fi
+
+stage "address and undefined-behaviour sanitizers"
+cmake -S . -B build/sanitize -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DQSWEEP_SANITIZE=address,undefined
+cmake --build build/sanitize --parallel
+# Open MPI and the BLAS keep memory until exit; leaks are looked for in our own unit tests only.
+ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+  ctest --test-dir build/sanitize --output-on-failure -L unit
+
+stage "done"
