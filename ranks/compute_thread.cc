@@ -7,17 +7,24 @@
 namespace qsweep {
 namespace {
 
-/// Calls `f`; an exception comes back as its text.
-template <class F>
-std::string reason_of_failure(F&& f) {
+/// Exceptions end the job, not the worker.
+Computed compute(TaskHandler& handler, const Job& job) {
+  const auto start = std::chrono::steady_clock::now();
+  Computed c;
   try {
-    f();
-    return {};
+    if (job.is_configure) {
+      handler.configure(job.payload);
+    } else {
+      c.result = handler.run(job.payload);
+    }
+    c.ok = true;
   } catch (const std::bad_alloc&) {
-    return "out of memory";
+    c.error = "out of memory";
   } catch (const std::exception& e) {
-    return e.what();
+    c.error = e.what();
   }
+  c.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return c;
 }
 
 }  // namespace
@@ -34,66 +41,37 @@ ComputeThread::~ComputeThread() {
   thread_.join();
 }
 
-void ComputeThread::configure(Bytes state) {
+void ComputeThread::start(Job job) {
   {
     const std::lock_guard lock(mutex_);
-    jobs_.push_back({.is_configure = true, .round = 0, .index = 0, .payload = std::move(state)});
+    job_ = std::move(job);
   }
   changed_.notify_all();
 }
 
-void ComputeThread::start(std::uint64_t round, std::uint64_t index, Bytes payload) {
-  {
-    const std::lock_guard lock(mutex_);
-    jobs_.push_back(
-        {.is_configure = false, .round = round, .index = index, .payload = std::move(payload)});
-  }
-  changed_.notify_all();
-}
-
-std::optional<message::OutcomeMessage> ComputeThread::finished(std::chrono::microseconds timeout) {
+std::optional<Computed> ComputeThread::finished(std::chrono::microseconds timeout) {
   std::unique_lock lock(mutex_);
-  if (!changed_.wait_for(lock, timeout, [this] { return !outcomes_.empty(); })) return std::nullopt;
-  message::OutcomeMessage outcome = std::move(outcomes_.front());
-  outcomes_.pop_front();
-  return outcome;
+  changed_.wait_for(lock, timeout, [this] { return computed_.has_value(); });
+  return std::exchange(computed_, std::nullopt);
 }
 
 void ComputeThread::loop() {
+  std::unique_lock lock(mutex_);
   for (;;) {
-    Job job;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return leave_ || !jobs_.empty(); });
-      if (leave_) return;
-      job = std::move(jobs_.front());
-      jobs_.pop_front();
-    }
-    run(job);
+    changed_.wait(lock, [this] { return leave_ || job_.has_value(); });
+    if (leave_) return;
+    const Job job = *std::exchange(job_, std::nullopt);
+    lock.unlock();
+    Computed computed = compute(handler_, job);
+    lock.lock();
+    computed_ = std::move(computed);
+    changed_.notify_all();
   }
 }
 
-void ComputeThread::run(const Job& job) {
-  if (job.is_configure) {
-    broken_ = reason_of_failure([&] { handler_.configure(job.payload); });
-    return;
-  }
-  const auto start = std::chrono::steady_clock::now();
-  message::OutcomeMessage outcome{.round = job.round,
-                                  .index = job.index,
-                                  .ok = false,
-                                  .seconds = 0.0,
-                                  .result = {},
-                                  .error = broken_};
-  if (broken_.empty())
-    outcome.error = reason_of_failure([&] { outcome.result = handler_.run(job.payload); });
-  outcome.ok = outcome.error.empty();
-  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  {
-    const std::lock_guard lock(mutex_);
-    outcomes_.push_back(std::move(outcome));
-  }
-  changed_.notify_all();
+void RankWork::step(double now, std::chrono::microseconds timeout) {
+  if (auto computed = thread_.finished(timeout)) state.on_finished(std::move(*computed), now);
+  if (auto job = state.next_job()) thread_.start(std::move(*job));
 }
 
 }  // namespace qsweep

@@ -22,7 +22,7 @@ class TaskHandler {
 };
 
 struct Task {
-  Bytes payload;
+  Bytes payload{};
   double cost = 1.0;  ///< in any unit; only ratios matter
 };
 

@@ -2,31 +2,44 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "src/base/bytes.h"
 
-namespace qsweep {
+#include "ranks/transport.h"
 
-/// Every message between ranks and its encoding (PROTOCOL.md).
-namespace message {
+namespace qsweep::message {
 
-/// Wire values: never renumber.
+/// Every kind of message between ranks (PROTOCOL.md). Wire values: never renumber.
 enum Kind : std::uint8_t {
   hello = 1,      ///< worker -> coordinator: ready; its fingerprint
   configure = 2,  ///< coordinator -> worker: state for later tasks
-  task = 3,       ///< coordinator -> worker: TaskMessage
-  outcome = 4,    ///< worker -> coordinator: OutcomeMessage
-  heartbeat = 5,  ///< worker -> coordinator: alive, also while it computes
-  leave = 6,      ///< coordinator -> worker: no more work
+  task = 3,       ///< coordinator -> worker: one task to compute
+  outcome = 4,    ///< worker -> coordinator: its result or its failure
+  heartbeat = 5,  ///< both ways: the sender lives
+  drain = 6,      ///< coordinator -> worker: drop the tasks you have not begun
+  drained = 7,    ///< worker -> coordinator: nothing is computing or waiting here any more
+  leave = 8,      ///< coordinator -> worker: no more work; which ranks were lost
 };
 
-/// `round` counts run() calls, so that a late outcome of an earlier one is recognised.
+/// A message on its way out.
+struct Envelope {
+  int to = 0;
+  std::uint8_t kind = 0;
+  Bytes payload;
+};
+
+/// Fingerprints and reasons of failures are short texts; longer ones are cut.
+constexpr std::size_t kMaxTextBytes = 4096;
+/// Room for what surrounds the payload of a task or result within kMaxMessageBytes.
+constexpr std::uint64_t kMaxBodyBytes = kMaxMessageBytes - 2 * kMaxTextBytes;
+
+/// `round` counts the coordinator's runs, so that a late outcome of an earlier one is recognised.
 struct TaskMessage {
   std::uint64_t round = 0;
   std::uint64_t index = 0;
-  ByteView payload;
-  [[nodiscard]] Bytes encode() const;
-  static TaskMessage decode(ByteView bytes);
+  Bytes payload;
 };
 
 struct OutcomeMessage {
@@ -34,11 +47,24 @@ struct OutcomeMessage {
   std::uint64_t index = 0;
   bool ok = false;
   double seconds = 0.0;
-  Bytes result;       ///< when ok
-  std::string error;  ///< when not
-  [[nodiscard]] Bytes encode() const;
-  static OutcomeMessage decode(ByteView bytes);
+  Bytes result{};       ///< when ok
+  std::string error{};  ///< when not
 };
 
-}  // namespace message
-}  // namespace qsweep
+/// Encoding and its inverse. Every payload ends with a CRC-32C over the kind and what precedes it;
+/// decoding throws Error(corrupt_input) for anything encoding cannot have made.
+[[nodiscard]] Bytes encode_empty(Kind kind);
+[[nodiscard]] Bytes encode_hello(std::string_view fingerprint);
+[[nodiscard]] Bytes encode_configure(ByteView state);
+[[nodiscard]] Bytes encode_task(std::uint64_t round, std::uint64_t index, ByteView payload);
+[[nodiscard]] Bytes encode_outcome(const OutcomeMessage& outcome);
+[[nodiscard]] Bytes encode_leave(const std::vector<int>& lost_ranks);
+
+void decode_empty(const Message& message);
+[[nodiscard]] std::string decode_hello(const Message& message);
+[[nodiscard]] Bytes decode_configure(const Message& message);
+[[nodiscard]] TaskMessage decode_task(const Message& message);
+[[nodiscard]] OutcomeMessage decode_outcome(const Message& message);
+[[nodiscard]] std::vector<int> decode_leave(const Message& message);
+
+}  // namespace qsweep::message

@@ -2,8 +2,7 @@
 
 #include "ranks/compute_thread.h"
 #include "ranks/coordinator.h"
-#include "ranks/messages.h"
-#include "src/base/error.h"
+#include "ranks/worker_state.h"
 
 namespace qsweep {
 namespace {
@@ -14,40 +13,18 @@ constexpr std::chrono::microseconds kPoll{1000};
 }  // namespace
 
 bool serve(Transport& transport, TaskHandler& handler, CoordinatorOptions options) {
-  ComputeThread compute(handler);
-  const ByteView fingerprint = as_bytes(options.fingerprint);
-  transport.send(0, message::hello, Bytes(fingerprint.begin(), fingerprint.end()));
-  double last_sent = transport.now();
-  double last_heard = last_sent;
-  for (;;) {
-    if (const auto m = transport.receive(kPoll)) {
-      last_heard = transport.now();
-      switch (m->kind) {
-        case message::configure:
-          compute.configure(m->payload);
-          break;
-        case message::task: {
-          const auto task = message::TaskMessage::decode(m->payload);
-          compute.start(task.round, task.index, Bytes(task.payload.begin(), task.payload.end()));
-          break;
-        }
-        case message::leave:
-          return true;
-        default:
-          throw Error(ErrorCode::internal, "a worker received a message that is not for workers");
-      }
-    }
-    while (auto outcome = compute.finished(std::chrono::microseconds(0))) {
-      transport.send(0, message::outcome, outcome->encode());
-      last_sent = transport.now();
-    }
-    const double now = transport.now();
-    if (now - last_sent >= options.heartbeat_s) {
-      transport.send(0, message::heartbeat, {});
-      last_sent = now;
-    }
-    if (now - last_heard > options.coordinator_timeout_s) return false;
+  RankWork work(handler, options, transport.now());
+  while (work.state.phase() == WorkerState::Phase::serving) {
+    work.step(transport.now(), std::chrono::microseconds(0));
+    for (message::Envelope& e : work.state.take_sends())
+      transport.send(e.to, e.kind, std::move(e.payload));
+    if (const auto m = transport.receive(kPoll)) work.state.on_message(*m, transport.now());
+    work.state.on_tick(transport.now());
   }
+  for (const int rank : work.state.lost_ranks()) transport.give_up(rank);
+  if (work.state.phase() == WorkerState::Phase::released) return true;
+  transport.give_up(0);
+  return false;
 }
 
 }  // namespace qsweep

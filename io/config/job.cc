@@ -28,7 +28,7 @@ std::string read_text(const std::filesystem::path& path) {
   std::error_code code;
   const std::uintmax_t bytes = std::filesystem::file_size(path, code);
   if (code) {
-    throw Error(ErrorCode::io, "cannot read the file: " + code.message(), path.string());
+    throw Error(ErrorCode::not_found, "cannot read the file: " + code.message(), path.string());
   }
   if (bytes > kMaxFileBytes) {
     throw Error(ErrorCode::config, "the file is over 1 MiB, which no configuration is",
@@ -77,7 +77,7 @@ void assign(YAML::Node node,
   }
 }
 
-void apply_override(YAML::Node root, const std::string& text, Document& document) {
+void apply_override(const YAML::Node& root, const std::string& text, Document& document) {
   const std::size_t equals = text.find('=');
   const std::string key = text.substr(0, equals);
   const std::vector<std::string> keys = split(key, '.');
@@ -122,6 +122,10 @@ void check_together(const JobConfig& job, const std::string& where) {
   if (job.latency.source == "roofline" && job.latency.device.empty()) {
     throw Error(ErrorCode::config, "'latency.device' is missing", where,
                 "Name the device that 'source: roofline' models");
+  }
+  if (job.latency.source == "table" && job.latency.table.empty()) {
+    throw Error(ErrorCode::config, "'latency.table' is missing", where,
+                "Name the file that 'source: table' reads");
   }
   if (job.objectives.empty()) {
     throw Error(ErrorCode::config, "'objectives' is empty", where);

@@ -93,7 +93,7 @@ struct JobConfig {
 /// @throws Error(config) with file:line (or the override) for a wrong type or value, a missing key,
 /// and an
 ///         unknown key with the nearest known ones; Error(unsupported) for keys and values of the
-///         language that this version does not serve; Error(io) when the file cannot be read.
+///         language that this version does not serve; Error(not_found) when there is no such file.
 [[nodiscard]] JobConfig load_job(const std::filesystem::path& path,
                                  const std::vector<std::string>& overrides = {});
 

@@ -23,7 +23,7 @@ struct CifarFormat {
 constexpr CifarFormat kCifar10{.label_bytes = 1, .label_at = 0, .classes = 10};
 constexpr CifarFormat kCifar100{.label_bytes = 2, .label_at = 1, .classes = 100};  // coarse, fine
 
-class Cifar : public Dataset {
+class Cifar final : public Dataset {
  public:
   Cifar(CifarFormat format, const DataSpec& spec, const InputSpec& input)
       : format_(format),

@@ -20,7 +20,8 @@ std::vector<std::int64_t> widened(ByteView data) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     T value{};
     std::memcpy(&value, data.data() + i * sizeof(T), sizeof(T));
-    values[i] = static_cast<std::int64_t>(value);  // a u64 over 2^63 turns negative, and is refused
+    // A u64 over 2^63 turns negative, and is refused. NOLINTNEXTLINE(bugprone-signed-char-misuse)
+    values[i] = static_cast<std::int64_t>(value);
   }
   return values;
 }
@@ -56,7 +57,7 @@ std::vector<std::int64_t> read_labels(const NpyView& view, const std::string& wh
 /// Classes are labels, and tables are made of them: a label beyond this is damage.
 constexpr std::int64_t kMaxLabel = 65'535;
 
-class NpyDataset : public Dataset {
+class NpyDataset final : public Dataset {
  public:
   NpyDataset(const DataSpec& spec, const InputSpec& input) {
     for (const std::filesystem::path& path : spec.paths) {

@@ -58,13 +58,13 @@ std::vector<std::int64_t> stratified(const Dataset& data, std::int64_t count, st
 }  // namespace
 
 Sampling parse_sampling(const std::string& name) {
-  static const std::vector<std::string> kNames = {"first", "random", "stratified"};
-  const auto found = std::ranges::find(kNames, name);
-  if (found == kNames.end()) {
+  const std::vector<std::string> names = {"first", "random", "stratified"};
+  const auto found = std::ranges::find(names, name);
+  if (found == names.end()) {
     throw Error(ErrorCode::config, fmt::format("unknown sampling '{}'", name), "sampling",
-                did_you_mean(name, kNames));
+                did_you_mean(name, names));
   }
-  return static_cast<Sampling>(found - kNames.begin());
+  return static_cast<Sampling>(found - names.begin());
 }
 
 std::vector<std::int64_t> choose_samples(const Dataset& data,

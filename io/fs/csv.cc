@@ -38,6 +38,9 @@ std::vector<std::vector<std::string>> parse_csv(std::string_view text, const std
           line += text[i] == '\n' ? 1 : 0;
           row.back() += text[i];
         }
+        if (i < text.size() && text[i] != ',' && text[i] != '\n' && text[i] != '\r')
+          throw Error(ErrorCode::corrupt_input, "text follows the end of a quoted field",
+                      fmt::format("{}:{}", where, line));
       }
       for (; i < text.size() && text[i] != ',' && text[i] != '\n' && text[i] != '\r'; ++i)
         row.back() += text[i];

@@ -20,7 +20,7 @@ class Journal {
   struct Record {
     std::uint8_t kind = 0;
     std::string key;  ///< what it answers: a task's content hash
-    Bytes payload;
+    Bytes payload{};
   };
 
   /// Opens or creates `path`. `fingerprint` names what the records are about (model, data,

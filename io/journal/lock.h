@@ -4,12 +4,13 @@
 
 namespace qsweep {
 
-/// Keeps a second process from writing the same run: a lock held by the kernel (flock) on
-/// `<path>.lock`, which also names its holder for people. It ends with the process, however that
-/// ends; a stale file locks nobody out.
+/// Keeps a second process from writing the same run: a lock of the kernel (flock) on the file
+/// `path`, which also names its holder for people. It ends with the process, however that ends, so
+/// a file left behind locks nobody out and needs no override. Where the file system has no locks, a
+/// warning says so.
 class RunLock {
  public:
-  /// @throws Error(resource) naming the holder.
+  /// @throws Error(resource) naming the holder, Error(io) when the file cannot be made
   explicit RunLock(const std::filesystem::path& path);
   ~RunLock();
   RunLock(const RunLock&) = delete;

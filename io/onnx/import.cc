@@ -22,13 +22,13 @@ void require_file(const fs::path& path) {
   if (fs::is_regular_file(path, failed)) return;
   const std::string where = path.string();
   if (fs::is_directory(path, failed))
-    throw Error(ErrorCode::io, "is a directory, not a model", where);
+    throw Error(ErrorCode::not_found, "is a directory, not a model", where);
   if (fs::is_symlink(path, failed)) {
-    throw Error(ErrorCode::io,
+    throw Error(ErrorCode::not_found,
                 "broken symbolic link to '" + fs::read_symlink(path, failed).string() + "'", where,
                 "Restore the file it points to");
   }
-  throw Error(ErrorCode::io, "no such model file", where);
+  throw Error(ErrorCode::not_found, "no such model file", where);
 }
 
 Bytes read_file(const fs::path& path) {

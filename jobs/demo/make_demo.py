@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the demo's images: ten kinds of figures, in the binary format of CIFAR-10.
 
-    make_demo.py [--out DIR]        writes eval.bin and train.bin (about ten seconds)
+    make_demo.py [--out DIR]        writes eval.bin and train.bin (a second)
 
 A record is one label byte and 3,072 bytes: the red, green and blue planes of a 32 x 32 picture, row by
 row. Every picture has its own place, size, rotation, stretch, colours, shading, clutter, blur and noise,
@@ -88,12 +88,12 @@ def draw(labels, rng):
         picture = paint(picture, np.hypot(u, v) - 1, 0.05 / radius, uniform(0, 1, 3))
 
     # The figure: brighter than the ground it lies on, in a tint of its own.
-    u, v, radius = local(0.3, 0.42, 0.78, 0.2)
+    u, v, radius = local(0.32, 0.4, 0.76, 0.22)
     field = np.empty_like(u)
     for index, name in enumerate(CLASSES):
         mine = labels == index
         field[mine] = figure(name, u[mine], v[mine])
-    tint = np.clip(0.5 * (a + b) + uniform(0.15, 0.5, 1) + uniform(-0.15, 0.15, 3), 0, 1)
+    tint = np.clip(0.5 * (a + b) + uniform(0.12, 0.42, 1) + uniform(-0.15, 0.15, 3), 0, 1)
     picture = paint(picture, field, 0.045 / radius, tint)
 
     # Blots in front of it, then the camera: blur, exposure, noise.
@@ -102,7 +102,7 @@ def draw(labels, rng):
         picture = paint(picture, np.hypot(u, v) - 1, 0.05 / radius, uniform(0, 1, 3))
     picture = blurred(picture, uniform(0.3, 1.1))
     picture = (picture - 0.5) * uniform(0.6, 1.1, 1, 1, 1) + 0.5 + uniform(-0.12, 0.12, 1, 1, 1)
-    picture += rng.normal(size=picture.shape).astype(np.float32) * uniform(0.01, 0.09, 1, 1, 1)
+    picture += rng.normal(size=picture.shape).astype(np.float32) * uniform(0.02, 0.12, 1, 1, 1)
     return np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
 
 

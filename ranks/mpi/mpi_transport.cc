@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <deque>
+#include <list>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
@@ -55,31 +56,37 @@ class MpiTransport final : public Transport {
   std::optional<Message> receive(std::chrono::microseconds timeout) override {
     collect_sent();
     const auto deadline = std::chrono::steady_clock::now() + timeout;
-    for (auto nap = kShortestNap;; nap = std::min(2 * nap, kLongestNap)) {
+    for (;;) {
       int found = 0;
       MPI_Message handle = MPI_MESSAGE_NULL;
       MPI_Status status;
       check(MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &found, &handle, &status),
             "MPI_Improbe");
-      if (found) return take(handle, status);
+      if (found) {
+        nap_ = kShortestNap;
+        return take(handle, status);
+      }
       const auto left = deadline - std::chrono::steady_clock::now();
       if (left <= std::chrono::steady_clock::duration::zero()) return std::nullopt;
-      std::this_thread::sleep_for(std::min<std::chrono::steady_clock::duration>(nap, left));
+      std::this_thread::sleep_for(std::min<std::chrono::steady_clock::duration>(nap_, left));
+      nap_ = std::min(2 * nap_, kLongestNap);
     }
   }
 
-  void give_up(int) override { broken_ = true; }
-  [[nodiscard]] bool broken() const { return broken_; }
+  void give_up(int rank) override { lost_.insert(rank); }
+  [[nodiscard]] bool has_lost() const { return !lost_.empty(); }
 
-  /// Waits for pending sends. @return false when some did not complete
+  /// Waits for pending sends to ranks that are not lost. @return false when some did not complete
   bool flush() {
     const auto deadline = std::chrono::steady_clock::now() + kFlushTime;
-    while (!pending_.empty()) {
+    for (;;) {
       collect_sent();
+      if (std::all_of(pending_.begin(), pending_.end(),
+                      [this](const Pending& p) { return lost_.contains(p.to); }))
+        return true;
       if (std::chrono::steady_clock::now() > deadline) return false;
-      if (!pending_.empty()) std::this_thread::sleep_for(kShortestNap);
+      std::this_thread::sleep_for(kShortestNap);
     }
-    return true;
   }
 
  private:
@@ -99,18 +106,18 @@ class MpiTransport final : public Transport {
   }
 
   void collect_sent() {
+    // A send that fails cannot be repeated: its rank is found out by its silence.
     std::erase_if(pending_, [](Pending& p) {
       int done = 0;
-      check(MPI_Test(&p.request, &done, MPI_STATUS_IGNORE), "MPI_Test");
-      return done != 0;
+      return MPI_Test(&p.request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS || done != 0;
     });
   }
 
   int rank_ = 0;
   int size_ = 1;
-  bool broken_ = false;
-  std::deque<Pending>
-      pending_;  ///< their buffers belong to MPI until they complete; a deque never moves them
+  std::chrono::microseconds nap_ = kShortestNap;
+  std::set<int> lost_;
+  std::list<Pending> pending_;  ///< a list: the buffers stay MPI's, in place, until they are sent
 };
 
 }  // namespace
@@ -122,7 +129,7 @@ class MpiSession::Impl {
 };
 
 bool MpiSession::launched_by_mpi() {
-  constexpr std::array kSigns = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"};
+  constexpr std::array kSigns = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE"};
   return std::any_of(kSigns.begin(), kSigns.end(),
                      [](const char* name) { return std::getenv(name) != nullptr; });
 }
@@ -138,8 +145,13 @@ MpiSession::MpiSession() {
 }
 
 MpiSession::~MpiSession() {
-  const bool whole = !impl_->abandoned && !impl_->transport.broken() && impl_->transport.flush();
-  if (whole) MPI_Finalize();
+  const bool all_sent = !impl_->abandoned && impl_->transport.flush();
+  if (all_sent && !impl_->transport.has_lost()) {
+    MPI_Finalize();
+  } else {
+    // What is still under way reads its buffers until the process ends.
+    (void)impl_.release();
+  }
 }
 
 Transport& MpiSession::transport() {

@@ -38,6 +38,8 @@ std::string_view name_of(ErrorCode code) {
       return "numeric";
     case ErrorCode::mismatch:
       return "mismatch";
+    case ErrorCode::not_found:
+      return "not_found";
     case ErrorCode::io:
       return "io";
     case ErrorCode::resource:
@@ -59,6 +61,7 @@ ExitCode exit_code(ErrorCode code) {
     case ErrorCode::corrupt_input:
     case ErrorCode::numeric:
     case ErrorCode::mismatch:
+    case ErrorCode::not_found:
       return kExitInput;
     case ErrorCode::io:
     case ErrorCode::resource:

@@ -14,6 +14,7 @@ enum class ErrorCode {
   corrupt_input,  ///< a model, data or image file is damaged or not what it claims
   numeric,        ///< NaN or infinity where a number is needed
   mismatch,       ///< two things that must belong together do not (digests, shapes of files)
+  not_found,      ///< a model, data or job file is not there
   io,             ///< the file system or the disk failed
   resource,       ///< memory, MPI or another resource of the machine is missing
   interrupted,    ///< stopped by a signal; state is saved

@@ -33,8 +33,9 @@ struct Trace {
 };
 
 /// Moving an element through memory costs about as much as this many multiply-accumulates of a
-/// convolution kernel. The cost model's only constant; measured times correct it.
-inline constexpr double kWorkPerElement = 16.0;
+/// convolution kernel (6 measured on ResNet-8 in cache, more beyond it). The cost model's only
+/// constant; measured times correct it.
+inline constexpr double kWorkPerElement = 8.0;
 
 /// A model ready for evaluation: folded, named, in topological order, with its layers found.
 /// Computes in FP32: float16 and bfloat16 constants are widened, so inputs are f32 for such models

@@ -1,8 +1,8 @@
 #include "src/kernels/detail/blas_layer.h"
 
-#include <cblas.h>
-
 #include <algorithm>
+
+#include <cblas.h>
 
 #include "src/kernels/detail/threads.h"
 
@@ -12,11 +12,15 @@ namespace {
 /// Elements of the im2col buffer: small enough for the second-level cache.
 constexpr std::int64_t kBufferElements = std::int64_t{1} << 17;
 
-std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
-int blas_int(std::int64_t value) { return static_cast<int>(value); }
+std::size_t at(std::int64_t index) {
+  return static_cast<std::size_t>(index);
+}
+int blas_int(std::int64_t value) {
+  return static_cast<int>(value);
+}
 
-/// Conv weight [O, I/g, taps] to [g, taps, I/g, O/g]; transposed [I, O/g, taps] to [g, I/g, taps, O/g]:
-/// output channels innermost, so that a product writes channels_last rows.
+/// Conv weight [O, I/g, taps] to [g, taps, I/g, O/g]; transposed [I, O/g, taps] to [g, I/g, taps,
+/// O/g]: output channels innermost, so that a product writes channels_last rows.
 Tensor pack(const LinearSpec& spec, const Tensor& weight) {
   const bool transpose = spec.kind == LinearSpec::Kind::conv_transpose;
   const std::int64_t group = spec.group;
@@ -41,11 +45,13 @@ Tensor pack(const LinearSpec& spec, const Tensor& weight) {
   return packed;
 }
 
-/// Calls visit(tap, pixel) for each tap of a kernel; pixel is the flat place that `coordinate(axis, k)`
-/// leads to, or -1 outside `extents`.
+/// Calls visit(tap, pixel) for each tap of a kernel; pixel is the flat place that `coordinate(axis,
+/// k)` leads to, or -1 outside `extents`.
 template <class Coordinate, class Visit>
-void for_each_tap(const std::vector<std::int64_t>& kernel, const std::vector<std::int64_t>& extents,
-                  const Coordinate& coordinate, const Visit& visit) {
+void for_each_tap(const std::vector<std::int64_t>& kernel,
+                  const std::vector<std::int64_t>& extents,
+                  const Coordinate& coordinate,
+                  const Visit& visit) {
   const std::size_t axes = kernel.size();
   const std::int64_t taps = product(kernel);
   std::vector<std::int64_t> k(axes, 0);
@@ -85,8 +91,9 @@ Tensor BlasLayer::run(const Tensor& x, const Geometry& g) const {
   }
   const float* in = x.data<float>().data();
   if (gemm) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, spec_.weight_is_output_major ? CblasTrans : CblasNoTrans,
-                blas_int(g.batch), blas_int(g.out_channels), blas_int(g.in_channels), 1.0f, in,
+    cblas_sgemm(CblasRowMajor, CblasNoTrans,
+                spec_.weight_is_output_major ? CblasTrans : CblasNoTrans, blas_int(g.batch),
+                blas_int(g.out_channels), blas_int(g.in_channels), 1.0f, in,
                 blas_int(g.in_channels), weight_.data<float>().data(),
                 blas_int(spec_.weight_is_output_major ? g.in_channels : g.out_channels), 1.0f,
                 out.data(), blas_int(g.out_channels));

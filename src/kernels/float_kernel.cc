@@ -12,7 +12,10 @@ namespace {
 
 class FloatKernel final : public LinearKernel {
  public:
-  FloatKernel(const LinearSpec& spec, const Tensor& weight, const Tensor& bias, FloatBackend backend)
+  FloatKernel(const LinearSpec& spec,
+              const Tensor& weight,
+              const Tensor& bias,
+              FloatBackend backend)
       : spec_(spec), weight_(weight.to_layout(Layout::row_major)) {
     if (weight.dtype() != DType::f32) {
       throw Error(ErrorCode::corrupt_input, "a float layer needs a float32 weight", spec.name);
@@ -44,13 +47,16 @@ class FloatKernel final : public LinearKernel {
   Tensor weight_;
   std::vector<float> bias_;
   std::unique_ptr<detail::OneDnnLayer> onednn_;
-  std::unique_ptr<detail::BlasLayer> blas_;  ///< made for the first geometry oneDNN has no kernel for
+  std::unique_ptr<detail::BlasLayer>
+      blas_;  ///< made for the first geometry oneDNN has no kernel for
 };
 
 }  // namespace
 
-std::unique_ptr<LinearKernel> make_float_kernel(const LinearSpec& spec, const Tensor& weight,
-                                                const Tensor& bias, FloatBackend backend) {
+std::unique_ptr<LinearKernel> make_float_kernel(const LinearSpec& spec,
+                                                const Tensor& weight,
+                                                const Tensor& bias,
+                                                FloatBackend backend) {
   return std::make_unique<FloatKernel>(spec, weight, bias, backend);
 }
 
@@ -60,8 +66,8 @@ std::vector<float> bias_values(const LinearSpec& spec, const Tensor& bias, std::
   if (bias.empty()) return {};
   if (bias.dtype() != DType::f32 || bias.size() != channels) {
     throw Error(ErrorCode::corrupt_input,
-                fmt::format("bias {} of {} does not fit {} output channels", to_string(bias.shape()),
-                            name_of(bias.dtype()), channels),
+                fmt::format("bias {} of {} does not fit {} output channels",
+                            to_string(bias.shape()), name_of(bias.dtype()), channels),
                 spec.name);
   }
   const auto values = bias.data<float>();

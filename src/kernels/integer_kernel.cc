@@ -14,13 +14,16 @@
 namespace qsweep {
 namespace {
 
-/// Below this magnitude every integer is a float32, so integer sums in float are exact in any order.
+/// Below this magnitude every integer is a float32, so integer sums in float are exact in any
+/// order.
 constexpr std::int64_t kExactFloat = std::int64_t{1} << 24;
 constexpr int kMaxCode = 255;  ///< largest magnitude of x, or of x - zx, for 8-bit codes
 
 /// Calls visit(output channel, position) for each element of a weight in ONNX layout.
 template <class Visit>
-void for_each_weight(const LinearSpec& spec, const Shape& shape, std::int64_t channels,
+void for_each_weight(const LinearSpec& spec,
+                     const Shape& shape,
+                     std::int64_t channels,
                      const Visit& visit) {
   const std::int64_t size = element_count(shape);
   if (spec.kind == LinearSpec::Kind::conv_transpose) {
@@ -35,7 +38,8 @@ void for_each_weight(const LinearSpec& spec, const Shape& shape, std::int64_t ch
       }
     }
   } else if (spec.kind == LinearSpec::Kind::gemm && !spec.weight_is_output_major) {
-    for (std::int64_t position = 0; position < size; ++position) visit(position % channels, position);
+    for (std::int64_t position = 0; position < size; ++position)
+      visit(position % channels, position);
   } else {
     const std::int64_t each = size / channels;
     for (std::int64_t position = 0; position < size; ++position) visit(position / each, position);
@@ -44,8 +48,11 @@ void for_each_weight(const LinearSpec& spec, const Shape& shape, std::int64_t ch
 
 class IntegerKernel final : public LinearKernel {
  public:
-  IntegerKernel(const LinearSpec& spec, const QuantizedWeight& weight, const Tensor& bias,
-                const QuantParams& activation, IntegerBackend backend);
+  IntegerKernel(const LinearSpec& spec,
+                const QuantizedWeight& weight,
+                const Tensor& bias,
+                const QuantParams& activation,
+                IntegerBackend backend);
 
   Tensor run(const Tensor& x) override;
   std::string name() const override { return exact_.empty() ? "onednn_u8s8s32" : "exact_f32"; }
@@ -56,17 +63,21 @@ class IntegerKernel final : public LinearKernel {
   void make_exact_parts();
 
   LinearSpec spec_;
-  Tensor weight_;                     ///< i8, ONNX layout
+  Tensor weight_;  ///< i8, ONNX layout
   DType code_type_ = DType::u8;
-  std::int32_t zero_point_ = 0;       ///< in the activation's own codes
-  std::vector<std::int32_t> bias_;    ///< b_q
-  std::vector<float> scale_;          ///< s_x * s_w[o]
-  std::unique_ptr<detail::OneDnnLayer> integer_;    ///< null when it would not be exact
-  std::vector<std::unique_ptr<LinearKernel>> exact_;  ///< float kernels whose outputs sum to the accumulator
+  std::int32_t zero_point_ = 0;                   ///< in the activation's own codes
+  std::vector<std::int32_t> bias_;                ///< b_q
+  std::vector<float> scale_;                      ///< s_x * s_w[o]
+  std::unique_ptr<detail::OneDnnLayer> integer_;  ///< null when it would not be exact
+  std::vector<std::unique_ptr<LinearKernel>>
+      exact_;  ///< float kernels whose outputs sum to the accumulator
 };
 
-IntegerKernel::IntegerKernel(const LinearSpec& spec, const QuantizedWeight& weight, const Tensor& bias,
-                             const QuantParams& activation, IntegerBackend backend)
+IntegerKernel::IntegerKernel(const LinearSpec& spec,
+                             const QuantizedWeight& weight,
+                             const Tensor& bias,
+                             const QuantParams& activation,
+                             IntegerBackend backend)
     : spec_(spec),
       weight_(weight.codes.to_layout(Layout::row_major).reinterpreted(DType::i8)),
       code_type_(activation.format.dtype),
@@ -77,24 +88,34 @@ IntegerKernel::IntegerKernel(const LinearSpec& spec, const QuantizedWeight& weig
   // A transposed convolution has its scales along axis 1, which all groups share.
   if (activation.scale.size() != 1 || scales < 1 || channels % scales != 0 ||
       (scales != 1 && scales * spec.group != channels && scales != channels)) {
-    throw Error(ErrorCode::corrupt_input, fmt::format("{} weight scales do not fit {} output channels", scales, channels), spec.name);
+    throw Error(ErrorCode::corrupt_input,
+                fmt::format("{} weight scales do not fit {} output channels", scales, channels),
+                spec.name);
   }
   const int lowest = code_type_ == DType::i8 ? -128 : 0;
   if (zero_point_ < lowest || zero_point_ > lowest + kMaxCode) {
-    throw Error(ErrorCode::corrupt_input, fmt::format("zero point {} is not a {} code", zero_point_, name_of(code_type_)), spec.name);
+    throw Error(ErrorCode::corrupt_input,
+                fmt::format("zero point {} is not a {} code", zero_point_, name_of(code_type_)),
+                spec.name);
   }
   const std::vector<float> bias_float = detail::bias_values(spec, bias, channels);
   for (std::int64_t o = 0; o < channels; ++o) {
     const float scale = activation.scale[0] * weight_scale[static_cast<std::size_t>(o % scales)];
     if (!(scale > 0.0f) || !std::isfinite(scale)) {
-      throw Error(ErrorCode::numeric, fmt::format("scale {} of channel {} is not a positive number", scale, o),
+      throw Error(ErrorCode::numeric,
+                  fmt::format("scale {} of channel {} is not a positive number", scale, o),
                   spec.name);
     }
     scale_.push_back(scale);
-    const double exact = bias_float.empty() ? 0.0 : std::nearbyint(static_cast<double>(bias_float[static_cast<std::size_t>(o)]) / static_cast<double>(scale));
+    const double exact =
+        bias_float.empty()
+            ? 0.0
+            : std::nearbyint(static_cast<double>(bias_float[static_cast<std::size_t>(o)]) /
+                             static_cast<double>(scale));
     if (std::isnan(exact)) throw Error(ErrorCode::numeric, "bias is not a number", spec.name);
     bias_.push_back(static_cast<std::int32_t>(
-        std::clamp<double>(exact, std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max())));
+        std::clamp<double>(exact, std::numeric_limits<std::int32_t>::min(),
+                           std::numeric_limits<std::int32_t>::max())));
   }
 
   // The integer path computes with x' = x + shift in u8 and the zero point folded into the bias:
@@ -117,9 +138,11 @@ IntegerKernel::IntegerKernel(const LinearSpec& spec, const QuantizedWeight& weig
             std::abs(folded) < kExactFloat;
     folded_bias.push_back(static_cast<float>(folded));
   }
-  // Transposed: places reached by fewer taps would need a bias of their own, so they go the exact way.
+  // Transposed: places reached by fewer taps would need a bias of their own, so they go the exact
+  // way.
   const bool transposed = spec.kind == LinearSpec::Kind::conv_transpose;
-  if (exact && !transposed && backend == IntegerBackend::automatic && detail::onednn_int8_is_exact()) {
+  if (exact && !transposed && backend == IntegerBackend::automatic &&
+      detail::onednn_int8_is_exact()) {
     integer_ = std::make_unique<detail::OneDnnLayer>(spec_, weight_, folded_bias, scale_);
   } else {
     make_exact_parts();
@@ -143,8 +166,10 @@ Tensor IntegerKernel::source_codes(const Tensor& x, detail::Geometry& g) const {
     return codes;
   }
   // Copy row by row of the last spatial axis into the middle of a buffer of zero points.
-  const std::vector<std::int64_t> begin = std::exchange(g.pad_begin, std::vector<std::int64_t>(g.input.size(), 0));
-  const std::vector<std::int64_t> end = std::exchange(g.pad_end, std::vector<std::int64_t>(g.input.size(), 0));
+  const std::vector<std::int64_t> begin =
+      std::exchange(g.pad_begin, std::vector<std::int64_t>(g.input.size(), 0));
+  const std::vector<std::int64_t> end =
+      std::exchange(g.pad_end, std::vector<std::int64_t>(g.input.size(), 0));
   std::vector<std::int64_t> lines = {g.batch};
   lines.insert(lines.end(), g.input.begin(), g.input.end() - 1);
   const std::int64_t line = g.input.back() * g.in_channels;
@@ -167,8 +192,10 @@ Tensor IntegerKernel::source_codes(const Tensor& x, detail::Geometry& g) const {
 
 Tensor IntegerKernel::run(const Tensor& x) {
   if (x.dtype() != code_type_) {
-    throw Error(ErrorCode::corrupt_input,
-                fmt::format("layer expects {} codes and got {}", name_of(code_type_), name_of(x.dtype())), spec_.name);
+    throw Error(
+        ErrorCode::corrupt_input,
+        fmt::format("layer expects {} codes and got {}", name_of(code_type_), name_of(x.dtype())),
+        spec_.name);
   }
   if (exact_.empty() && x.size() > 0) {
     detail::Geometry geometry = detail::resolve_geometry(spec_, weight_.shape(), x.shape());
@@ -202,7 +229,8 @@ void IntegerKernel::make_exact_parts() {
       weights.emplace_back(DType::f32, weight_.shape());
       std::ranges::fill(weights.back().mutable_data<float>(), 0.0f);
     }
-    weights[part[channel]].mutable_data<float>()[static_cast<std::size_t>(position)] = static_cast<float>(w);
+    weights[part[channel]].mutable_data<float>()[static_cast<std::size_t>(position)] =
+        static_cast<float>(w);
   });
   for (const Tensor& weight : weights) exact_.push_back(make_float_kernel(spec, weight, Tensor()));
 }
@@ -220,17 +248,20 @@ Tensor IntegerKernel::run_exact(const Tensor& x) {
   } else {
     centre(ordered.data<std::int8_t>());
   }
-  std::vector<Tensor> parts;
-  for (const auto& kernel : exact_) parts.push_back(kernel->run(centred));
-  // Sums of integers below 2^53 are exact in double; one rounding to float, then one product.
-  Tensor y(DType::f32, parts[0].shape(), parts[0].layout());
+  Tensor y = exact_[0]->run(centred);
   const auto out = y.mutable_data<float>();
+  // Sums of integers below 2^53 are exact in double; one rounding to float, then one product.
+  std::vector<double> sums(out.begin(), out.end());
+  for (std::size_t part = 1; part < exact_.size(); ++part) {
+    const Tensor more = exact_[part]->run(centred);
+    const auto values_of_part = more.data<float>();
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(values_of_part[i]);
+  }
   const std::size_t channels = scale_.size();
   for (std::size_t first = 0; first < out.size(); first += channels) {
+    const double* row = sums.data() + first;
     for (std::size_t o = 0; o < channels; ++o) {
-      double sum = bias_[o];
-      for (const Tensor& part : parts) sum += static_cast<double>(part.data<float>()[first + o]);
-      const float value = static_cast<float>(sum) * scale_[o];
+      const float value = static_cast<float>(row[o] + bias_[o]) * scale_[o];
       out[first + o] = spec_.relu && !(value > 0.0f) ? 0.0f : value;
     }
   }
@@ -239,11 +270,16 @@ Tensor IntegerKernel::run_exact(const Tensor& x) {
 
 }  // namespace
 
-std::unique_ptr<LinearKernel> make_integer_kernel(const LinearSpec& spec, const QuantizedWeight& weight,
-                                                  const Tensor& bias, const QuantParams& activation,
+std::unique_ptr<LinearKernel> make_integer_kernel(const LinearSpec& spec,
+                                                  const QuantizedWeight& weight,
+                                                  const Tensor& bias,
+                                                  const QuantParams& activation,
                                                   IntegerBackend backend) {
   if (!has_integer_kernel(weight.params.format, activation.format)) {
-    throw Error(ErrorCode::unsupported, fmt::format("no integer kernel for {} weights with {} activations", name_of(weight.params.format.dtype), name_of(activation.format.dtype)), spec.name);
+    throw Error(ErrorCode::unsupported,
+                fmt::format("no integer kernel for {} weights with {} activations",
+                            name_of(weight.params.format.dtype), name_of(activation.format.dtype)),
+                spec.name);
   }
   return std::make_unique<IntegerKernel>(spec, weight, bias, activation, backend);
 }

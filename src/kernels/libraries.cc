@@ -1,10 +1,9 @@
-#include <cblas.h>
-#include <dnnl.h>
-#include <omp.h>
-
 #include <string>
 
+#include <cblas.h>
+#include <dnnl.h>
 #include <fmt/format.h>
+#include <omp.h>
 
 #include "src/kernels/detail/threads.h"
 #include "src/kernels/linear.h"

@@ -5,10 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "src/quant/affine.h"
-#include "src/quant/weight.h"
 #include "src/tensor/attributes.h"
 #include "src/tensor/tensor.h"
+
+#include "src/quant/affine.h"
+#include "src/quant/weight.h"
 
 namespace qsweep {
 
@@ -16,8 +17,10 @@ namespace qsweep {
 struct LinearSpec {
   enum class Kind { conv, conv_transpose, gemm };  ///< gemm: Gemm and MatMul with constant weight
   Kind kind = Kind::conv;
-  std::vector<std::int64_t> strides{}, pads{}, dilations{}, output_padding{};  ///< pads: begins then ends
-  std::vector<std::int64_t> output_shape{};  ///< conv_transpose: spatial extents asked for; pads follow
+  std::vector<std::int64_t> strides{}, pads{}, dilations{},
+      output_padding{};  ///< pads: begins then ends
+  std::vector<std::int64_t>
+      output_shape{};  ///< conv_transpose: spatial extents asked for; pads follow
   std::string auto_pad = "NOTSET";
   std::int64_t group = 1;
   bool weight_is_output_major = true;  ///< gemm: weight is [N, K] (Gemm transB=1); false: [K, N]
@@ -25,18 +28,21 @@ struct LinearSpec {
   std::string name{};                  ///< for messages
 };
 
-/// Reads a node's attributes. @throws Error(unsupported) for forms no kernel has (Gemm with transA or
-/// alpha/beta other than 1 on a variable operand...), naming the node.
-[[nodiscard]] LinearSpec linear_spec(std::string_view op, const Attributes& attributes, const Tensor& weight,
+/// Reads a node's attributes. @throws Error(unsupported) for forms no kernel has (Gemm with transA
+/// or alpha/beta other than 1 on a variable operand...), naming the node.
+[[nodiscard]] LinearSpec linear_spec(std::string_view op,
+                                     const Attributes& attributes,
+                                     const Tensor& weight,
                                      std::string_view name);
 
-/// A linear layer ready to run: weight packed once, primitives cached per input shape. Immutable to its
-/// callers; run() may be called by one thread at a time. Results for a row (image) depend on the operands
-/// and on the shape only, never on earlier calls.
+/// A linear layer ready to run: weight packed once, primitives cached per input shape. Immutable to
+/// its callers; run() may be called by one thread at a time. Results for a row (image) depend on
+/// the operands and on the shape only, never on earlier calls.
 class LinearKernel {
  public:
   virtual ~LinearKernel() = default;
-  /// @param x float kernel: f32 (already rounded to the activation format); integer kernel: u8 or i8 codes
+  /// @param x float kernel: f32 (already rounded to the activation format); integer kernel: u8 or
+  /// i8 codes
   ///          made with the params given at construction. Any layout; conv prefers channels_last.
   /// @return f32; conv in channels_last, gemm row_major with the leading extents of x kept.
   [[nodiscard]] virtual Tensor run(const Tensor& x) = 0;
@@ -44,31 +50,41 @@ class LinearKernel {
   [[nodiscard]] virtual std::string name() const = 0;
 };
 
-/// Which library computes; `automatic` is what runs are made with, the others are for tests and benchmarks.
+/// Which library computes; `automatic` is what runs are made with, the others are for tests and
+/// benchmarks.
 enum class FloatBackend { automatic, openblas };
 enum class IntegerBackend { automatic, exact_f32 };
 
 /// FP32 arithmetic on `weight` (f32, ONNX layout) and `bias` (f32 [O] or empty).
 /// @throws Error(corrupt_input) when the operands do not fit the spec, naming the node.
 [[nodiscard]] std::unique_ptr<LinearKernel> make_float_kernel(
-    const LinearSpec& spec, const Tensor& weight, const Tensor& bias,
+    const LinearSpec& spec,
+    const Tensor& weight,
+    const Tensor& bias,
     FloatBackend backend = FloatBackend::automatic);
 
-/// INT32 accumulation over codes, exact on every CPU: y = (sum_k (x_k - zx) * w_k + b_q) * (s_x * s_w[o]),
-/// with b_q = round_half_even(bias / (s_x * s_w[o])) saturated to int32. s_x*s_w is rounded to FP32 once.
-/// Weight: symmetric i8/i4 codes, per tensor or per output channel. Activation: u8/i8 per tensor.
-/// The quotient is taken in double on the rounded product. @throws Error(numeric) if s_x*s_w is 0 or not finite.
+/// INT32 accumulation over codes, exact on every CPU: y = (sum_k (x_k - zx) * w_k + b_q) * (s_x *
+/// s_w[o]), with b_q = round_half_even(bias / (s_x * s_w[o])) saturated to int32. s_x*s_w is
+/// rounded to FP32 once. Weight: symmetric i8/i4 codes, per tensor or per output channel.
+/// Activation: u8/i8 per tensor. The quotient is taken in double on the rounded product. @throws
+/// Error(numeric) if s_x*s_w is 0 or not finite.
 [[nodiscard]] std::unique_ptr<LinearKernel> make_integer_kernel(
-    const LinearSpec& spec, const QuantizedWeight& weight, const Tensor& bias,
-    const QuantParams& activation, IntegerBackend backend = IntegerBackend::automatic);
+    const LinearSpec& spec,
+    const QuantizedWeight& weight,
+    const Tensor& bias,
+    const QuantParams& activation,
+    IntegerBackend backend = IntegerBackend::automatic);
 
 /// True when make_integer_kernel() has a kernel for the pair of formats.
 [[nodiscard]] bool has_integer_kernel(const Format& weight, const Format& activation);
 
 /// Multiply-accumulates of one run on an input of this shape.
-[[nodiscard]] std::int64_t multiply_accumulates(const LinearSpec& spec, const Shape& weight, const Shape& input);
+[[nodiscard]] std::int64_t multiply_accumulates(const LinearSpec& spec,
+                                                const Shape& weight,
+                                                const Shape& input);
 
-/// Name and version of the libraries behind the kernels (`oneDNN 2.6.3, OpenBLAS 0.3.21 (SkylakeX)`).
+/// Name and version of the libraries behind the kernels (`oneDNN 2.6.3, OpenBLAS 0.3.21
+/// (SkylakeX)`).
 [[nodiscard]] std::string kernel_libraries();
 
 }  // namespace qsweep

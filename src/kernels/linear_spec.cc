@@ -16,11 +16,16 @@ using Ints = std::vector<std::int64_t>;
   throw Error(ErrorCode::corrupt_input, message, spec.name);
 }
 
-/// Larger strides, pads or dilations than this are damage, and would overflow the arithmetic on extents.
+/// Larger strides, pads or dilations than this are damage, and would overflow the arithmetic on
+/// extents.
 constexpr std::int64_t kMaxAttribute = std::int64_t{1} << 24;
 
-Ints per_axis(const LinearSpec& spec, const Ints& values, std::size_t axes, std::int64_t fallback,
-              std::int64_t lowest, const char* what) {
+Ints per_axis(const LinearSpec& spec,
+              const Ints& values,
+              std::size_t axes,
+              std::int64_t fallback,
+              std::int64_t lowest,
+              const char* what) {
   if (values.empty()) return Ints(axes, fallback);
   if (values.size() != axes) {
     fail(spec, fmt::format("{} has {} values for {} axes", what, values.size(), axes));
@@ -68,8 +73,7 @@ void resolve_transpose(const LinearSpec& spec, detail::Geometry& g) {
     const std::int64_t full =
         (g.input[a] - 1) * g.strides[a] + (g.kernel[a] - 1) * g.dilations[a] + 1 + extra[a];
     if (!spec.output_shape.empty() || spec.auto_pad.starts_with("SAME")) {
-      const std::int64_t out =
-          spec.output_shape.empty() ? g.input[a] * g.strides[a] : asked[a];
+      const std::int64_t out = spec.output_shape.empty() ? g.input[a] * g.strides[a] : asked[a];
       split_padding(spec.auto_pad != "SAME_UPPER", full - out, g.pad_begin[a], g.pad_end[a]);
       if (out > full) g.pad_end[a] = full - out;  // nothing is written there: bias alone
     }
@@ -82,7 +86,9 @@ void resolve_transpose(const LinearSpec& spec, detail::Geometry& g) {
 
 }  // namespace
 
-LinearSpec linear_spec(std::string_view op, const Attributes& attributes, const Tensor& weight,
+LinearSpec linear_spec(std::string_view op,
+                       const Attributes& attributes,
+                       const Tensor& weight,
                        std::string_view name) {
   LinearSpec spec;
   spec.name = name;
@@ -114,8 +120,8 @@ LinearSpec linear_spec(std::string_view op, const Attributes& attributes, const 
     fail(spec, fmt::format("auto_pad '{}' is not a known value", spec.auto_pad));
   }
   const Ints kernel = attributes.ints("kernel_shape");
-  if (!kernel.empty() && !std::equal(kernel.begin(), kernel.end(), weight.shape().begin() + 2,
-                                     weight.shape().end())) {
+  if (!kernel.empty() &&
+      !std::equal(kernel.begin(), kernel.end(), weight.shape().begin() + 2, weight.shape().end())) {
     fail(spec, fmt::format("kernel_shape [{}] does not fit weight {}", fmt::join(kernel, ", "),
                            to_string(weight.shape())));
   }
@@ -131,7 +137,8 @@ std::int64_t multiply_accumulates(const LinearSpec& spec, const Shape& weight, c
   const detail::Geometry g = detail::resolve_geometry(spec, weight, input);
   const std::int64_t taps = detail::product(g.kernel);
   const bool transpose = spec.kind == LinearSpec::Kind::conv_transpose;
-  // Every output element sums in/g*taps products; transposed, every input element scatters out/g*taps.
+  // Every output element sums in/g*taps products; transposed, every input element scatters
+  // out/g*taps.
   const std::int64_t places = g.batch * detail::product(transpose ? g.input : g.output);
   return places * g.in_channels * (g.out_channels / g.group) * taps;
 }
@@ -154,7 +161,8 @@ bool is_plausible(const Shape& shape) {
   return true;
 }
 
-void unflatten(std::int64_t place, const std::vector<std::int64_t>& extents,
+void unflatten(std::int64_t place,
+               const std::vector<std::int64_t>& extents,
                std::vector<std::int64_t>& coordinates) {
   for (std::size_t a = extents.size(); a-- > 0;) {
     coordinates[a] = place % extents[a];
@@ -187,7 +195,8 @@ Geometry resolve_geometry(const LinearSpec& spec, const Shape& weight, const Sha
   if (spec.kind == LinearSpec::Kind::gemm) {
     g.in_channels = spec.weight_is_output_major ? weight[1] : weight[0];
     if (input.empty() || input.back() != g.in_channels) {
-      fail(spec, fmt::format("input {} does not fit weight {}", to_string(input), to_string(weight)));
+      fail(spec,
+           fmt::format("input {} does not fit weight {}", to_string(input), to_string(weight)));
     }
     g.result = input;
     g.result.back() = g.out_channels;

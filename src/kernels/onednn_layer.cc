@@ -1,13 +1,14 @@
 #include "src/kernels/detail/onednn_layer.h"
 
-#include <dnnl.hpp>
-
 #include <cstring>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
+#include <dnnl.hpp>
+
 #include "src/base/machine.h"
+
 #include "src/kernels/detail/threads.h"
 
 namespace qsweep::detail {
@@ -56,9 +57,7 @@ memory::dims row_major_strides(const memory::dims& dims) {
 /// The weight as it lies in ONNX layout, in oneDNN's logical order ([g,] O/g, I/g, kernel...).
 memory::desc weight_as_stored(const LinearSpec& spec, const Geometry& g, memory::data_type type) {
   if (spec.kind == LinearSpec::Kind::gemm) {
-    return {{g.out_channels, g.in_channels},
-            type,
-            spec.weight_is_output_major ? Tag::ab : Tag::ba};
+    return {{g.out_channels, g.in_channels}, type, spec.weight_is_output_major ? Tag::ab : Tag::ba};
   }
   const std::int64_t out = g.out_channels / g.group;
   const std::int64_t in = g.in_channels / g.group;
@@ -96,7 +95,8 @@ struct Descriptors {
 };
 
 template <class Forward>
-Descriptors describe(const typename Forward::desc& operation, const dnnl::primitive_attr& attributes) {
+Descriptors describe(const typename Forward::desc& operation,
+                     const dnnl::primitive_attr& attributes) {
   const typename Forward::primitive_desc chosen(operation, attributes, engine());
   return {chosen, chosen.src_desc(), chosen.weights_desc(), chosen.dst_desc()};
 }
@@ -123,7 +123,8 @@ Descriptors OneDnnLayer::State::choose(const Geometry& g) const {
   const memory::desc bias_desc =
       bias.empty() ? memory::desc()
                    : memory::desc({g.out_channels}, memory::data_type::f32, Tag::x);
-  const memory::desc any_weight(weight_as_stored(spec, g, weight_type).dims(), weight_type, Tag::any);
+  const memory::desc any_weight(weight_as_stored(spec, g, weight_type).dims(), weight_type,
+                                Tag::any);
   const auto kind = dnnl::prop_kind::forward_inference;
   if (spec.kind == LinearSpec::Kind::gemm) {
     return describe<dnnl::inner_product_forward>(
@@ -136,7 +137,8 @@ Descriptors OneDnnLayer::State::choose(const Geometry& g) const {
   }
   const Tag tag = g.input.size() == 3 ? Tag::ndhwc : Tag::nhwc;
   const memory::desc source(image_dims(g.batch, g.in_channels, g.input), in_type, tag);
-  const memory::desc result(image_dims(g.batch, g.out_channels, g.output), memory::data_type::f32, tag);
+  const memory::desc result(image_dims(g.batch, g.out_channels, g.output), memory::data_type::f32,
+                            tag);
   const memory::dims strides = with_line_axis(g.strides, 1);
   const memory::dims begin = with_line_axis(g.pad_begin, 0);
   const memory::dims end = with_line_axis(g.pad_end, 0);
@@ -158,8 +160,7 @@ memory OneDnnLayer::State::packed_weight(const Geometry& g, const memory::desc& 
   for (const auto& [desc, held] : packed) {
     if (desc == wanted) return held;
   }
-  const auto type =
-      weight.dtype() == DType::f32 ? memory::data_type::f32 : memory::data_type::s8;
+  const auto type = weight.dtype() == DType::f32 ? memory::data_type::f32 : memory::data_type::s8;
   memory stored(weight_as_stored(spec, g, type), engine(), const_cast<void*>(weight.raw()));
   memory reordered(wanted, engine());
   dnnl::reorder(stored, reordered).execute(stream(), stored, reordered);
@@ -198,7 +199,9 @@ Prepared& OneDnnLayer::State::prepare(const Geometry& g) {
   return *prepared.back();
 }
 
-OneDnnLayer::OneDnnLayer(const LinearSpec& spec, Tensor weight, std::vector<float> bias,
+OneDnnLayer::OneDnnLayer(const LinearSpec& spec,
+                         Tensor weight,
+                         std::vector<float> bias,
                          std::vector<float> scale)
     : state_(std::make_unique<State>()) {
   state_->spec = spec;
@@ -221,7 +224,8 @@ std::optional<Tensor> OneDnnLayer::run(const Tensor& x, const Geometry& geometry
     prepared.primitive.execute(stream(), prepared.arguments);
     stream().wait();
   } catch (const dnnl::error& error) {
-    throw Error(ErrorCode::resource, std::string("oneDNN failed: ") + error.message, state_->spec.name);
+    throw Error(ErrorCode::resource, std::string("oneDNN failed: ") + error.message,
+                state_->spec.name);
   }
   return y;
 }
@@ -230,8 +234,7 @@ bool onednn_int8_is_exact() {
   const auto isa = dnnl::get_effective_cpu_isa();
   // Before VNNI, pairs of products saturate at 16 bits. oneDNN may be held below what the CPU has.
   const bool vnni = isa == dnnl::cpu_isa::avx2_vnni || isa == dnnl::cpu_isa::avx512_core_vnni ||
-                    isa == dnnl::cpu_isa::avx512_core_bf16 ||
-                    isa == dnnl::cpu_isa::avx512_core_amx;
+                    isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx;
   return vnni && this_machine().has_vnni;
 }
 

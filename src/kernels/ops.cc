@@ -48,7 +48,8 @@ bool keeps_layout(std::string_view op) {
 
 std::vector<Tensor> run_op(const OpCall& call, std::span<const Tensor> inputs) {
   if (!is_supported(call.op, call.domain, call.opset)) {
-    detail::refuse(call, fmt::format("has no kernel (domain '{}', opset {})", call.domain, call.opset));
+    detail::refuse(call,
+                   fmt::format("has no kernel (domain '{}', opset {})", call.domain, call.opset));
   }
   const Operator& known = *find_operator(call.op);
   const int count = static_cast<int>(inputs.size());
@@ -140,7 +141,8 @@ void require_f32(const OpCall& call, const Tensor& tensor) {
 std::vector<std::size_t> physical_order(std::size_t rank, Layout layout) {
   std::vector<std::size_t> order(rank);
   for (std::size_t i = 0; i < rank; ++i) order[i] = i;
-  if (layout == Layout::channels_last && rank > 2) std::rotate(order.begin() + 1, order.begin() + 2, order.end());
+  if (layout == Layout::channels_last && rank > 2)
+    std::rotate(order.begin() + 1, order.begin() + 2, order.end());
   return order;
 }
 

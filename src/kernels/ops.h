@@ -16,8 +16,8 @@ struct OpCall {
   std::string_view domain;  ///< "" is ai.onnx
   int opset = 0;
   const Attributes& attributes;
-  int outputs = 1;       ///< how many the node names
-  std::string_view name; ///< of the node, for messages
+  int outputs = 1;        ///< how many the node names
+  std::string_view name;  ///< of the node, for messages
 };
 
 /// True when run_op() can compute the operator (at this opset).
@@ -25,10 +25,12 @@ struct OpCall {
 /// All operators run_op() knows, sorted.
 [[nodiscard]] std::vector<std::string> supported_ops();
 
-/// Computes an operator as ONNX specifies it for the opset. Operands may be in either layout; results are
-/// in whichever layout is cheapest. Float accumulation is FP32 in a fixed order: the same operands give
-/// the same bits on every thread and rank of like machines. Single-threaded. Thread-safe.
-/// @throws Error(corrupt_input) on operands that break the spec, naming the node; Error(unsupported) on an
+/// Computes an operator as ONNX specifies it for the opset. Operands may be in either layout;
+/// results are in whichever layout is cheapest. Float accumulation is FP32 in a fixed order: the
+/// same operands give the same bits on every thread and rank of like machines. Single-threaded.
+/// Thread-safe.
+/// @throws Error(corrupt_input) on operands that break the spec, naming the node;
+/// Error(unsupported) on an
 ///         unknown operator or attribute value.
 [[nodiscard]] std::vector<Tensor> run_op(const OpCall& call, std::span<const Tensor> inputs);
 

@@ -10,8 +10,8 @@ namespace qsweep {
 namespace {
 
 constexpr std::size_t kTop = 5;
-/// Least probability the divergence knows: a softmax in FP32 underflows to 0, which must not make
-/// one image infinite.
+/// Least probability the divergence takes from a model that gives probabilities: its FP32 softmax
+/// underflows to 0, which must not make one image infinite. Logits need no floor.
 constexpr double kLeastProbability = 1e-30;
 
 using Row = std::span<const float>;
@@ -31,11 +31,12 @@ std::vector<double> log_probabilities(Row row, bool are_probabilities) {
   double sum = 0.0;
   for (double v : out) sum += std::exp(v - largest);
   const double shift = largest + std::log(sum);
-  for (double& v : out) v = std::max(v - shift, std::log(kLeastProbability));
+  for (double& v : out) v -= shift;
   return out;
 }
 
 double divergence(Row baseline, Row scores, bool are_probabilities) {
+  if (!all_finite(baseline)) return std::numeric_limits<double>::infinity();
   const std::vector<double> p = log_probabilities(baseline, are_probabilities);
   const std::vector<double> q = log_probabilities(scores, are_probabilities);
   double sum = 0.0;
@@ -71,6 +72,7 @@ std::vector<ImageOutcome> score_classification(const Tensor& scores,
   QSWEEP_CHECK(scores.rank() == 2 && scores.dim(0) == static_cast<std::int64_t>(labels.size()));
   QSWEEP_CHECK(baseline.empty() || baseline.shape() == scores.shape());
   const auto classes = static_cast<std::size_t>(scores.dim(1));
+  QSWEEP_CHECK(classes > 0);
   std::vector<ImageOutcome> outcomes;
   outcomes.reserve(labels.size());
   for (std::size_t i = 0; i < labels.size(); ++i) {

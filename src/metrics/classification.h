@@ -17,12 +17,14 @@ struct ImageOutcome {
   std::int32_t top1 = -1;  ///< lowest index among equal maxima, as numpy argmax
   bool in_top5 = false;    ///< label among the five highest (ties by lower index)
   float margin = 0.0f;     ///< highest minus second highest score
-  float kl = 0.0f;         ///< KL(float model || this), nats, of the softmax distributions
+  float kl = 0.0f;  ///< KL(float model || this), nats, of the softmax distributions, in double
   friend bool operator==(const ImageOutcome&, const ImageOutcome&) = default;
 };
 
-/// Scores one batch. `scores` f32 [N, C]; `baseline` the float model's scores of the same images,
-/// or empty (kl = 0). When `are_probabilities`, rows are distributions already, else logits.
+/// Scores one batch. `scores` f32 [N, C], C > 0; `baseline` the float model's scores of the same
+/// images, or empty (kl = 0); where those are not finite, kl is infinity too. When
+/// `are_probabilities`, rows are distributions already (taken as at least 1e-30), else logits. A
+/// label outside 0..C-1 is never right.
 [[nodiscard]] std::vector<ImageOutcome> score_classification(const Tensor& scores,
                                                              const Tensor& baseline,
                                                              std::span<const std::int64_t> labels,

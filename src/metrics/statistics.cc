@@ -93,12 +93,15 @@ double mcnemar_exact(std::int64_t only_a, std::int64_t only_b) {
   const std::int64_t flips = only_a + only_b;
   const std::int64_t fewer = std::min(only_a, only_b);
   if (flips == 0) return 1.0;
+  // P(fewer) = C(flips, fewer) / 2^flips, then downwards by the ratio of neighbours.
+  double log_term = -static_cast<double>(flips) * std::numbers::ln2;
+  for (std::int64_t i = 1; i <= fewer; ++i)
+    log_term += std::log(static_cast<double>(flips - fewer + i) / static_cast<double>(i));
+  double term = std::exp(log_term);
   double tail = 0.0;
-  for (std::int64_t k = 0; k <= fewer; ++k) {
-    tail += std::exp(std::lgamma(static_cast<double>(flips) + 1.0) -
-                     std::lgamma(static_cast<double>(k) + 1.0) -
-                     std::lgamma(static_cast<double>(flips - k) + 1.0) -
-                     static_cast<double>(flips) * std::numbers::ln2);
+  for (std::int64_t k = fewer; k >= 0; --k) {
+    tail += term;
+    term *= static_cast<double>(k) / static_cast<double>(flips - k + 1);
   }
   return std::min(1.0, 2.0 * tail);
 }

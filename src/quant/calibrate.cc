@@ -82,10 +82,12 @@ Interval percentile_range(const Histogram& h, const Format& format, double perce
   const double wanted = (1.0 - tail) * static_cast<double>(h.total());
   double sum = 0.0;
   for (std::size_t b = 0; b < m.size(); ++b) {
+    if (sum + m[b] >= wanted && m[b] > 0.0) {
+      const double bins = static_cast<double>(b) + (wanted - sum) / m[b];
+      const double threshold = amax * std::min(1.0, bins / static_cast<double>(m.size()));
+      return {-threshold, threshold};
+    }
     sum += m[b];
-    if (sum >= wanted)
-      return {-amax * static_cast<double>(b + 1) / static_cast<double>(m.size()),
-              amax * static_cast<double>(b + 1) / static_cast<double>(m.size())};
   }
   return {-amax, amax};
 }
@@ -190,8 +192,7 @@ bool needs_histogram(CalibratorKind kind) {
 QuantParams calibrate(const TensorStats& stats,
                       const Format& format,
                       const CalibratorSettings& settings) {
-  if (format.dtype == DType::f32 || format.dtype == DType::f16 || format.dtype == DType::bf16)
-    return params_from_range(0.0f, 0.0f, format);
+  if (!has_scale(format)) return params_from_range(0.0f, 0.0f, format);
   if (stats.images() == 0)
     throw Error(ErrorCode::config, "a tensor was not calibrated: no image reached it");
   Interval range{static_cast<double>(stats.min()), static_cast<double>(stats.max())};

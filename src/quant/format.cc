@@ -61,12 +61,28 @@ bool set_granularity(std::string_view suffix, Format& weight) {
   return true;
 }
 
+std::string suffix_of(const Format& weight) {
+  switch (weight.granularity) {
+    case Granularity::per_tensor:
+      return ":tensor";
+    case Granularity::per_channel:
+      return ":channel";
+    case Granularity::per_block:
+      return fmt::format(":g{}", weight.block_size);
+  }
+  return {};
+}
+
 [[noreturn]] void fail(std::string_view name) {
   throw Error(ErrorCode::config, fmt::format("unknown precision '{}'", name), {},
               did_you_mean(upper(name), known_precisions()));
 }
 
 }  // namespace
+
+bool has_scale(const Format& format) {
+  return format.dtype != DType::f32 && format.dtype != DType::f16 && format.dtype != DType::bf16;
+}
 
 CodeRange code_range(const Format& format) {
   std::int32_t bits = 0;
@@ -100,8 +116,6 @@ CodeRange code_range(const Format& format) {
   if (format.reduce_range) --bits;
   if (!is_signed) return {0, (1 << bits) - 1};
   const std::int32_t highest = (1 << (bits - 1)) - 1;
-  // A reduced signed range is [-64, 64] in ONNX Runtime's terms only for asymmetric activations;
-  // weights use +-63.
   return {format.symmetric && format.narrow_range ? -highest : -highest - 1, highest};
 }
 
@@ -122,9 +136,14 @@ int activation_bits(const Precision& precision) {
 }
 
 const std::vector<std::string>& known_precisions() {
-  static const std::vector<std::string> names = {"FP32",  "FP16",   "BF16",  "W8A8",
-                                                 "W8A16", "W8A8F",  "W4A16", "W4A8",
-                                                 "W4A8F", "W8FA8F", "W8FA16"};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all = {"FP32", "FP16", "BF16"};
+    for (const OperandName& w : kWeightNames) {
+      for (const OperandName& a : kActivationNames)
+        all.push_back(fmt::format("W{}A{}", w.text, a.text));
+    }
+    return all;
+  }();
   return names;
 }
 
@@ -154,12 +173,14 @@ Precision parse_precision(std::string_view name, const QuantDefaults& defaults) 
   p.activation.dtype = *activation == DType::u8 ? defaults.activation_int8 : *activation;
   p.activation.symmetric = !is_integer(p.activation.dtype) || defaults.activation_symmetric;
   p.activation.narrow_range = p.activation.symmetric && p.activation.dtype == DType::i8;
-  if (colon != std::string::npos) {
-    std::string suffix = text.substr(colon + 1);
-    if (!set_granularity(suffix, p.weight)) fail(name);
-    for (char& c : suffix) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    p.name += ":" + suffix;
+  if (colon == std::string::npos) return p;
+  if (!has_scale(p.weight)) {
+    throw Error(ErrorCode::config,
+                fmt::format("'{}' says how weights share scales, and FP16 weights have none", name),
+                {}, fmt::format("Write {}", base));
   }
+  if (!set_granularity(text.substr(colon + 1), p.weight)) fail(name);
+  if (p.weight.granularity != defaults.weight_granularity) p.name += suffix_of(p.weight);
   return p;
 }
 

@@ -25,6 +25,9 @@ struct Format {
   friend bool operator==(const Format&, const Format&) = default;
 };
 
+/// Integers, float8 and float4 are scaled; f16 and bf16 only round; f32 does neither.
+[[nodiscard]] bool has_scale(const Format& format);
+
 /// Integer limits of the format's codes, after narrow_range and reduce_range. Integer formats only.
 struct CodeRange {
   std::int32_t lowest = 0;
@@ -58,8 +61,9 @@ struct QuantDefaults {
 
 /// Parses `FP32`, `FP16`, `BF16`, `W{4,8,8F,16}A{8,8F,16}` with suffixes `:tensor`, `:channel`,
 /// `:gN` for the weight. Case-insensitive. A16 leaves activations in float (weight-only
-/// quantization).
-/// @throws Error(config) naming the nearest known precision.
+/// quantization). The canonical name leaves out a suffix that says what `defaults` say already, so
+/// equal precisions have equal names.
+/// @throws Error(config) naming the nearest known precision, or a suffix on a weight without scale.
 [[nodiscard]] Precision parse_precision(std::string_view name, const QuantDefaults& defaults = {});
 
 /// Every base name parse_precision() knows, for help and hints.

@@ -10,10 +10,10 @@
 namespace qsweep {
 
 void TensorStats::add_range(std::span<const float> values) {
-  ++images_;
   if (values.empty()) return;
   const rounding::Extremes e = rounding::extremes(values.data(), values.size());
   if (!e.finite) throw Error(ErrorCode::numeric, "an activation is NaN or infinite");
+  ++images_;
   min_ = images_ == 1 ? e.min : std::min(min_, e.min);
   max_ = images_ == 1 ? e.max : std::max(max_, e.max);
 }
@@ -32,7 +32,7 @@ void TensorStats::add_histogram(std::span<const float> values) {
   const double bins_per_unit = width > 0.0 ? kBins / width : 0.0;
   for (float v : values) {
     const double bin = (static_cast<double>(v) - static_cast<double>(min_)) * bins_per_unit;
-    ++counts_[static_cast<std::size_t>(std::clamp(bin, 0.0, kBins - 1.0))];
+    ++counts_[static_cast<std::size_t>(bin > 0.0 ? std::min(bin, kBins - 1.0) : 0.0)];
   }
 }
 

@@ -20,7 +20,7 @@ class TensorStats {
  public:
   static constexpr int kBins = 2048;
 
-  /// First pass: extremes. `values` is one image's slice of the tensor.
+  /// First pass: extremes. `values` is one image's slice of the tensor; an empty one is no image.
   /// @throws Error(numeric) when a value is NaN or infinite.
   void add_range(std::span<const float> values);
   /// Second pass: counts in kBins equal bins of [min, max]. Starts from an empty histogram over

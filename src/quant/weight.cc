@@ -4,11 +4,14 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <span>
 
 #include <fmt/format.h>
 
 #include "src/base/text.h"
 
+#include "src/quant/detail/runs.h"
 #include "src/quant/rounding.h"
 
 namespace qsweep {
@@ -21,37 +24,18 @@ constexpr std::array<std::string_view, 2> kNames = {"rtn", "mse"};
 constexpr int kClipSteps = 40;
 constexpr double kLeastClip = 0.3;
 
-bool has_scale(const Format& f) {
-  return f.dtype != DType::f32 && f.dtype != DType::f16 && f.dtype != DType::bf16;
+/// The axis that a weight's scales run along.
+int scale_axis(WeightAxes axes, const Format& format) {
+  if (format.granularity == Granularity::per_tensor) return -1;
+  return format.granularity == Granularity::per_channel ? axes.output : axes.input;
 }
 
-/// How a weight is cut into slices that share a scale: element e belongs to slice_of[e].
-struct Slices {
-  int axis = -1;
-  std::size_t count = 1;
-  std::vector<std::uint32_t> slice_of;
-};
-
-Slices slices_of(const Shape& shape, WeightAxes axes, const Format& format) {
-  Slices s;
-  const auto elements = static_cast<std::size_t>(element_count(shape));
-  s.slice_of.assign(elements, 0);
-  if (format.granularity == Granularity::per_tensor) return s;
-  s.axis = format.granularity == Granularity::per_channel ? axes.output : axes.input;
-  std::size_t inner = 1;
-  for (std::size_t i = static_cast<std::size_t>(s.axis) + 1; i < shape.size(); ++i)
-    inner *= static_cast<std::size_t>(shape[i]);
-  const auto extent = static_cast<std::size_t>(shape.at(static_cast<std::size_t>(s.axis)));
-  const bool blocked = format.granularity == Granularity::per_block;
-  const std::size_t block = blocked ? static_cast<std::size_t>(format.block_size) : 1;
-  const std::size_t blocks = (extent + block - 1) / block;
-  const std::size_t outer = extent * inner == 0 ? 0 : elements / (extent * inner);
-  s.count = blocked ? outer * blocks * inner : extent;
-  for (std::size_t e = 0; e < elements; ++e) {
-    const std::size_t i = e % inner, k = e / inner % extent, o = e / inner / extent;
-    s.slice_of[e] = static_cast<std::uint32_t>(blocked ? (o * blocks + k / block) * inner + i : k);
-  }
-  return s;
+std::int64_t deployed_bytes(std::int64_t elements, std::int64_t slices, const Format& format) {
+  const auto packed = [&](std::int64_t n) { return (n * stored_bits(format.dtype) + 7) / 8; };
+  if (!has_scale(format)) return packed(elements);
+  const bool zero_points = is_integer(format.dtype) && !format.symmetric;
+  constexpr std::int64_t kScaleBytes = 4;
+  return packed(elements) + kScaleBytes * slices + (zero_points ? packed(slices) : 0);
 }
 
 struct SliceRange {
@@ -59,19 +43,64 @@ struct SliceRange {
   float max = 0.0f;
 };
 
-/// Squared error of each slice when all ranges shrink to `clip` of their width.
-std::vector<double> slice_errors(const Tensor& weight,
-                                 const QuantParams& params,
-                                 const Slices& slices) {
-  const Tensor rounded = fake_quantize(weight, params);
-  const auto x = weight.data<float>();
-  const auto y = rounded.data<float>();
-  std::vector<double> errors(slices.count, 0.0);
-  for (std::size_t e = 0; e < x.size(); ++e) {
-    const double d = static_cast<double>(x[e]) - static_cast<double>(y[e]);
-    errors[slices.slice_of[e]] += d * d;
+std::vector<SliceRange> slice_ranges(std::span<const float> values, const detail::Cut& cut) {
+  std::vector<SliceRange> ranges(cut.slices());
+  detail::for_each_run(cut, [&](const detail::Run& run) {
+    if (run.stride == 0) {
+      const rounding::Extremes e = rounding::extremes(values.data() + run.at, run.count);
+      SliceRange& r = ranges[run.slice];
+      r.min = std::min(r.min, e.min);
+      r.max = std::max(r.max, e.max);
+      return;
+    }
+    for (std::size_t i = 0; i < run.count; ++i) {
+      SliceRange& r = ranges[run.slice + i];
+      r.min = std::min(r.min, values[run.at + i]);
+      r.max = std::max(r.max, values[run.at + i]);
+    }
+  });
+  return ranges;
+}
+
+/// A weight's values with those of each slice side by side: slice s is values[begin[s],
+/// begin[s+1]).
+struct Gathered {
+  std::vector<float> values;
+  std::vector<std::size_t> begin;
+};
+
+Gathered gather(std::span<const float> values, const detail::Cut& cut) {
+  Gathered g{std::vector<float>(values.size()), std::vector<std::size_t>(cut.slices() + 1, 0)};
+  const auto each = [&](auto&& f) {
+    detail::for_each_run(cut, [&](const detail::Run& run) {
+      for (std::size_t i = 0; i < run.count; ++i) f(run.at + i, run.slice + i * run.stride);
+    });
+  };
+  each([&](std::size_t, std::size_t slice) { ++g.begin[slice + 1]; });
+  std::partial_sum(g.begin.begin(), g.begin.end(), g.begin.begin());
+  std::vector<std::size_t> next = g.begin;
+  each([&](std::size_t at, std::size_t slice) { g.values[next[slice]++] = values[at]; });
+  return g;
+}
+
+/// The share of the range with the least squared error over a slice; the widest of equals.
+float best_clip(std::span<const float> slice, SliceRange range, Format format) {
+  format.granularity = Granularity::per_tensor;
+  const auto values = Tensor::of(DType::f32, {static_cast<std::int64_t>(slice.size())}, slice);
+  float best = 1.0f;
+  double least = std::numeric_limits<double>::infinity();
+  for (int step = 0; step <= kClipSteps; ++step) {
+    const auto share = static_cast<float>(1.0 - (1.0 - kLeastClip) * step / kClipSteps);
+    const Tensor rounded =
+        fake_quantize(values, params_from_range(range.min * share, range.max * share, format));
+    const double error =
+        rounding::squared_error(slice.data(), rounded.data<float>().data(), slice.size());
+    if (error < least) {
+      least = error;
+      best = share;
+    }
   }
-  return errors;
+  return best;
 }
 
 QuantParams params_for(const std::vector<SliceRange>& ranges,
@@ -110,12 +139,8 @@ Tensor QuantizedWeight::dequantized() const {
 }
 
 std::int64_t QuantizedWeight::stored_bytes() const {
-  const std::int64_t scales = static_cast<std::int64_t>(params.scale.size());
-  const std::int64_t code_bytes = (codes.size() * stored_bits(params.format.dtype) + 7) / 8;
-  const std::int64_t zero_points =
-      (static_cast<std::int64_t>(params.zero_point.size()) * stored_bits(params.format.dtype) + 7) /
-      8;
-  return code_bytes + 4 * scales + zero_points;
+  return deployed_bytes(codes.size(), static_cast<std::int64_t>(params.scale.size()),
+                        params.format);
 }
 
 QuantizedWeight quantize_weight(const Tensor& weight,
@@ -132,51 +157,24 @@ QuantizedWeight quantize_weight(const Tensor& weight,
     params.format = format;
     return {fake_quantize(weight, params), params};
   }
-  const Slices slices = slices_of(weight.shape(), axes, format);
-  std::vector<SliceRange> ranges(slices.count);
-  for (std::size_t e = 0; e < values.size(); ++e) {
-    SliceRange& r = ranges[slices.slice_of[e]];
-    r.min = std::min(r.min, values[e]);
-    r.max = std::max(r.max, values[e]);
-  }
-  std::vector<float> clip(slices.count, 1.0f);
-  QuantParams params = params_for(ranges, clip, format, slices.axis);
+  const int axis = scale_axis(axes, format);
+  const detail::Cut cut(weight.shape(), format, axis);
+  const std::vector<SliceRange> ranges = slice_ranges(values, cut);
+  std::vector<float> clip(ranges.size(), 1.0f);
   if (algorithm == WeightAlgorithm::mse) {
-    std::vector<double> best = slice_errors(weight, params, slices);
-    for (int step = 1; step <= kClipSteps; ++step) {
-      const auto share = static_cast<float>(1.0 - (1.0 - kLeastClip) * step / kClipSteps);
-      const QuantParams candidate =
-          params_for(ranges, std::vector<float>(slices.count, share), format, slices.axis);
-      const std::vector<double> errors = slice_errors(weight, candidate, slices);
-      for (std::size_t s = 0; s < slices.count; ++s) {
-        if (errors[s] < best[s]) {
-          best[s] = errors[s];
-          clip[s] = share;
-        }
-      }
+    const Gathered g = gather(values, cut);
+    for (std::size_t s = 0; s < ranges.size(); ++s) {
+      clip[s] = best_clip(std::span(g.values).subspan(g.begin[s], g.begin[s + 1] - g.begin[s]),
+                          ranges[s], format);
     }
-    params = params_for(ranges, clip, format, slices.axis);
   }
+  const QuantParams params = params_for(ranges, clip, format, axis);
   return {quantize(weight, params), params};
 }
 
 std::int64_t stored_weight_bytes(const Shape& shape, WeightAxes axes, const Format& format) {
-  const std::int64_t elements = element_count(shape);
-  std::int64_t bytes = (elements * stored_bits(format.dtype) + 7) / 8;
-  if (!has_scale(format)) return bytes;
-  std::int64_t slices = 1;
-  if (format.granularity == Granularity::per_channel)
-    slices = shape.at(static_cast<std::size_t>(axes.output));
-  if (format.granularity == Granularity::per_block) {
-    const std::int64_t extent = shape.at(static_cast<std::size_t>(axes.input));
-    slices = extent == 0
-                 ? 0
-                 : elements / extent * ((extent + format.block_size - 1) / format.block_size);
-  }
-  bytes += 4 * slices;
-  if (!format.symmetric && is_integer(format.dtype))
-    bytes += (slices * stored_bits(format.dtype) + 7) / 8;
-  return bytes;
+  const detail::Cut cut(shape, format, scale_axis(axes, format));
+  return deployed_bytes(element_count(shape), static_cast<std::int64_t>(cut.slices()), format);
 }
 
 }  // namespace qsweep

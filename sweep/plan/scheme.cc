@@ -1,13 +1,11 @@
 #include "sweep/plan/scheme.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
 #include "src/base/error.h"
 #include "src/base/hash.h"
-#include "src/base/text.h"
 
 namespace qsweep {
 namespace {
@@ -34,10 +32,11 @@ std::uint8_t PrecisionSet::add(std::string_view name) {
 }
 
 std::uint8_t PrecisionSet::index(std::string_view name) const {
-  for (std::size_t i = 0; i < precisions_.size(); ++i) {
-    if (precisions_[i].name == name) return static_cast<std::uint8_t>(i);
-  }
-  throw Error(ErrorCode::internal, fmt::format("precision '{}' is not in the run's set", name));
+  const auto at =
+      std::find(precisions_.begin(), precisions_.end(), parse_precision(name, defaults_));
+  if (at == precisions_.end())
+    throw Error(ErrorCode::internal, fmt::format("precision '{}' is not in the run's set", name));
+  return static_cast<std::uint8_t>(at - precisions_.begin());
 }
 
 Scheme make_scheme(std::string name,
@@ -53,48 +52,6 @@ Scheme make_scheme(std::string name,
   return {.id = hash.hex().substr(0, kIdDigits),
           .name = std::move(name),
           .precision = std::move(precision)};
-}
-
-std::string to_text(std::span<const std::uint8_t> precision,
-                    std::span<const Layer> layers,
-                    const PrecisionSet& precisions) {
-  std::array<std::size_t, 256> uses{};
-  for (std::uint8_t p : precision) ++uses[p];
-  const auto common =
-      static_cast<std::uint8_t>(std::max_element(uses.begin(), uses.end()) - uses.begin());
-  std::string text = "*=" + precisions.at(common).name;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (precision[i] != common)
-      text += "; " + layers[i].name + "=" + precisions.at(precision[i]).name;
-  }
-  return text;
-}
-
-std::vector<std::uint8_t> parse_scheme(std::string_view text,
-                                       std::span<const Layer> layers,
-                                       PrecisionSet& precisions) {
-  std::vector<std::uint8_t> precision(layers.size(), 0);
-  bool any = false;
-  // Rules may stand on lines of a file as well as between semicolons.
-  for (const std::string& line : split(text, '\n')) {
-    for (const std::string& part : split(line, ';')) {
-      const std::string_view rule = trim(part);
-      if (rule.empty() || rule.front() == '#') continue;
-      const std::size_t equals = rule.rfind('=');
-      if (equals == std::string_view::npos || equals == 0) {
-        throw Error(ErrorCode::config, fmt::format("'{}' is not a rule", rule), "scheme",
-                    "Write rules as SELECTOR=PRECISION; e.g. '*=W8A8; conv1=FP16'");
-      }
-      const std::uint8_t p = precisions.add(trim(rule.substr(equals + 1)));
-      for (int layer : select_layers(trim(rule.substr(0, equals)), layers))
-        precision[static_cast<std::size_t>(layer)] = p;
-      any = true;
-    }
-  }
-  if (!any)
-    throw Error(ErrorCode::config, "the scheme is empty", "scheme",
-                "Write rules as SELECTOR=PRECISION; e.g. '*=W8A8; conv1=FP16'");
-  return precision;
 }
 
 SchemeSize scheme_size(std::span<const std::uint8_t> precision,

@@ -18,7 +18,8 @@ class PrecisionSet {
   explicit PrecisionSet(QuantDefaults defaults = {});
   /// Index of a precision, added when new. @throws Error(config) on an unknown name.
   std::uint8_t add(std::string_view name);
-  [[nodiscard]] std::uint8_t index(std::string_view name) const;  ///< @throws when absent
+  /// Index of a precision, by any of its spellings. @throws Error(internal) when absent.
+  [[nodiscard]] std::uint8_t index(std::string_view name) const;
   [[nodiscard]] const Precision& at(std::uint8_t index) const { return precisions_.at(index); }
   [[nodiscard]] std::span<const Precision> all() const { return precisions_; }
 
@@ -44,20 +45,22 @@ struct Scheme {
                                  std::string_view settings);
 
 /// Canonical text form: the most frequent precision as `*=`, then every other layer: `*=W4A8F;
-/// conv1=FP16`.
+/// conv1=FP16`. Names that hold `;`, `"`, a pattern character or blanks at an end, or start with
+/// `#` or `re:`, are quoted: `"a;b"=FP16`, a quote inside doubled. parse_scheme() reads it back.
 [[nodiscard]] std::string to_text(std::span<const std::uint8_t> precision,
                                   std::span<const Layer> layers,
                                   const PrecisionSet& precisions);
 
-/// Parses `*=W4A8F; /conv1=FP16; re:stack3.*=W8A8; *attn*=W8A8`: rules in order, the last match
-/// wins. A layer no rule matches is FP32. @throws Error(config): a selector that matches nothing
-/// (with the nearest names), an unknown precision, a rule without `=`.
+/// Parses `*=W4A8F; /conv1=FP16; re:stack3.*=W8A8; *attn*=W8A8`: rules in order, separated by `;`
+/// or line ends, the last match wins; a quoted selector is an exact name; `#` at the start of a
+/// rule comments out its line. A layer no rule matches is FP32. @throws Error(config): a selector
+/// that matches nothing (with the nearest names), an unknown precision, a rule without `=`.
 [[nodiscard]] std::vector<std::uint8_t> parse_scheme(std::string_view text,
                                                      std::span<const Layer> layers,
                                                      PrecisionSet& precisions);
 
-/// Layers a selector matches: exact name, glob, or `re:` regular expression over the whole name.
-/// @throws Error(config) when none does, naming the nearest.
+/// Layers a selector matches: exact name (which wins over its meaning as a pattern), glob, or `re:`
+/// regular expression over the whole name. @throws Error(config) when none does, naming the nearest.
 [[nodiscard]] std::vector<int> select_layers(std::string_view selector,
                                              std::span<const Layer> layers);
 

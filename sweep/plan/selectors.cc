@@ -28,11 +28,10 @@ std::vector<int> select_layers(std::string_view selector, std::span<const Layer>
   const bool is_regex = selector.starts_with(kRegexPrefix);
   const std::regex regex = is_regex ? compile(selector) : std::regex();
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    // An exact name wins over its meaning as a pattern: names may contain brackets.
-    const bool match = is_regex
-                           ? std::regex_match(layers[i].name, regex)
-                           : layers[i].name == selector || glob_match(selector, layers[i].name);
-    if (match) selected.push_back(static_cast<int>(i));
+    const std::string& name = layers[i].name;
+    if (name == selector) return {static_cast<int>(i)};
+    if (is_regex ? std::regex_match(name, regex) : glob_match(selector, name))
+      selected.push_back(static_cast<int>(i));
   }
   if (selected.empty()) {
     std::vector<std::string> names;

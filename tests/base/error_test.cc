@@ -35,6 +35,7 @@ TEST(ErrorTest, each_code_has_its_name_and_the_exit_code_users_rely_on) {
       {ErrorCode::corrupt_input, "corrupt_input", 3},
       {ErrorCode::numeric, "numeric", 3},
       {ErrorCode::mismatch, "mismatch", 3},
+      {ErrorCode::not_found, "not_found", 3},
       {ErrorCode::io, "io", 4},
       {ErrorCode::resource, "resource", 4},
       {ErrorCode::interrupted, "interrupted", 75},

@@ -201,6 +201,29 @@ TEST(PlanWalkTest, keeps_any_budget_that_every_scheme_alone_keeps) {
   }
 }
 
+TEST(PlanWalkTest, evicted_quantizers_come_back_before_every_layer_that_reads_them) {
+  const Program program(branched_graph());
+  const Trace trace = program.trace({2, 3, 8, 8});
+  // Layer d (behind c) asks for their common input's codes first; later schemes ask for c too.
+  const std::vector<Precision> precisions = {parse_precision("FP32"), parse_precision("W8A8")};
+  const std::vector<Assignment> schemes = all_schemes(5, 2);
+  std::int64_t need = 0;
+  for (const Assignment& scheme : schemes) {
+    need = std::max(need, plan_walk(program, trace, precisions, {&scheme, 1}).peak_bytes);
+  }
+  for (const bool probe : {false, true}) {
+    const std::int64_t lowest = probe ? 2 * need : need;  // a probe reads two schemes' tensors
+    for (std::int64_t budget = lowest; budget < 3 * need; budget += 256) {
+      WalkOptions options;
+      options.memory_budget = budget;
+      options.probe = probe;
+      const Walk walk = plan_walk(program, trace, precisions, schemes, options);
+      ASSERT_NO_FATAL_FAILURE(expect_registers_sound(walk)) << budget;
+      EXPECT_LE(walk.peak_bytes, budget);
+    }
+  }
+}
+
 TEST(PlanWalkTest, a_trie_needs_memory_for_its_branch_points_only) {
   constexpr int kLayers = 7;
   const Program program(chain_graph(kLayers));

@@ -1,10 +1,15 @@
 #include "src/kernels/linear.h"
 
-#include <gtest/gtest.h>
-
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <functional>
 #include <limits>
 #include <thread>
+
+#include <gtest/gtest.h>
+
+#include "src/base/machine.h"
 
 #include "tests/kernels/reference.h"
 
@@ -36,8 +41,10 @@ QuantParams params(const Format& format, float scale, int zero_point) {
 }
 
 std::string describe(const RandomLayer& layer, unsigned seed) {
-  return "seed " + std::to_string(seed) + " kind " + std::to_string(static_cast<int>(layer.spec.kind)) + " group " +
-         std::to_string(layer.spec.group) + " weight " + to_string(layer.weight) + " input " + to_string(layer.input);
+  return "seed " + std::to_string(seed) + " kind " +
+         std::to_string(static_cast<int>(layer.spec.kind)) + " group " +
+         std::to_string(layer.spec.group) + " weight " + to_string(layer.weight) + " input " +
+         to_string(layer.input);
 }
 
 void check_float_layer(unsigned seed, FloatBackend backend) {
@@ -45,14 +52,17 @@ void check_float_layer(unsigned seed, FloatBackend backend) {
   const RandomLayer layer = test::random_layer(random);
   const std::string text = describe(layer, seed);
   std::normal_distribution<float> normal;
-  std::vector<float> x(at(element_count(layer.input))), w(at(element_count(layer.weight))), b(at(layer.channels));
+  std::vector<float> x(at(element_count(layer.input))), w(at(element_count(layer.weight))),
+      b(at(layer.channels));
   for (auto* values : {&x, &w, &b}) {
     for (float& value : *values) value = normal(random);
   }
   const bool with_bias = seed % 3 != 0;
-  const auto want = test::reference_products<double>(layer.spec, x, layer.input, w, layer.weight, 0.0);
-  const auto kernel = make_float_kernel(layer.spec, tensor_of(DType::f32, layer.weight, w),
-                                        with_bias ? tensor_of(DType::f32, {layer.channels}, b) : Tensor(), backend);
+  const auto want =
+      test::reference_products<double>(layer.spec, x, layer.input, w, layer.weight, 0.0);
+  const auto kernel =
+      make_float_kernel(layer.spec, tensor_of(DType::f32, layer.weight, w),
+                        with_bias ? tensor_of(DType::f32, {layer.channels}, b) : Tensor(), backend);
   const Tensor input = tensor_of(DType::f32, layer.input, x);
   const Tensor y = kernel->run(seed % 2 == 0 ? input : input.to_layout(Layout::channels_last));
   ASSERT_EQ(y.shape(), want.shape) << text;
@@ -60,12 +70,16 @@ void check_float_layer(unsigned seed, FloatBackend backend) {
     EXPECT_EQ(y.layout(), Layout::channels_last) << text;
   }
   const Tensor ordered = y.to_layout(Layout::row_major);
-  const std::int64_t inner = layer.spec.kind == LinearSpec::Kind::gemm ? 1 : element_count(Shape(want.shape.begin() + 2, want.shape.end()));
+  const std::int64_t inner = layer.spec.kind == LinearSpec::Kind::gemm
+                                 ? 1
+                                 : element_count(Shape(want.shape.begin() + 2, want.shape.end()));
   for (std::int64_t i = 0; i < y.size(); ++i) {
-    double expected = want.values[at(i)] + (with_bias ? static_cast<double>(b[at(i / inner % layer.channels)]) : 0.0);
+    double expected = want.values[at(i)] +
+                      (with_bias ? static_cast<double>(b[at(i / inner % layer.channels)]) : 0.0);
     if (layer.spec.relu) expected = std::max(expected, 0.0);
     // Products of unit normals: rounding grows with the depth of the sum, at most about 400 here.
-    ASSERT_NEAR(ordered.data<float>()[at(i)], expected, 1e-4) << text << " element " << i << " " << kernel->name();
+    ASSERT_NEAR(ordered.data<float>()[at(i)], expected, 1e-4)
+        << text << " element " << i << " " << kernel->name();
   }
 }
 
@@ -102,7 +116,9 @@ void check_integer_layer(unsigned seed, IntegerBackend backend) {
   std::mt19937 random(seed);
   const RandomLayer layer = test::random_layer(random);
   const std::string text = describe(layer, seed);
-  const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+  const auto pick = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
   const bool is_signed = pick(0, 1) == 0;
   const bool four_bits = pick(0, 2) == 0;
   const int zero = pick(0, 2) == 0 ? 0 : is_signed ? pick(-128, 127) : pick(0, 255);
@@ -111,33 +127,47 @@ void check_integer_layer(unsigned seed, IntegerBackend backend) {
   weight.params.format.dtype = four_bits ? DType::i4 : DType::i8;
   const bool per_channel = pick(0, 1) == 0;
   // Along its axis a transposed weight has one scale per output channel of a group.
-  const std::int64_t scales = !per_channel ? 1 : layer.spec.kind == LinearSpec::Kind::conv_transpose ? layer.channels / layer.spec.group : layer.channels;
+  const std::int64_t scales = !per_channel ? 1
+                              : layer.spec.kind == LinearSpec::Kind::conv_transpose
+                                  ? layer.channels / layer.spec.group
+                                  : layer.channels;
   if (per_channel) weight.params.format.granularity = Granularity::per_channel;
-  for (std::int64_t i = 0; i < scales; ++i) weight.params.scale.push_back(0.001f * static_cast<float>(pick(1, 97)));
+  for (std::int64_t i = 0; i < scales; ++i)
+    weight.params.scale.push_back(0.001f * static_cast<float>(pick(1, 97)));
   const int extreme = four_bits ? 7 : 127;
   const auto w = random_values<std::int8_t>(random, element_count(layer.weight), -extreme, extreme);
   weight.codes = tensor_of(DType::i8, layer.weight, w).reinterpreted(weight.params.format.dtype);
-  std::vector<int> x = random_values<int>(random, element_count(layer.input), is_signed ? -128 : 0, is_signed ? 127 : 255);
+  std::vector<int> x = random_values<int>(random, element_count(layer.input), is_signed ? -128 : 0,
+                                          is_signed ? 127 : 255);
   Tensor input(activation.format.dtype, layer.input);
-  for (std::size_t i = 0; i < x.size(); ++i) input.mutable_data<std::uint8_t>()[i] = static_cast<std::uint8_t>(x[i]);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    input.mutable_data<std::uint8_t>()[i] = static_cast<std::uint8_t>(x[i]);
   std::vector<float> bias(at(layer.channels));
   for (float& value : bias) value = std::uniform_real_distribution<float>(-40.0f, 40.0f)(random);
   if (seed % 5 == 0) bias[0] = 1e9f;  // saturates
 
-  const auto kernel = make_integer_kernel(layer.spec, weight, tensor_of(DType::f32, {layer.channels}, bias), activation, backend);
+  const auto kernel = make_integer_kernel(
+      layer.spec, weight, tensor_of(DType::f32, {layer.channels}, bias), activation, backend);
   const Tensor y = kernel->run(seed % 2 == 0 ? input : input.to_layout(Layout::channels_last));
-  const auto want = test::reference_products<std::int64_t>(layer.spec, x, layer.input, w, layer.weight, zero);
+  const auto want =
+      test::reference_products<std::int64_t>(layer.spec, x, layer.input, w, layer.weight, zero);
   ASSERT_EQ(y.shape(), want.shape) << text;
   const Tensor ordered = y.to_layout(Layout::row_major);
-  const std::int64_t inner = layer.spec.kind == LinearSpec::Kind::gemm ? 1 : element_count(Shape(want.shape.begin() + 2, want.shape.end()));
+  const std::int64_t inner = layer.spec.kind == LinearSpec::Kind::gemm
+                                 ? 1
+                                 : element_count(Shape(want.shape.begin() + 2, want.shape.end()));
   for (std::int64_t i = 0; i < y.size(); ++i) {
     const std::size_t o = at(i / inner % layer.channels);
     const float scale = 0.037f * weight.params.scale[o % at(scales)];
-    const double quotient = std::nearbyint(static_cast<double>(bias[o]) / static_cast<double>(scale));
-    const auto bias_code = static_cast<std::int64_t>(std::clamp<double>(quotient, std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max()));
+    const double quotient =
+        std::nearbyint(static_cast<double>(bias[o]) / static_cast<double>(scale));
+    const auto bias_code = static_cast<std::int64_t>(
+        std::clamp<double>(quotient, std::numeric_limits<std::int32_t>::min(),
+                           std::numeric_limits<std::int32_t>::max()));
     float expected = static_cast<float>(want.values[at(i)] + bias_code) * scale;
     if (layer.spec.relu) expected = expected > 0.0f ? expected : 0.0f;
-    ASSERT_EQ(ordered.data<float>()[at(i)], expected) << text << " element " << i << " zero " << zero << " " << kernel->name();
+    ASSERT_EQ(ordered.data<float>()[at(i)], expected)
+        << text << " element " << i << " zero " << zero << " " << kernel->name();
   }
 }
 
@@ -149,6 +179,22 @@ TEST(IntegerKernelTest, float_path_equals_integer_sums_bit_for_bit) {
   for (unsigned seed = 0; seed < 400; ++seed) check_integer_layer(seed, IntegerBackend::exact_f32);
 }
 
+TEST(IntegerKernelTest, vector_units_compute_ordinary_layers) {
+  if (!this_machine().has_vnni) GTEST_SKIP() << "no VNNI on " << this_machine().cpu_model;
+  if (std::getenv("DNNL_MAX_CPU_ISA") != nullptr)
+    GTEST_SKIP() << "oneDNN is held to an older instruction set";
+  const QuantizedWeight weight{
+      tensor_of(DType::i8, {16, 16, 3, 3}, std::vector<std::int8_t>(2304, 1)),
+      params({.dtype = DType::i8}, 1.0f, 0)};
+  const LinearSpec spec{.pads = {1, 1, 1, 1}, .name = "conv"};
+  for (const DType dtype : {DType::u8, DType::i8}) {
+    const auto kernel =
+        make_integer_kernel(spec, weight, Tensor(), params({.dtype = dtype}, 1.0f, 5));
+    (void)kernel->run(tensor_of(dtype, {1, 16, 8, 8}, std::vector<std::uint8_t>(1024, 1)));
+    EXPECT_EQ(kernel->name(), "onednn_u8s8s32");
+  }
+}
+
 /// Sums far beyond 2^24, where a float accumulator alone would lose bits.
 TEST(IntegerKernelTest, splits_sums_that_a_float_cannot_hold) {
   const std::int64_t depth = 3000;
@@ -157,7 +203,8 @@ TEST(IntegerKernelTest, splits_sums_that_a_float_cannot_hold) {
   auto w = random_values<std::int8_t>(random, 4 * depth, -127, 127);
   std::fill_n(w.begin(), depth, std::int8_t{127});
   const auto x = random_values<std::uint8_t>(random, 2 * depth, 200, 255);
-  QuantizedWeight weight{tensor_of(DType::i8, {4, depth}, w), params({.dtype = DType::i8}, 1.0f, 0)};
+  QuantizedWeight weight{tensor_of(DType::i8, {4, depth}, w),
+                         params({.dtype = DType::i8}, 1.0f, 0)};
   const QuantParams activation = params({.dtype = DType::u8}, 1.0f, 3);
   const auto want = test::reference_products<std::int64_t>(spec, x, {2, depth}, w, {4, depth}, 3);
   ASSERT_GT(want.values[0], std::int64_t{1} << 24);
@@ -165,7 +212,8 @@ TEST(IntegerKernelTest, splits_sums_that_a_float_cannot_hold) {
     const auto kernel = make_integer_kernel(spec, weight, Tensor(), activation, backend);
     EXPECT_EQ(kernel->name(), "exact_f32");
     const Tensor y = kernel->run(tensor_of(DType::u8, {2, depth}, x));
-    for (std::size_t i = 0; i < want.values.size(); ++i) EXPECT_EQ(y.data<float>()[i], static_cast<float>(want.values[i]));
+    for (std::size_t i = 0; i < want.values.size(); ++i)
+      EXPECT_EQ(y.data<float>()[i], static_cast<float>(want.values[i]));
   }
 }
 
@@ -173,8 +221,10 @@ TEST(IntegerKernelTest, refuses_what_it_cannot_compute) {
   const Format i8{.dtype = DType::i8};
   const Format u8{.dtype = DType::u8, .symmetric = false};
   EXPECT_TRUE(has_integer_kernel(i8, u8));
-  EXPECT_TRUE(has_integer_kernel({.dtype = DType::i4, .granularity = Granularity::per_channel}, i8));
-  EXPECT_FALSE(has_integer_kernel({.dtype = DType::i4, .granularity = Granularity::per_block, .block_size = 32}, u8));
+  EXPECT_TRUE(
+      has_integer_kernel({.dtype = DType::i4, .granularity = Granularity::per_channel}, i8));
+  EXPECT_FALSE(has_integer_kernel(
+      {.dtype = DType::i4, .granularity = Granularity::per_block, .block_size = 32}, u8));
   EXPECT_FALSE(has_integer_kernel({.dtype = DType::i8, .symmetric = false}, u8));
   EXPECT_FALSE(has_integer_kernel(i8, Format{}));
   QuantizedWeight weight{tensor_of<std::int8_t>(DType::i8, {1, 1}, {1}), params(i8, 1e-30f, 0)};
@@ -206,10 +256,18 @@ TEST(LinearSpecTest, resolves_same_padding) {
   const Tensor weight = tensor_of<float>(DType::f32, {1, 1, 2, 2}, {1, 1, 1, 1});
   const Tensor x = tensor_of<float>(DType::f32, {1, 1, 3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9});
   const LinearSpec upper = linear_spec("Conv", attributes, weight, "c");
-  EXPECT_EQ(make_float_kernel(upper, weight, Tensor())->run(x).to_layout(Layout::row_major).data<float>()[3], 9.0f);
+  EXPECT_EQ(make_float_kernel(upper, weight, Tensor())
+                ->run(x)
+                .to_layout(Layout::row_major)
+                .data<float>()[3],
+            9.0f);
   attributes.set("auto_pad", std::string("SAME_LOWER"));
   const LinearSpec lower = linear_spec("Conv", attributes, weight, "c");
-  EXPECT_EQ(make_float_kernel(lower, weight, Tensor())->run(x).to_layout(Layout::row_major).data<float>()[0], 1.0f);
+  EXPECT_EQ(make_float_kernel(lower, weight, Tensor())
+                ->run(x)
+                .to_layout(Layout::row_major)
+                .data<float>()[0],
+            1.0f);
   EXPECT_EQ(multiply_accumulates(lower, weight.shape(), x.shape()), 4 * 4);
 }
 
@@ -226,20 +284,26 @@ TEST(LinearSpecTest, refuses_damaged_operands_by_name) {
   const Tensor weight = tensor_of(DType::f32, {2, 3, 3, 3}, std::vector<float>(54));
   const auto run = [&](LinearSpec spec, const Shape& input) {
     spec.name = "node";
-    return code_of([&] { (void)make_float_kernel(spec, weight, Tensor())->run(Tensor(DType::f32, input)); });
+    return code_of(
+        [&] { (void)make_float_kernel(spec, weight, Tensor())->run(Tensor(DType::f32, input)); });
   };
   EXPECT_EQ(run({}, {1, 4, 8, 8}), ErrorCode::corrupt_input);
   EXPECT_EQ(run({}, {1, 3, 8}), ErrorCode::corrupt_input);
   EXPECT_EQ(run({}, {1, 3, 2, 2}), ErrorCode::corrupt_input);
   EXPECT_EQ(run({.pads = {-1, 0, 0, 0}}, {1, 3, 8, 8}), ErrorCode::corrupt_input);
-  EXPECT_EQ(run({.pads = {1 << 23, 1 << 23, 1 << 23, 1 << 23}}, {1, 3, 8, 8}), ErrorCode::corrupt_input);
+  EXPECT_EQ(run({.pads = {1 << 23, 1 << 23, 1 << 23, 1 << 23}}, {1, 3, 8, 8}),
+            ErrorCode::corrupt_input);
   EXPECT_EQ(run({.strides = {0, 1}}, {1, 3, 8, 8}), ErrorCode::corrupt_input);
   EXPECT_EQ(run({.group = 3}, {1, 3, 8, 8}), ErrorCode::corrupt_input);
   const Tensor long_bias(DType::f32, {7});
-  EXPECT_EQ(code_of([&] { (void)make_float_kernel({.name = "node"}, weight, long_bias); }), ErrorCode::corrupt_input);
+  EXPECT_EQ(code_of([&] { (void)make_float_kernel({.name = "node"}, weight, long_bias); }),
+            ErrorCode::corrupt_input);
   Attributes trans_a;
   trans_a.set("transA", std::int64_t{1});
-  EXPECT_EQ(code_of([&] { (void)linear_spec("Gemm", trans_a, Tensor(DType::f32, {2, 2}), "node"); }), ErrorCode::unsupported);
+  EXPECT_EQ(code_of([&] {
+              (void)linear_spec("Gemm", trans_a, Tensor(DType::f32, {2, 2}), "node");
+            }),
+            ErrorCode::unsupported);
 }
 
 TEST(KernelLibrariesTest, names_both_libraries) {

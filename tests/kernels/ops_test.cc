@@ -1,11 +1,11 @@
 #include "src/kernels/ops.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace qsweep {
 namespace {
@@ -13,9 +13,15 @@ namespace {
 using Ints = std::vector<std::int64_t>;
 using Floats = std::vector<float>;
 
-Tensor f32(const Shape& shape, const Floats& values) { return Tensor::of<float>(DType::f32, shape, values); }
-Tensor i64(const Shape& shape, const Ints& values) { return Tensor::of<std::int64_t>(DType::i64, shape, values); }
-Tensor i64(const Ints& values) { return i64({static_cast<std::int64_t>(values.size())}, values); }
+Tensor f32(const Shape& shape, const Floats& values) {
+  return Tensor::of<float>(DType::f32, shape, values);
+}
+Tensor i64(const Shape& shape, const Ints& values) {
+  return Tensor::of<std::int64_t>(DType::i64, shape, values);
+}
+Tensor i64(const Ints& values) {
+  return i64({static_cast<std::int64_t>(values.size())}, values);
+}
 
 Tensor random_f32(const Shape& shape, unsigned seed = 1) {
   std::mt19937 random(seed);
@@ -25,8 +31,11 @@ Tensor random_f32(const Shape& shape, unsigned seed = 1) {
   return t;
 }
 
-std::vector<Tensor> run(std::string_view op, const std::vector<Tensor>& inputs, const Attributes& attributes = {},
-                        int opset = 17, int outputs = 1) {
+std::vector<Tensor> run(std::string_view op,
+                        const std::vector<Tensor>& inputs,
+                        const Attributes& attributes = {},
+                        int opset = 17,
+                        int outputs = 1) {
   return run_op({op, "", opset, attributes, outputs, "node"}, inputs);
 }
 
@@ -42,7 +51,9 @@ Ints ints(const Tensor& t) {
 /// Distance in units in the last place of the exact value.
 double ulps(float got, double want) {
   const auto rounded = static_cast<float>(want);
-  const double unit = static_cast<double>(std::nextafter(std::fabs(rounded), std::numeric_limits<float>::infinity())) - static_cast<double>(std::fabs(rounded));
+  const double unit = static_cast<double>(std::nextafter(std::fabs(rounded),
+                                                         std::numeric_limits<float>::infinity())) -
+                      static_cast<double>(std::fabs(rounded));
   return std::fabs(static_cast<double>(got) - want) / unit;
 }
 
@@ -62,14 +73,17 @@ TEST(UnaryTest, exp_and_sigmoid_keep_their_accuracy_over_the_whole_range) {
     EXPECT_LE(ulps(s[i], exact / (1.0 + exact)), 4.0) << x[i];
   }
   const float infinity = std::numeric_limits<float>::infinity();
-  EXPECT_EQ(floats(run("Exp", {f32({3}, {infinity, -infinity, 0.0f})})[0]), (Floats{infinity, 0.0f, 1.0f}));
+  EXPECT_EQ(floats(run("Exp", {f32({3}, {infinity, -infinity, 0.0f})})[0]),
+            (Floats{infinity, 0.0f, 1.0f}));
   EXPECT_TRUE(std::isnan(floats(run("Exp", {f32({1}, {NAN})})[0])[0]));
-  EXPECT_EQ(floats(run("Sigmoid", {f32({3}, {infinity, -infinity, 0.0f})})[0]), (Floats{1.0f, 0.0f, 0.5f}));
+  EXPECT_EQ(floats(run("Sigmoid", {f32({3}, {infinity, -infinity, 0.0f})})[0]),
+            (Floats{1.0f, 0.0f, 0.5f}));
 }
 
 TEST(UnaryTest, keeps_layout_and_value) {
   const Tensor x = random_f32({2, 5, 3, 4});
-  for (const char* op : {"Relu", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Clip", "Neg", "Abs", "Erf"}) {
+  for (const char* op :
+       {"Relu", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Clip", "Neg", "Abs", "Erf"}) {
     const Tensor y = run(op, {x.to_layout(Layout::channels_last)})[0];
     EXPECT_EQ(y.layout(), Layout::channels_last) << op;
     EXPECT_EQ(floats(y), floats(run(op, {x})[0])) << op;
@@ -85,13 +99,16 @@ TEST(UnaryTest, hand_values) {
   clip6.set("min", 0.0f);
   clip6.set("max", 6.0f);
   EXPECT_EQ(floats(run("Clip", {f32({3}, {-1, 3, 9})}, clip6, 6)[0]), (Floats{0, 3, 6}));
-  EXPECT_EQ(floats(run("Clip", {f32({3}, {-1, 3, 9}), f32({}, {0}), f32({}, {6})})[0]), (Floats{0, 3, 6}));
+  EXPECT_EQ(floats(run("Clip", {f32({3}, {-1, 3, 9}), f32({}, {0}), f32({}, {6})})[0]),
+            (Floats{0, 3, 6}));
 }
 
 TEST(BinaryTest, broadcasts_alike_in_both_layouts) {
   const Tensor x = random_f32({2, 5, 3, 4}, 1);
-  const std::vector<Tensor> others = {random_f32({2, 5, 3, 4}, 2), random_f32({1, 5, 1, 1}, 3), random_f32({5, 1, 1}, 4),
-                                      random_f32({4}, 5), random_f32({}, 6), random_f32({2, 1, 3, 4}, 7), random_f32({1, 5, 3, 1}, 8)};
+  const std::vector<Tensor> others = {random_f32({2, 5, 3, 4}, 2), random_f32({1, 5, 1, 1}, 3),
+                                      random_f32({5, 1, 1}, 4),    random_f32({4}, 5),
+                                      random_f32({}, 6),           random_f32({2, 1, 3, 4}, 7),
+                                      random_f32({1, 5, 3, 1}, 8)};
   for (const Tensor& b : others) {
     for (const char* op : {"Add", "Sub", "Mul", "Div", "Max", "Min"}) {
       const Tensor plain = run(op, {x, b})[0];
@@ -99,21 +116,26 @@ TEST(BinaryTest, broadcasts_alike_in_both_layouts) {
         const Tensor y = run(op, {x.to_layout(Layout::channels_last), b.to_layout(layout)})[0];
         EXPECT_EQ(y.layout(), Layout::channels_last) << op << to_string(b.shape());
         EXPECT_EQ(floats(y), floats(plain)) << op << to_string(b.shape());
-        const Tensor swapped = run(op, {b.to_layout(layout), x.to_layout(Layout::channels_last)})[0];
+        const Tensor swapped =
+            run(op, {b.to_layout(layout), x.to_layout(Layout::channels_last)})[0];
         EXPECT_EQ(floats(swapped), floats(run(op, {b, x})[0])) << op << to_string(b.shape());
       }
     }
   }
   // One value against a sum done by hand.
-  EXPECT_EQ(floats(run("Add", {f32({1, 2, 1, 2}, {1, 2, 3, 4}), f32({2, 1, 1}, {10, 20})})[0]), (Floats{11, 12, 23, 24}));
+  EXPECT_EQ(floats(run("Add", {f32({1, 2, 1, 2}, {1, 2, 3, 4}), f32({2, 1, 1}, {10, 20})})[0]),
+            (Floats{11, 12, 23, 24}));
 }
 
 TEST(BinaryTest, integers_follow_the_spec) {
   EXPECT_EQ(ints(run("Div", {i64({3}, {7, -7, 9}), i64({1}, {2})})[0]), (Ints{3, -3, 4}));
-  EXPECT_EQ(ints(run("Mod", {i64({4}, {7, -7, 7, -7}), i64({4}, {3, 3, -3, -3})})[0]), (Ints{1, 2, -2, -1}));
+  EXPECT_EQ(ints(run("Mod", {i64({4}, {7, -7, 7, -7}), i64({4}, {3, 3, -3, -3})})[0]),
+            (Ints{1, 2, -2, -1}));
   constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
   EXPECT_EQ(ints(run("Div", {i64({1}, {kLowest}), i64({1}, {-1})})[0]), Ints{kLowest});
-  EXPECT_EQ(ints(run("Where", {run("Greater", {i64({2}, {1, 5}), i64({1}, {3})})[0], i64({2}, {1, 2}), i64({1}, {9})})[0]), (Ints{9, 2}));
+  EXPECT_EQ(ints(run("Where", {run("Greater", {i64({2}, {1, 5}), i64({1}, {3})})[0],
+                               i64({2}, {1, 2}), i64({1}, {9})})[0]),
+            (Ints{9, 2}));
 }
 
 TEST(PoolTest, hand_values) {
@@ -138,7 +160,8 @@ TEST(PoolTest, hand_values) {
 
 TEST(SoftmaxTest, follows_the_opset) {
   const Tensor x = f32({1, 2, 2}, {0, 0, std::log(3.0f), 0});
-  for (const float v : floats(run("Softmax", {f32({4}, {1, 1, 1, 1})}, {}, 13)[0])) EXPECT_FLOAT_EQ(v, 0.25f);
+  for (const float v : floats(run("Softmax", {f32({4}, {1, 1, 1, 1})}, {}, 13)[0]))
+    EXPECT_FLOAT_EQ(v, 0.25f);
   const Floats rows = floats(run("Softmax", {x}, {}, 13)[0]);  // last axis
   EXPECT_FLOAT_EQ(rows[2], 0.75f);
   const Floats coerced = floats(run("Softmax", {x}, {}, 11)[0]);  // axes 1 and 2 as one
@@ -173,26 +196,32 @@ TEST(MovementTest, parts_of_a_tensor_in_both_layouts) {
     const Tensor pads = i64({0, 0, 2, -1, 0, 3, 1, 2});
     const bool shrinks = std::string(mode) != "constant";
     const Tensor amounts = shrinks ? i64({0, 0, 2, 1, 0, 3, 1, 2}) : pads;
-    EXPECT_EQ(floats(run("Pad", {last, amounts}, pad)[0]), floats(run("Pad", {x, amounts}, pad)[0])) << mode;
+    EXPECT_EQ(floats(run("Pad", {last, amounts}, pad)[0]), floats(run("Pad", {x, amounts}, pad)[0]))
+        << mode;
   }
   Attributes reflect;
   reflect.set("mode", std::string("reflect"));
-  EXPECT_EQ(floats(run("Pad", {f32({3}, {1, 2, 3}), i64({2, 2})}, reflect)[0]), (Floats{3, 2, 1, 2, 3, 2, 1}));
+  EXPECT_EQ(floats(run("Pad", {f32({3}, {1, 2, 3}), i64({2, 2})}, reflect)[0]),
+            (Floats{3, 2, 1, 2, 3, 2, 1}));
 }
 
 TEST(ResizeTest, nearest_and_linear_in_both_layouts) {
   const Tensor x = random_f32({2, 3, 4, 5});
   for (const char* mode : {"nearest", "linear", "cubic"}) {
-    for (const char* coordinates : {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"}) {
+    for (const char* coordinates :
+         {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"}) {
       Attributes a;
       a.set("mode", std::string(mode));
       a.set("coordinate_transformation_mode", std::string(coordinates));
       const std::vector<Tensor> call = {x, Tensor(), Tensor(), i64({2, 3, 7, 3})};
-      const std::vector<Tensor> last = {x.to_layout(Layout::channels_last), Tensor(), Tensor(), call[3]};
-      EXPECT_EQ(floats(run("Resize", last, a)[0]), floats(run("Resize", call, a)[0])) << mode << coordinates;
+      const std::vector<Tensor> last = {x.to_layout(Layout::channels_last), Tensor(), Tensor(),
+                                        call[3]};
+      EXPECT_EQ(floats(run("Resize", last, a)[0]), floats(run("Resize", call, a)[0]))
+          << mode << coordinates;
     }
   }
-  const Tensor doubled = run("Upsample", {f32({1, 1, 1, 2}, {1, 2}), f32({4}, {1, 1, 1, 2})}, {}, 9)[0];
+  const Tensor doubled =
+      run("Upsample", {f32({1, 1, 1, 2}, {1, 2}), f32({4}, {1, 1, 1, 2})}, {}, 9)[0];
   EXPECT_EQ(floats(doubled), (Floats{1, 1, 2, 2}));
 }
 
@@ -204,7 +233,8 @@ TEST(ProductTest, matmul_broadcasts_like_numpy) {
   for (std::size_t i = 0; i < 60; ++i) {
     const std::size_t n = i / 30, m = i / 6 % 5, r = i / 2 % 3, c = i % 2;
     float want = 0.0f;
-    for (std::size_t k = 0; k < 4; ++k) want += a.data<float>()[n * 12 + r * 4 + k] * b.data<float>()[m * 8 + k * 2 + c];
+    for (std::size_t k = 0; k < 4; ++k)
+      want += a.data<float>()[n * 12 + r * 4 + k] * b.data<float>()[m * 8 + k * 2 + c];
     EXPECT_NEAR(y.data<float>()[i], want, 1e-5f);
   }
   EXPECT_EQ(floats(run("MatMul", {f32({2}, {1, 2}), f32({2}, {3, 4})})[0]), Floats{11});
@@ -220,7 +250,9 @@ TEST(RegistryTest, lists_operators_and_opsets) {
   EXPECT_FALSE(is_supported("NoSuchOp", "", 13));
 }
 
-ErrorCode error_of(std::string_view op, const std::vector<Tensor>& inputs, const Attributes& attributes = {}) {
+ErrorCode error_of(std::string_view op,
+                   const std::vector<Tensor>& inputs,
+                   const Attributes& attributes = {}) {
   try {
     (void)run(op, inputs, attributes);
   } catch (const Error& error) {
@@ -248,17 +280,25 @@ TEST(DamageTest, is_reported_with_the_node) {
   EXPECT_EQ(error_of("Concat", {x, x}, axis), ErrorCode::corrupt_input);
 }
 
-/// Every operator on random operands and attributes: an answer or an Error of the two kinds, nothing else.
-/// Sanitizer builds turn any stray access into a failure.
+/// Every operator on random operands and attributes: an answer or an Error of the two kinds,
+/// nothing else. Sanitizer builds turn any stray access into a failure.
 TEST(DamageTest, random_operands_never_escape) {
-  const std::vector<std::string> numbers = {"axis", "axes", "keepdims", "group", "kernel_shape", "strides", "pads", "dilations",
-                                            "perm", "split", "starts", "ends", "scales", "k", "blocksize", "size", "num_groups",
-                                            "to", "shape", "ceil_mode", "output_padding", "output_shape", "batch_dims",
-                                            "largest", "transA", "transB", "num_outputs", "p", "min", "max", "exclusive", "upper"};
-  const std::vector<std::string> words = {"constant", "reflect", "edge", "linear", "nearest", "cubic", "SAME_UPPER", "VALID", "DCR", "CRD", "align_corners"};
+  const std::vector<std::string> numbers = {
+      "axis",           "axes",         "keepdims",   "group",   "kernel_shape",
+      "strides",        "pads",         "dilations",  "perm",    "split",
+      "starts",         "ends",         "scales",     "k",       "blocksize",
+      "size",           "num_groups",   "to",         "shape",   "ceil_mode",
+      "output_padding", "output_shape", "batch_dims", "largest", "transA",
+      "transB",         "num_outputs",  "p",          "min",     "max",
+      "exclusive",      "upper"};
+  const std::vector<std::string> words = {"constant", "reflect", "edge",         "linear",
+                                          "nearest",  "cubic",   "SAME_UPPER",   "VALID",
+                                          "DCR",      "CRD",     "align_corners"};
   std::mt19937 random(5);
   for (const std::string& op : supported_ops()) {
-    const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+    const auto pick = [&](int low, int high) {
+      return std::uniform_int_distribution<int>(low, high)(random);
+    };
     for (int trial = 0; trial < 400; ++trial) {
       Attributes attributes;
       for (const std::string& name : numbers) {
@@ -267,11 +307,14 @@ TEST(DamageTest, random_operands_never_escape) {
           attributes.set(name, Floats{1.0f, 1.0f, static_cast<float>(pick(-1, 3)), 0.5f});
         } else if (name == "min" || name == "max") {
           attributes.set(name, static_cast<float>(pick(-3, 3)));
-        } else if (name.back() == 's' && name != "keepdims" && name != "num_groups" && name != "batch_dims" && name != "num_outputs") {
+        } else if (name.back() == 's' && name != "keepdims" && name != "num_groups" &&
+                   name != "batch_dims" && name != "num_outputs") {
           Ints list(static_cast<std::size_t>(pick(0, 6)));
-          for (std::int64_t& value : list) value = pick(0, 30) == 0 ? std::int64_t{1} << pick(20, 62) : pick(-2, 4);
+          for (std::int64_t& value : list)
+            value = pick(0, 30) == 0 ? std::int64_t{1} << pick(20, 62) : pick(-2, 4);
           attributes.set(name, list);
-        } else if (name == "kernel_shape" || name == "perm" || name == "split" || name == "output_padding" || name == "shape" || name == "output_shape") {
+        } else if (name == "kernel_shape" || name == "perm" || name == "split" ||
+                   name == "output_padding" || name == "shape" || name == "output_shape") {
           Ints list(static_cast<std::size_t>(pick(0, 4)));
           for (std::int64_t& value : list) value = pick(-1, 4);
           attributes.set(name, list);
@@ -280,19 +323,26 @@ TEST(DamageTest, random_operands_never_escape) {
         }
       }
       for (const char* name : {"mode", "auto_pad", "coordinate_transformation_mode"}) {
-        if (pick(0, 4) == 0) attributes.set(name, words[static_cast<std::size_t>(pick(0, static_cast<int>(words.size()) - 1))]);
+        if (pick(0, 4) == 0)
+          attributes.set(
+              name, words[static_cast<std::size_t>(pick(0, static_cast<int>(words.size()) - 1))]);
       }
       std::vector<Tensor> inputs;
       for (int i = pick(0, 5); i > 0; --i) {
         Shape shape(static_cast<std::size_t>(pick(0, 5)));
         for (std::int64_t& extent : shape) extent = pick(0, 9) == 0 ? 0 : pick(1, 4);
         const int kind = pick(0, 9);
-        const DType dtype = kind < 6 ? DType::f32 : kind < 8 ? DType::i64 : kind < 9 ? DType::boolean : static_cast<DType>(pick(0, 17));
+        const DType dtype = kind < 6   ? DType::f32
+                            : kind < 8 ? DType::i64
+                            : kind < 9 ? DType::boolean
+                                       : static_cast<DType>(pick(0, 17));
         Tensor t(dtype, shape, pick(0, 1) == 0 ? Layout::row_major : Layout::channels_last);
         if (dtype == DType::f32) {
-          for (float& value : t.mutable_data<float>()) value = static_cast<float>(pick(-4, 4)) * 0.5f;
+          for (float& value : t.mutable_data<float>())
+            value = static_cast<float>(pick(-4, 4)) * 0.5f;
         } else if (dtype == DType::i64) {
-          for (std::int64_t& value : t.mutable_data<std::int64_t>()) value = pick(0, 40) == 0 ? std::int64_t{1} << pick(20, 62) : pick(-2, 5);
+          for (std::int64_t& value : t.mutable_data<std::int64_t>())
+            value = pick(0, 40) == 0 ? std::int64_t{1} << pick(20, 62) : pick(-2, 5);
         } else {
           std::fill_n(static_cast<std::byte*>(t.mutable_raw()), t.bytes(), std::byte{1});
         }
@@ -302,7 +352,8 @@ TEST(DamageTest, random_operands_never_escape) {
         const OpCall call{op, "", pick(7, 21), attributes, pick(1, 2), "node"};
         for (const Tensor& y : run_op(call, inputs)) EXPECT_FALSE(y.empty()) << op;
       } catch (const Error& error) {
-        EXPECT_TRUE(error.code() == ErrorCode::corrupt_input || error.code() == ErrorCode::unsupported || error.code() == ErrorCode::numeric)
+        EXPECT_TRUE(error.code() == ErrorCode::corrupt_input ||
+                    error.code() == ErrorCode::unsupported || error.code() == ErrorCode::numeric)
             << op << " trial " << trial << ": " << error.what();
       }
     }

@@ -62,7 +62,8 @@ Codec<std::string> text() {
           [](const std::string& value) { return YAML::Node(value); }};
 }
 
-Codec<std::string> choice(std::vector<std::string> names, std::vector<std::string> later) {
+Codec<std::string> choice(const std::vector<std::string>& names,
+                          const std::vector<std::string>& later) {
   Codec<std::string> codec = text();
   codec.type = fmt::format("{}", fmt::join(names, " | "));
   codec.parse = [names, later](const YAML::Node& node, const Place& place) {
@@ -149,11 +150,11 @@ Codec<int> small_integer(int lowest, int highest) {
 }
 
 Codec<double> number(NumberRange range) {
-  return {"number, " + range.description,
+  return {fmt::format("number, {}", range.description),
           [range](const YAML::Node& node, const Place& place) {
             const std::optional<double> value = parse_number<double>(place.scalar(node));
             if (!value || !std::isfinite(*value) || !range.contains(*value)) {
-              place.fail_value(node, "must be a number, " + range.description);
+              place.fail_value(node, fmt::format("must be a number, {}", range.description));
             }
             return *value;
           },

@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <yaml-cpp/yaml.h>
@@ -25,8 +26,8 @@ struct Codec {
 /// Any text that is not empty.
 [[nodiscard]] Codec<std::string> text();
 /// One of `names`. The names in `later` are known, but refused as Error(unsupported).
-[[nodiscard]] Codec<std::string> choice(std::vector<std::string> names,
-                                        std::vector<std::string> later = {});
+[[nodiscard]] Codec<std::string> choice(const std::vector<std::string>& names,
+                                        const std::vector<std::string>& later = {});
 /// A precision that parse_precision() accepts.
 [[nodiscard]] Codec<std::string> precision();
 /// A file, made absolute from the document's folder.
@@ -41,8 +42,8 @@ struct Codec {
 
 /// Which finite numbers are accepted, and how that is said.
 struct NumberRange {
-  std::string description;
-  std::function<bool(double)> contains;
+  std::string_view description;
+  bool (*contains)(double);
 };
 [[nodiscard]] Codec<double> number(NumberRange range);
 

@@ -4,12 +4,13 @@ namespace qsweep::config {
 
 namespace {
 
-const NumberRange kAny{"any", [](double) { return true; }};
-const NumberRange kPositive{"above 0", [](double x) { return x > 0; }};
-const NumberRange kNotNegative{"at least 0", [](double x) { return x >= 0; }};
-const NumberRange kPercentile{"above 50, at most 100", [](double x) { return x > 50 && x <= 100; }};
-const NumberRange kProbability{"between 0 and 1, both excluded",
-                               [](double x) { return x > 0 && x < 1; }};
+constexpr NumberRange kAny{"any", [](double) { return true; }};
+constexpr NumberRange kPositive{"above 0", [](double x) { return x > 0; }};
+constexpr NumberRange kNotNegative{"at least 0", [](double x) { return x >= 0; }};
+constexpr NumberRange kPercentile{"above 50, at most 100",
+                                  [](double x) { return x > 50 && x <= 100; }};
+constexpr NumberRange kProbability{"between 0 and 1, both excluded",
+                                   [](double x) { return x > 0 && x < 1; }};
 
 Keys<InputSpec::Resize> resize_keys() {
   using R = InputSpec::Resize;
@@ -192,7 +193,8 @@ Key<JobConfig> latency_key() {
       key("source", &L::source, choice({"measured", "none", "roofline", "table"}),
           "kernels timed on this machine, nothing, a model of `device`, or the file `table`"),
       key("device", &L::device, text(), "source roofline: the device"),
-      key("table", &L::table, file_path(), "source table: a latency.csv, e.g. of another run"),
+      key("table", &L::table, file_path(),
+          "a latency.csv, e.g. of another run; means `source: table`"),
       custom<L>(
           "roofline", "text", "short for `source: roofline` with this `device`",
           [](const YAML::Node& node, const Place& place, L& latency) {
@@ -206,11 +208,14 @@ Key<JobConfig> latency_key() {
       unavailable<L>("trtexec", served),
   };
   return and_then<JobConfig>(
-      [](const YAML::Node& node, const Place& place, JobConfig&) {
-        if (node["roofline"] &&
-            (node["device"] || (node["source"] && node["source"].Scalar() != "roofline"))) {
+      [](const YAML::Node& node, const Place& place, JobConfig& job) {
+        if (node["table"] && !node["source"]) {
+          job.latency.source = "table";
+        }
+        if (node["roofline"] && (node["device"] || node["table"] ||
+                                 (node["source"] && node["source"].Scalar() != "roofline"))) {
           place.child("roofline")
-              .fail(node["roofline"], "contradicts 'source' or 'device'",
+              .fail(node["roofline"], "contradicts 'source', 'device' or 'table'",
                     "Give either 'roofline: DEVICE' or 'source'");
         }
       },

@@ -95,9 +95,12 @@ void describe_keys(const Keys<T>& keys,
 
 /// A key with one value. An empty text or path means "not given" and is not written.
 template <class T, class V>
-[[nodiscard]] Key<T> key(std::string name, V T::*member, Codec<V> codec, std::string meaning) {
+[[nodiscard]] Key<T> key(const std::string& name,
+                         V T::*member,
+                         Codec<V> codec,
+                         const std::string& meaning) {
   Key<T> result;
-  result.name = std::move(name);
+  result.name = name;
   result.read = [=](const YAML::Node& node, const Place& place, T& value) {
     value.*member = codec.parse(node, place);
   };
@@ -133,9 +136,9 @@ template <class T>
 
 /// A mapping of its own that fills the same T.
 template <class T>
-[[nodiscard]] Key<T> group(std::string name, Keys<T> keys) {
+[[nodiscard]] Key<T> group(const std::string& name, Keys<T> keys) {
   Key<T> result;
-  result.name = std::move(name);
+  result.name = name;
   result.read = [=](const YAML::Node& node, const Place& place, T& value) {
     read_keys(node, place, keys, value);
   };
@@ -151,10 +154,10 @@ template <class T>
 
 /// A mapping that fills the part of T at `member`.
 template <class T, class V>
-[[nodiscard]] Key<T> section(std::string name, V T::*member, Keys<V> keys) {
+[[nodiscard]] Key<T> section(const std::string& name, V T::*member, Keys<V> keys) {
   const Key<V> inner = group(name, std::move(keys));
   Key<T> result;
-  result.name = std::move(name);
+  result.name = name;
   result.read = [=](const YAML::Node& node, const Place& place, T& value) {
     inner.read(node, place, value.*member);
   };
@@ -167,10 +170,10 @@ template <class T, class V>
 
 /// A section that may be absent; `~` says so.
 template <class T, class V>
-[[nodiscard]] Key<T> section(std::string name, std::optional<V> T::*member, Keys<V> keys) {
+[[nodiscard]] Key<T> section(const std::string& name, std::optional<V> T::*member, Keys<V> keys) {
   const Key<V> inner = group(name, std::move(keys));
   Key<T> result;
-  result.name = std::move(name);
+  result.name = name;
   result.read = [=](const YAML::Node& node, const Place& place, T& value) {
     if (node.IsNull()) {
       (value.*member).reset();
@@ -189,9 +192,9 @@ template <class T, class V>
 
 /// A list of mappings, each filling a V.
 template <class T, class V>
-[[nodiscard]] Key<T> sections(std::string name, std::vector<V> T::*member, Keys<V> keys) {
+[[nodiscard]] Key<T> sections(const std::string& name, std::vector<V> T::*member, Keys<V> keys) {
   Key<T> result;
-  result.name = std::move(name);
+  result.name = name;
   result.read = [=](const YAML::Node& node, const Place& place, T& value) {
     if (!node.IsSequence() && !node.IsNull()) {
       place.fail(node, "must be a list");
@@ -240,13 +243,13 @@ template <class T>
 
 /// A key with its own way of reading and writing.
 template <class T>
-[[nodiscard]] Key<T> custom(std::string name,
-                            std::string type,
-                            std::string meaning,
+[[nodiscard]] Key<T> custom(const std::string& name,
+                            const std::string& type,
+                            const std::string& meaning,
                             std::function<void(const YAML::Node&, const Place&, T&)> read,
                             std::function<std::optional<YAML::Node>(const T&)> write) {
   Key<T> result;
-  result.name = std::move(name);
+  result.name = name;
   result.read = std::move(read);
   result.write = std::move(write);
   result.describe = [=](const std::string& path, const T&, std::vector<KeyText>& out) {
@@ -257,9 +260,9 @@ template <class T>
 
 /// A key that is part of the language but not served.
 template <class T>
-[[nodiscard]] Key<T> unavailable(std::string name, std::string hint) {
+[[nodiscard]] Key<T> unavailable(const std::string& name, const std::string& hint) {
   Key<T> result;
-  result.name = std::move(name);
+  result.name = name;
   result.read = [=](const YAML::Node& node, const Place& place, T&) {
     throw Error(ErrorCode::unsupported, "'" + place.path() + "' is not available in this version",
                 place.where(node), hint);

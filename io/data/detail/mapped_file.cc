@@ -17,7 +17,7 @@ namespace qsweep {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& path, int reason) {
-  throw Error(ErrorCode::io,
+  throw Error(reason == ENOENT ? ErrorCode::not_found : ErrorCode::io,
               "cannot read the data file: " + std::generic_category().message(reason),
               path.string());
 }

@@ -11,7 +11,8 @@ namespace qsweep {
 /// A file's contents, mapped read-only: the processes of a node share its pages. Movable.
 class MappedFile {
  public:
-  /// @throws Error(io) when it cannot be read, Error(corrupt_input) when it is empty.
+  /// @throws Error(not_found) without the file, Error(io) when it cannot be read,
+  ///         Error(corrupt_input) when it is empty.
   explicit MappedFile(std::filesystem::path path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

@@ -192,11 +192,10 @@ class DemandFinder {
     return intern(candidate(Kind::input, {}), {&bytes, 1}).first_output;
   }
 
-  Key quantize(std::size_t step, int layer, int precision, Key input) {
+  Key quantize(int layer, int precision, Key input) {
     const auto q = static_cast<std::size_t>(quantizers_[slot(layer, precision)]);
     Computation c = candidate(Kind::quantize, {&input, 1});
     c.precision = static_cast<std::uint8_t>(precision);
-    c.step = static_cast<std::int32_t>(step);
     c.layer = layer;
     c.work = quantizer_work_[q];
     return intern(c, {&quantizer_bytes_[q], 1}).first_output;
@@ -214,7 +213,7 @@ class DemandFinder {
     if (step.layer >= 0) {
       precision = assignment[static_cast<std::size_t>(step.layer)];
       if (quantizers_[slot(step.layer, precision)] >= 0) {
-        keys_[0] = quantize(index, step.layer, precision, keys_[0]);
+        keys_[0] = quantize(step.layer, precision, keys_[0]);
       }
       layer_inputs_[static_cast<std::size_t>(step.layer)] = keys_[0];
     }

@@ -17,7 +17,7 @@ struct Computation {
   std::uint8_t precision = 0;
   std::uint16_t operands = 0;  ///< how many, from Demand::operands[at]
   std::uint16_t outputs = 0;   ///< keys first_output, first_output + 1, ...
-  std::int32_t step = -1;      ///< quantize: the step of the layer it serves; orders computations
+  std::int32_t step = -1;      ///< compute only
   std::int32_t layer = -1;
   std::uint32_t at = 0;
   Key first_output = 0;

@@ -28,8 +28,7 @@ class Scheduler {
       : demand_(demand),
         budget_(budget),
         registers_(demand.producers.size(), -1),
-        holds_(demand.producers.size(), 0),
-        wanted_for_(demand.computations.size(), -1) {
+        holds_(demand.producers.size(), 0) {
     list_uses();
   }
 
@@ -159,27 +158,27 @@ class Scheduler {
     return demand_.computations[static_cast<std::size_t>(id)];
   }
 
-  /// The computations to run again so that all keys are live, in model order.
+  /// The computations to run again so that all keys are live, in model order; a quantizer comes
+  /// right before the first layer among them that reads it.
   std::vector<std::int32_t> missing_ancestors(std::span<const Key> wanted) {
-    ++search_;
-    std::vector<std::int32_t> found;
-    std::vector<Key> open(wanted.begin(), wanted.end());
+    std::unordered_map<std::int32_t, std::int32_t> due;  // computation: the step it belongs to
+    std::vector<std::pair<Key, std::int32_t>> open;      // key, step of its reader
+    for (const Key key : wanted) open.emplace_back(key, kNever);
     while (!open.empty()) {
-      const Key key = open.back();
+      const auto [key, reader] = open.back();
       open.pop_back();
+      if (is_live(key)) continue;
       const std::int32_t id = demand_.producers[static_cast<std::size_t>(key)];
-      if (is_live(key) || wanted_for_[static_cast<std::size_t>(id)] == search_) continue;
-      wanted_for_[static_cast<std::size_t>(id)] = search_;
-      found.push_back(id);
-      const std::span<const Key> operands = demand_.operands_of(computation(id));
-      open.insert(open.end(), operands.begin(), operands.end());
+      const Computation& c = computation(id);
+      const auto [known, is_new] = due.try_emplace(id, kNever);
+      known->second = std::min(known->second, c.kind == Kind::quantize ? reader : c.step);
+      if (!is_new) continue;
+      for (const Key operand : demand_.operands_of(c)) open.emplace_back(operand, c.step);
     }
-    std::ranges::sort(found, [this](std::int32_t a, std::int32_t b) {
-      const Computation& x = computation(a);
-      const Computation& y = computation(b);
-      // A quantizer carries the step of the layer it serves and goes before it.
-      return std::tuple(x.step, x.kind != Kind::quantize, a) <
-             std::tuple(y.step, y.kind != Kind::quantize, b);
+    std::vector<std::int32_t> found;
+    for (const auto& [id, step] : due) found.push_back(id);
+    std::ranges::sort(found, {}, [&](std::int32_t id) {
+      return std::tuple(due.at(id), computation(id).kind != Kind::quantize, id);
     });
     return found;
   }
@@ -291,8 +290,6 @@ class Scheduler {
   std::vector<std::uint32_t> next_use_;   ///< by key: index into uses_ of the first use yet to come
   std::vector<std::int32_t> registers_;   ///< by key; -1: not live
   std::vector<std::int32_t> holds_;       ///< by key
-  std::vector<std::int32_t> wanted_for_;  ///< by computation: the last search that found it
-  std::int32_t search_ = 0;
   std::set<std::pair<std::int32_t, Key>> evictable_;  ///< (next use, key): live and not held
   std::vector<std::int32_t> free_registers_;
   std::vector<std::int32_t> targets_;  ///< scratch

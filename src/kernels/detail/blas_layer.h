@@ -6,9 +6,9 @@
 
 namespace qsweep::detail {
 
-/// A linear layer on OpenBLAS: gemm directly, convolution by im2col, transposed convolution by col2im.
-/// y = relu?(sum_k x_k * w_k + bias[o]); x and y f32, channels_last (gemm: rows of channels). Works for
-/// every geometry; oneDNN is faster wherever it has a kernel.
+/// A linear layer on OpenBLAS: gemm directly, convolution by im2col, transposed convolution by
+/// col2im. y = relu?(sum_k x_k * w_k + bias[o]); x and y f32, channels_last (gemm: rows of
+/// channels). Works for every geometry; oneDNN is faster wherever it has a kernel.
 class BlasLayer {
  public:
   /// @param weight f32 in ONNX layout; @param bias one per output channel, or empty
@@ -20,7 +20,8 @@ class BlasLayer {
   void scatter(const Geometry& g, const float* x, float* y) const;
 
   LinearSpec spec_;
-  Tensor weight_;              ///< gemm: as given; conv: [g, taps, in/g, out/g]; transposed: [g, in/g, taps, out/g]
+  Tensor weight_;  ///< gemm: as given; conv: [g, taps, in/g, out/g]; transposed: [g, in/g, taps,
+                   ///< out/g]
   std::vector<float> bias_;
 };
 

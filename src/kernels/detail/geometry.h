@@ -7,8 +7,8 @@
 
 namespace qsweep::detail {
 
-/// A linear layer's extents for one input shape, every attribute resolved. A gemm has no spatial axes
-/// and `batch` rows; a convolution has one entry per spatial axis (1 to 3) in each vector.
+/// A linear layer's extents for one input shape, every attribute resolved. A gemm has no spatial
+/// axes and `batch` rows; a convolution has one entry per spatial axis (1 to 3) in each vector.
 struct Geometry {
   std::int64_t batch = 0;
   std::int64_t group = 1;
@@ -21,17 +21,20 @@ struct Geometry {
 };
 
 /// @throws Error(corrupt_input) naming the layer when weight and input do not fit the spec.
-[[nodiscard]] Geometry resolve_geometry(const LinearSpec& spec, const Shape& weight,
+[[nodiscard]] Geometry resolve_geometry(const LinearSpec& spec,
+                                        const Shape& weight,
                                         const Shape& input);
 
-/// Output channels of a weight in ONNX layout. @throws Error(corrupt_input) on a wrong rank or group.
+/// Output channels of a weight in ONNX layout. @throws Error(corrupt_input) on a wrong rank or
+/// group.
 [[nodiscard]] std::int64_t output_channels(const LinearSpec& spec, const Shape& weight);
 
 /// Product of extents.
 [[nodiscard]] std::int64_t product(const std::vector<std::int64_t>& extents);
 
 /// Coordinates of the flat (row-major) place in an array of these extents.
-void unflatten(std::int64_t place, const std::vector<std::int64_t>& extents,
+void unflatten(std::int64_t place,
+               const std::vector<std::int64_t>& extents,
                std::vector<std::int64_t>& coordinates);
 
 /// Most elements a result may have; beyond it the operands cannot be meant.

@@ -20,9 +20,9 @@ using Inputs = std::span<const Tensor>;
 struct Operator {
   std::string_view name;
   Tensors (*run)(const OpCall& call, Inputs inputs);
-  int least_inputs;  ///< that must be present
-  int most_inputs;   ///< -1: any number
-  bool keeps_layout; ///< gets operands in the layout they have; others get row_major
+  int least_inputs;   ///< that must be present
+  int most_inputs;    ///< -1: any number
+  bool keeps_layout;  ///< gets operands in the layout they have; others get row_major
 };
 
 /// Throws Error(corrupt_input), or Error(unsupported), naming operator and node.
@@ -35,7 +35,9 @@ struct Operator {
 }
 
 /// An uninitialised result; extents beyond kMaxElements are an error of the operands.
-[[nodiscard]] Tensor make_result(const OpCall& call, DType dtype, const Shape& shape,
+[[nodiscard]] Tensor make_result(const OpCall& call,
+                                 DType dtype,
+                                 const Shape& shape,
                                  Layout layout = Layout::row_major);
 
 /// `axis` in [-rank, rank) as an index in [0, rank).
@@ -45,8 +47,11 @@ struct Operator {
 [[nodiscard]] Ints int_values(const OpCall& call, const Tensor& tensor);
 /// The numbers of an f32 operand.
 [[nodiscard]] std::vector<float> float_values(const OpCall& call, const Tensor& tensor);
-/// Operand `i` if present, else the attribute, else nothing: axes and the like moved from one to the other.
-[[nodiscard]] Ints ints_argument(const OpCall& call, Inputs inputs, std::size_t i,
+/// Operand `i` if present, else the attribute, else nothing: axes and the like moved from one to
+/// the other.
+[[nodiscard]] Ints ints_argument(const OpCall& call,
+                                 Inputs inputs,
+                                 std::size_t i,
                                  const std::string& attribute);
 
 /// Refuses operands that are not f32.
@@ -61,17 +66,28 @@ void require_f32(const OpCall& call, const Tensor& tensor);
 template <class F>
 decltype(auto) visit_numeric(const OpCall& call, DType dtype, F&& f) {
   switch (dtype) {
-    case DType::f32: return f(std::type_identity<float>{});
-    case DType::f64: return f(std::type_identity<double>{});
-    case DType::i8: return f(std::type_identity<std::int8_t>{});
-    case DType::u8: return f(std::type_identity<std::uint8_t>{});
-    case DType::i16: return f(std::type_identity<std::int16_t>{});
-    case DType::u16: return f(std::type_identity<std::uint16_t>{});
-    case DType::i32: return f(std::type_identity<std::int32_t>{});
-    case DType::u32: return f(std::type_identity<std::uint32_t>{});
-    case DType::i64: return f(std::type_identity<std::int64_t>{});
-    case DType::u64: return f(std::type_identity<std::uint64_t>{});
-    default: refuse(call, "has no kernel for " + std::string(name_of(dtype)));
+    case DType::f32:
+      return f(std::type_identity<float>{});
+    case DType::f64:
+      return f(std::type_identity<double>{});
+    case DType::i8:
+      return f(std::type_identity<std::int8_t>{});
+    case DType::u8:
+      return f(std::type_identity<std::uint8_t>{});
+    case DType::i16:
+      return f(std::type_identity<std::int16_t>{});
+    case DType::u16:
+      return f(std::type_identity<std::uint16_t>{});
+    case DType::i32:
+      return f(std::type_identity<std::int32_t>{});
+    case DType::u32:
+      return f(std::type_identity<std::uint32_t>{});
+    case DType::i64:
+      return f(std::type_identity<std::int64_t>{});
+    case DType::u64:
+      return f(std::type_identity<std::uint64_t>{});
+    default:
+      refuse(call, "has no kernel for " + std::string(name_of(dtype)));
   }
 }
 
@@ -79,10 +95,14 @@ decltype(auto) visit_numeric(const OpCall& call, DType dtype, F&& f) {
 template <class F>
 decltype(auto) visit_size(DType dtype, F&& f) {
   switch (element_bytes(dtype)) {
-    case 1: return f(std::type_identity<std::uint8_t>{});
-    case 2: return f(std::type_identity<std::uint16_t>{});
-    case 4: return f(std::type_identity<std::uint32_t>{});
-    default: return f(std::type_identity<std::uint64_t>{});
+    case 1:
+      return f(std::type_identity<std::uint8_t>{});
+    case 2:
+      return f(std::type_identity<std::uint16_t>{});
+    case 4:
+      return f(std::type_identity<std::uint32_t>{});
+    default:
+      return f(std::type_identity<std::uint64_t>{});
   }
 }
 

@@ -10,13 +10,15 @@
 namespace qsweep::detail {
 
 /// A walk over N operands of common extents, each with its own strides (in elements; 0 broadcasts,
-/// negative runs backwards). Axes are given in the order the walk should nest, the last one innermost.
+/// negative runs backwards). Axes are given in the order the walk should nest, the last one
+/// innermost.
 template <std::size_t N>
 class StridedLoop {
  public:
   void add_axis(std::int64_t extent, const std::array<std::int64_t, N>& strides) {
     if (extent == 1) return;
-    // An axis continues the previous one when, for all operands, stepping past its end is one outer step.
+    // An axis continues the previous one when, for all operands, stepping past its end is one outer
+    // step.
     bool continues = !extents_.empty() && extents_.back() > 0;
     for (std::size_t k = 0; continues && k < N; ++k) {
       continues = strides_.back()[k] == strides[k] * extent;
@@ -59,16 +61,19 @@ class StridedLoop {
   std::vector<std::array<std::int64_t, N>> strides_;
 };
 
-/// Shape that operands broadcast to (ONNX multidirectional). Fails naming the node when they do not.
+/// Shape that operands broadcast to (ONNX multidirectional). Fails naming the node when they do
+/// not.
 [[nodiscard]] Shape broadcast_shape(const OpCall& call, const std::vector<const Tensor*>& operands);
 /// Layout for an elementwise result: channels_last as soon as one full-sized operand has it.
-[[nodiscard]] Layout broadcast_layout(const Shape& shape, const std::vector<const Tensor*>& operands);
+[[nodiscard]] Layout broadcast_layout(const Shape& shape,
+                                      const std::vector<const Tensor*>& operands);
 /// Strides of an operand along the axes of the broadcast shape.
 [[nodiscard]] Ints broadcast_strides(const Tensor& operand, const Shape& shape);
 
 /// Walk over K operands broadcast to `result`, and `result` itself as the last.
 template <std::size_t K>
-StridedLoop<K + 1> broadcast_loop(const std::array<const Tensor*, K>& operands, const Tensor& result) {
+StridedLoop<K + 1> broadcast_loop(const std::array<const Tensor*, K>& operands,
+                                  const Tensor& result) {
   std::array<Ints, K + 1> strides;
   for (std::size_t k = 0; k < K; ++k) strides[k] = broadcast_strides(*operands[k], result.shape());
   strides[K] = strides_of(result.shape(), result.layout());
@@ -90,7 +95,9 @@ struct Box {
 void copy_box(const Tensor& source, Tensor& target, const Box& box);
 
 /// The box of a logical shape, axes nested in the physical order of `layout`.
-[[nodiscard]] Box make_box(const Shape& shape, const Ints& source_strides, const Ints& target_strides,
+[[nodiscard]] Box make_box(const Shape& shape,
+                           const Ints& source_strides,
+                           const Ints& target_strides,
                            Layout layout);
 
 }  // namespace qsweep::detail

@@ -6,8 +6,8 @@
 
 // One body, several instruction sets, chosen when the program loads. Sanitizers do not survive the
 // load-time choice, so their builds take the plain body: the bits are the same.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define QSWEEP_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define QSWEEP_CLONES
@@ -17,10 +17,12 @@ namespace qsweep::detail {
 namespace {
 
 /// 2^n for n in [-126, 127].
-inline float power_of_two(std::int32_t n) { return std::bit_cast<float>((n + 127) << 23); }
+inline float power_of_two(std::int32_t n) {
+  return std::bit_cast<float>((n + 127) << 23);
+}
 
-/// Cephes' expf: x = n ln2 + r with |r| <= ln2 / 2, a polynomial for e^r, then two exact scalings so that
-/// subnormal results round once.
+/// Cephes' expf: x = n ln2 + r with |r| <= ln2 / 2, a polynomial for e^r, then two exact scalings
+/// so that subnormal results round once.
 inline float exp_value(float x) {
   constexpr float kLog2e = 1.44269504088896341f;
   constexpr float kLn2High = 0.693359375f;
@@ -69,8 +71,8 @@ QSWEEP_CLONES void sigmoid(const float* x, float* y, std::int64_t n) {
   }
 }
 
-QSWEEP_CLONES void exponential(const float* x, float* y, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = exp_value(x[i]);
+QSWEEP_CLONES void exponential(const float* x, float shift, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = exp_value(x[i] - shift);
 }
 
 QSWEEP_CLONES void leaky_relu(const float* x, float slope, float* y, std::int64_t n) {
@@ -84,9 +86,19 @@ QSWEEP_CLONES void clamp(const float* x, float low, float high, float* y, std::i
   }
 }
 
-QSWEEP_CLONES void scale_offset(const float* x, const float* scale, const float* offset, float* y,
-                                std::int64_t n) {
+QSWEEP_CLONES void scale_offset(
+    const float* x, const float* scale, const float* offset, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * scale[i] + offset[i];
+}
+
+QSWEEP_CLONES void normalize(const float* x,
+                             float mean,
+                             float factor,
+                             const float* scale,
+                             const float* offset,
+                             float* y,
+                             std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * factor * scale[i] + offset[i];
 }
 
 QSWEEP_CLONES void scale_by(float* y, float factor, std::int64_t n) {
@@ -94,8 +106,19 @@ QSWEEP_CLONES void scale_by(float* y, float factor, std::int64_t n) {
 }
 
 QSWEEP_CLONES float maximum(const float* x, std::int64_t n) {
-  float largest = -std::numeric_limits<float>::infinity();
-  for (std::int64_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
+  // A vector type because compilers keep a float maximum scalar: its order matters to NaN.
+  using Lanes __attribute__((vector_size(kLanes * sizeof(float)))) = float;
+  constexpr float kLowest = -std::numeric_limits<float>::infinity();
+  Lanes lanes = Lanes{} + kLowest;
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    Lanes next;
+    std::memcpy(&next, x + i, sizeof next);
+    lanes = next > lanes ? next : lanes;
+  }
+  float largest = kLowest;
+  for (; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
+  for (int lane = 0; lane < kLanes; ++lane) largest = lanes[lane] > largest ? lanes[lane] : largest;
   return largest;
 }
 
@@ -129,6 +152,10 @@ QSWEEP_CLONES void add_into(const float* x, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] += x[i];
 }
 
+QSWEEP_CLONES void add_scaled(const float* x, float factor, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
+}
+
 QSWEEP_CLONES void max_into(const float* x, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] > y[i] ? x[i] : y[i];
 }
@@ -136,20 +163,20 @@ QSWEEP_CLONES void max_into(const float* x, float* y, std::int64_t n) {
 namespace {
 
 // `op` is known in each clone's loop, so the compiler sees plain vector code.
-#define QSWEEP_ARITHMETIC_ROW(name, symbol)                                                          \
-  QSWEEP_CLONES void name(const float* a, std::int64_t stride_a, const float* b,                     \
-                          std::int64_t stride_b, float* y, std::int64_t n) {                         \
-    if (stride_a == 1 && stride_b == 1) {                                                            \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] symbol b[i];                                  \
-    } else if (stride_b == 0 && stride_a == 1) {                                                     \
-      const float value = *b;                                                                        \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] symbol value;                                 \
-    } else if (stride_a == 0 && stride_b == 1) {                                                     \
-      const float value = *a;                                                                        \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = value symbol b[i];                                 \
-    } else {                                                                                         \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i * stride_a] symbol b[i * stride_b];            \
-    }                                                                                                \
+#define QSWEEP_ARITHMETIC_ROW(name, symbol)                                               \
+  QSWEEP_CLONES void name(const float* a, std::int64_t stride_a, const float* b,          \
+                          std::int64_t stride_b, float* y, std::int64_t n) {              \
+    if (stride_a == 1 && stride_b == 1) {                                                 \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] symbol b[i];                       \
+    } else if (stride_b == 0 && stride_a == 1) {                                          \
+      const float value = *b;                                                             \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] symbol value;                      \
+    } else if (stride_a == 0 && stride_b == 1) {                                          \
+      const float value = *a;                                                             \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = value symbol b[i];                      \
+    } else {                                                                              \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i * stride_a] symbol b[i * stride_b]; \
+    }                                                                                     \
   }
 QSWEEP_ARITHMETIC_ROW(add_row, +)
 QSWEEP_ARITHMETIC_ROW(sub_row, -)
@@ -159,13 +186,22 @@ QSWEEP_ARITHMETIC_ROW(div_row, /)
 
 }  // namespace
 
-void arithmetic_row(Arithmetic op, const float* a, std::int64_t stride_a, const float* b,
-                    std::int64_t stride_b, float* y, std::int64_t n) {
+void arithmetic_row(Arithmetic op,
+                    const float* a,
+                    std::int64_t stride_a,
+                    const float* b,
+                    std::int64_t stride_b,
+                    float* y,
+                    std::int64_t n) {
   switch (op) {
-    case Arithmetic::add: return add_row(a, stride_a, b, stride_b, y, n);
-    case Arithmetic::sub: return sub_row(a, stride_a, b, stride_b, y, n);
-    case Arithmetic::mul: return mul_row(a, stride_a, b, stride_b, y, n);
-    case Arithmetic::div: return div_row(a, stride_a, b, stride_b, y, n);
+    case Arithmetic::add:
+      return add_row(a, stride_a, b, stride_b, y, n);
+    case Arithmetic::sub:
+      return sub_row(a, stride_a, b, stride_b, y, n);
+    case Arithmetic::mul:
+      return mul_row(a, stride_a, b, stride_b, y, n);
+    case Arithmetic::div:
+      return div_row(a, stride_a, b, stride_b, y, n);
   }
 }
 

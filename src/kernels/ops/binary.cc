@@ -9,11 +9,14 @@ namespace {
 
 void require_equal_types(const OpCall& call, const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype()) {
-    fail(call, "mixes " + std::string(name_of(a.dtype())) + " and " + std::string(name_of(b.dtype())));
+    fail(call,
+         "mixes " + std::string(name_of(a.dtype())) + " and " + std::string(name_of(b.dtype())));
   }
 }
 
-Tensor broadcast_result(const OpCall& call, DType dtype, const std::vector<const Tensor*>& operands) {
+Tensor broadcast_result(const OpCall& call,
+                        DType dtype,
+                        const std::vector<const Tensor*>& operands) {
   const Shape shape = broadcast_shape(call, operands);
   return make_result(call, dtype, shape, broadcast_layout(shape, operands));
 }
@@ -29,7 +32,8 @@ Tensor combine(const OpCall& call, const Tensor& a, const Tensor& b, DType resul
     const A* row_a = in_a + offset[0];
     const B* row_b = in_b + offset[1];
     R* row = out + offset[2];
-    for (std::int64_t i = 0; i < n; ++i) row[i * stride[2]] = f(row_a[i * stride[0]], row_b[i * stride[1]]);
+    for (std::int64_t i = 0; i < n; ++i)
+      row[i * stride[2]] = f(row_a[i * stride[0]], row_b[i * stride[1]]);
   });
   return y;
 }
@@ -39,9 +43,11 @@ Tensor float_arithmetic(const OpCall& call, const Tensor& a, const Tensor& b, Ar
   const float* in_a = a.data<float>().data();
   const float* in_b = b.data<float>().data();
   float* out = y.mutable_data<float>().data();
-  // The result is walked in its own physical order, so its inner stride is 1 (or the run has one element).
+  // The result is walked in its own physical order, so its inner stride is 1 (or the run has one
+  // element).
   broadcast_loop<2>({&a, &b}, y).run([&](const auto& offset, const auto& stride, std::int64_t n) {
-    arithmetic_row(op, in_a + offset[0], stride[0], in_b + offset[1], stride[1], out + offset[2], n);
+    arithmetic_row(op, in_a + offset[0], stride[0], in_b + offset[1], stride[1], out + offset[2],
+                   n);
   });
   return y;
 }
@@ -52,24 +58,33 @@ using Wrapping = std::make_unsigned_t<std::conditional_t<std::is_integral_v<T>, 
 
 template <class T>
 T add(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a + b;
-  else return static_cast<T>(static_cast<Wrapping<T>>(a) + static_cast<Wrapping<T>>(b));
+  if constexpr (std::is_floating_point_v<T>)
+    return a + b;
+  else
+    return static_cast<T>(static_cast<Wrapping<T>>(a) + static_cast<Wrapping<T>>(b));
 }
 template <class T>
 T subtract(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a - b;
-  else return static_cast<T>(static_cast<Wrapping<T>>(a) - static_cast<Wrapping<T>>(b));
+  if constexpr (std::is_floating_point_v<T>)
+    return a - b;
+  else
+    return static_cast<T>(static_cast<Wrapping<T>>(a) - static_cast<Wrapping<T>>(b));
 }
 template <class T>
 T multiply(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a * b;
-  else return static_cast<T>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
+  if constexpr (std::is_floating_point_v<T>)
+    return a * b;
+  else
+    return static_cast<T>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
 }
 template <class T>
 T divide(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a / b;
-  else if constexpr (std::is_signed_v<T>) return b == T{-1} ? subtract(T{0}, a) : static_cast<T>(a / b);
-  else return static_cast<T>(a / b);
+  if constexpr (std::is_floating_point_v<T>)
+    return a / b;
+  else if constexpr (std::is_signed_v<T>)
+    return b == T{-1} ? subtract(T{0}, a) : static_cast<T>(a / b);
+  else
+    return static_cast<T>(a / b);
 }
 /// ONNX Mod: fmod=1 keeps the sign of a, fmod=0 that of b.
 template <class T>
@@ -102,8 +117,10 @@ T from_double(double value) {
   } else {
     if (std::isnan(value)) return T{0};
     // max() may round up in double, so compare with the first value beyond it.
-    if (value >= std::ldexp(1.0, std::numeric_limits<T>::digits)) return std::numeric_limits<T>::max();
-    if (value <= static_cast<double>(std::numeric_limits<T>::lowest())) return std::numeric_limits<T>::lowest();
+    if (value >= std::ldexp(1.0, std::numeric_limits<T>::digits))
+      return std::numeric_limits<T>::max();
+    if (value <= static_cast<double>(std::numeric_limits<T>::lowest()))
+      return std::numeric_limits<T>::lowest();
     return static_cast<T>(value);
   }
 }
@@ -123,7 +140,9 @@ Tensors arithmetic(const OpCall& call, Inputs inputs) {
     return {float_arithmetic(call, a, b, op)};
   }
   return visit_numeric(call, a.dtype(), [&]<class T>(std::type_identity<T>) -> Tensors {
-    const auto with = [&](const auto& f) { return Tensors{combine<T, T, T>(call, a, b, a.dtype(), f)}; };
+    const auto with = [&](const auto& f) {
+      return Tensors{combine<T, T, T>(call, a, b, a.dtype(), f)};
+    };
     if (call.op == "Add") return with(add<T>);
     if (call.op == "Sub") return with(subtract<T>);
     if (call.op == "Mul") return with(multiply<T>);
@@ -156,23 +175,29 @@ Tensors comparison(const OpCall& call, Inputs inputs) {
   const Tensor& b = inputs[1];
   require_equal_types(call, a, b);
   const auto compare = [&]<class T>(std::type_identity<T>) -> Tensors {
-    const auto with = [&](const auto& f) { return Tensors{combine<T, T, bool>(call, a, b, DType::boolean, f)}; };
+    const auto with = [&](const auto& f) {
+      return Tensors{combine<T, T, bool>(call, a, b, DType::boolean, f)};
+    };
     if (call.op == "Equal") return with([](T x, T y) { return x == y; });
     if (call.op == "Greater") return with([](T x, T y) { return x > y; });
     if (call.op == "GreaterOrEqual") return with([](T x, T y) { return x >= y; });
     if (call.op == "Less") return with([](T x, T y) { return x < y; });
     return with([](T x, T y) { return x <= y; });
   };
-  if (a.dtype() == DType::boolean && call.op == "Equal") return compare(std::type_identity<std::uint8_t>{});
+  if (a.dtype() == DType::boolean && call.op == "Equal")
+    return compare(std::type_identity<std::uint8_t>{});
   return visit_numeric(call, a.dtype(), compare);
 }
 
 Tensors logic(const OpCall& call, Inputs inputs) {
   const Tensor& a = inputs[0];
   const Tensor& b = inputs[1];
-  if (a.dtype() != DType::boolean || b.dtype() != DType::boolean) fail(call, "needs boolean operands");
+  if (a.dtype() != DType::boolean || b.dtype() != DType::boolean)
+    fail(call, "needs boolean operands");
   using Byte = std::uint8_t;
-  const auto with = [&](const auto& f) { return Tensors{combine<Byte, Byte, bool>(call, a, b, DType::boolean, f)}; };
+  const auto with = [&](const auto& f) {
+    return Tensors{combine<Byte, Byte, bool>(call, a, b, DType::boolean, f)};
+  };
   if (call.op == "And") return with([](Byte x, Byte y) { return x != 0 && y != 0; });
   if (call.op == "Or") return with([](Byte x, Byte y) { return x != 0 || y != 0; });
   return with([](Byte x, Byte y) { return (x != 0) != (y != 0); });
@@ -182,9 +207,11 @@ Tensors prelu(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
   const Tensor& slope = inputs[1];
   require_equal_types(call, x, slope);
-  if (broadcast_shape(call, {&x, &slope}) != x.shape()) fail(call, "has a slope larger than its input");
+  if (broadcast_shape(call, {&x, &slope}) != x.shape())
+    fail(call, "has a slope larger than its input");
   return visit_numeric(call, x.dtype(), [&]<class T>(std::type_identity<T>) -> Tensors {
-    return {combine<T, T, T>(call, x, slope, x.dtype(), [](T v, T s) { return v < T{0} ? multiply(s, v) : v; })};
+    return {combine<T, T, T>(call, x, slope, x.dtype(),
+                             [](T v, T s) { return v < T{0} ? multiply(s, v) : v; })};
   });
 }
 
@@ -196,10 +223,15 @@ Tensors variadic(const OpCall& call, Inputs inputs) {
   Tensor result = inputs[0];
   visit_numeric(call, result.dtype(), [&]<class T>(std::type_identity<T>) {
     for (std::size_t i = 1; i < inputs.size(); ++i) {
-      const auto with = [&](const auto& f) { result = combine<T, T, T>(call, result, inputs[i], result.dtype(), f); };
-      if (call.op == "Max") with([](T a, T b) { return b > a || b != b ? b : a; });
-      else if (call.op == "Min") with([](T a, T b) { return b < a || b != b ? b : a; });
-      else with(add<T>);
+      const auto with = [&](const auto& f) {
+        result = combine<T, T, T>(call, result, inputs[i], result.dtype(), f);
+      };
+      if (call.op == "Max")
+        with([](T a, T b) { return b > a || b != b ? b : a; });
+      else if (call.op == "Min")
+        with([](T a, T b) { return b < a || b != b ? b : a; });
+      else
+        with(add<T>);
     }
     if (call.op == "Mean" && inputs.size() > 1) {
       const auto count = static_cast<T>(inputs.size());
@@ -225,12 +257,14 @@ Tensors where(const OpCall& call, Inputs inputs) {
     const T* in_a = a.data<T>().data();
     const T* in_b = b.data<T>().data();
     T* out = y.mutable_data<T>().data();
-    broadcast_loop<3>({&condition, &a, &b}, y).run([&](const auto& offset, const auto& stride, std::int64_t n) {
-      for (std::int64_t i = 0; i < n; ++i) {
-        const bool first = choose[offset[0] + i * stride[0]] != 0;
-        out[offset[3] + i * stride[3]] = first ? in_a[offset[1] + i * stride[1]] : in_b[offset[2] + i * stride[2]];
-      }
-    });
+    broadcast_loop<3>({&condition, &a, &b}, y)
+        .run([&](const auto& offset, const auto& stride, std::int64_t n) {
+          for (std::int64_t i = 0; i < n; ++i) {
+            const bool first = choose[offset[0] + i * stride[0]] != 0;
+            out[offset[3] + i * stride[3]] =
+                first ? in_a[offset[1] + i * stride[1]] : in_b[offset[2] + i * stride[2]];
+          }
+        });
   });
   return {y};
 }

@@ -13,7 +13,8 @@ Ints resolved_indices(const OpCall& call, const Tensor& indices, std::int64_t ex
   Ints values = int_values(call, indices);
   for (std::int64_t& value : values) {
     if (value < -extent || value >= extent) {
-      fail(call, "has index " + std::to_string(value) + " into an axis of " + std::to_string(extent));
+      fail(call,
+           "has index " + std::to_string(value) + " into an axis of " + std::to_string(extent));
     }
     if (value < 0) value += extent;
   }
@@ -33,7 +34,9 @@ Around around(const Shape& shape, std::size_t axis) {
   return a;
 }
 
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
+std::size_t index(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
 
 }  // namespace
 
@@ -44,13 +47,15 @@ Tensors gather(const OpCall& call, Inputs inputs) {
   const Around a = around(x.shape(), axis);
   Shape shape(x.shape().begin(), x.shape().begin() + static_cast<std::ptrdiff_t>(axis));
   shape.insert(shape.end(), inputs[1].shape().begin(), inputs[1].shape().end());
-  shape.insert(shape.end(), x.shape().begin() + static_cast<std::ptrdiff_t>(axis) + 1, x.shape().end());
+  shape.insert(shape.end(), x.shape().begin() + static_cast<std::ptrdiff_t>(axis) + 1,
+               x.shape().end());
   Tensor y = make_result(call, x.dtype(), shape);
   visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) {
     const T* in = x.data<T>().data();
     T* out = y.mutable_data<T>().data();
     for (std::int64_t o = 0; o < a.outer; ++o) {
-      for (const std::int64_t i : indices) out = std::copy_n(in + (o * x.shape()[axis] + i) * a.inner, a.inner, out);
+      for (const std::int64_t i : indices)
+        out = std::copy_n(in + (o * x.shape()[axis] + i) * a.inner, a.inner, out);
     }
   });
   return {y};
@@ -59,10 +64,15 @@ Tensors gather(const OpCall& call, Inputs inputs) {
 namespace {
 
 /// For each element of `indices`, the flat place in an array of `shape` that it names along `axis`.
-Ints element_places(const OpCall& call, const Shape& shape, const Tensor& indices, std::size_t axis) {
-  if (indices.shape().size() != shape.size()) fail(call, "has indices " + to_string(indices.shape()) + " for " + to_string(shape));
+Ints element_places(const OpCall& call,
+                    const Shape& shape,
+                    const Tensor& indices,
+                    std::size_t axis) {
+  if (indices.shape().size() != shape.size())
+    fail(call, "has indices " + to_string(indices.shape()) + " for " + to_string(shape));
   for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (i != axis && indices.shape()[i] > shape[i]) fail(call, "has indices larger than " + to_string(shape));
+    if (i != axis && indices.shape()[i] > shape[i])
+      fail(call, "has indices larger than " + to_string(shape));
   }
   Ints places = resolved_indices(call, indices, shape[axis]);
   const Ints strides = strides_of(shape, Layout::row_major);
@@ -81,16 +91,22 @@ Ints element_places(const OpCall& call, const Shape& shape, const Tensor& indice
 }
 
 /// For each row of `indices` (its last axis), the flat place of the slice of `shape` it names.
-Ints slice_places(const OpCall& call, const Shape& shape, const Tensor& indices, std::size_t first_axis) {
+Ints slice_places(const OpCall& call,
+                  const Shape& shape,
+                  const Tensor& indices,
+                  std::size_t first_axis) {
   const auto depth = static_cast<std::size_t>(indices.rank() > 0 ? indices.dim(-1) : 0);
-  if (depth == 0 || first_axis + depth > shape.size()) fail(call, "has indices " + to_string(indices.shape()) + " for " + to_string(shape));
+  if (depth == 0 || first_axis + depth > shape.size())
+    fail(call, "has indices " + to_string(indices.shape()) + " for " + to_string(shape));
   const Ints values = int_values(call, indices);
   const Ints strides = strides_of(shape, Layout::row_major);
   Ints places(values.size() / depth, 0);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::size_t axis = first_axis + i % depth;
     const std::int64_t extent = shape[axis];
-    if (values[i] < -extent || values[i] >= extent) fail(call, "has index " + std::to_string(values[i]) + " into an axis of " + std::to_string(extent));
+    if (values[i] < -extent || values[i] >= extent)
+      fail(call,
+           "has index " + std::to_string(values[i]) + " into an axis of " + std::to_string(extent));
     places[i / depth] += (values[i] < 0 ? values[i] + extent : values[i]) * strides[axis];
   }
   return places;
@@ -98,12 +114,15 @@ Ints slice_places(const OpCall& call, const Shape& shape, const Tensor& indices,
 
 Tensor copy_of(const Tensor& x) {
   Tensor y(x.dtype(), x.shape());
-  visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) { std::ranges::copy(x.data<T>(), y.mutable_data<T>().begin()); });
+  visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) {
+    std::ranges::copy(x.data<T>(), y.mutable_data<T>().begin());
+  });
   return y;
 }
 
 void require_plain_scatter(const OpCall& call, const Tensor& x, const Tensor& updates) {
-  if (call.attributes.s("reduction", "none") != "none") refuse(call, "with a reduction has no kernel");
+  if (call.attributes.s("reduction", "none") != "none")
+    refuse(call, "with a reduction has no kernel");
   if (x.dtype() != updates.dtype()) fail(call, "has updates of another type");
 }
 
@@ -116,7 +135,8 @@ Tensors gather_elements(const OpCall& call, Inputs inputs) {
   Tensor y(x.dtype(), inputs[1].shape());
   visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) {
     const auto in = x.data<T>();
-    std::ranges::transform(places, y.mutable_data<T>().begin(), [&](std::int64_t place) { return in[index(place)]; });
+    std::ranges::transform(places, y.mutable_data<T>().begin(),
+                           [&](std::int64_t place) { return in[index(place)]; });
   });
   return {y};
 }
@@ -124,7 +144,8 @@ Tensors gather_elements(const OpCall& call, Inputs inputs) {
 Tensors scatter_elements(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
   require_plain_scatter(call, x, inputs[2]);
-  if (inputs[1].shape() != inputs[2].shape()) fail(call, "has indices and updates of different shapes");
+  if (inputs[1].shape() != inputs[2].shape())
+    fail(call, "has indices and updates of different shapes");
   const std::size_t axis = resolve_axis(call, call.attributes.i("axis", 0), x.rank());
   const Ints places = element_places(call, x.shape(), inputs[1], axis);
   Tensor y = copy_of(x);
@@ -140,9 +161,11 @@ Tensors gather_nd(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
   const Tensor& indices = inputs[1];
   const std::int64_t batch_axes = call.attributes.i("batch_dims", 0);
-  if (indices.rank() < 1 || batch_axes < 0 || batch_axes >= std::min(x.rank(), indices.rank())) fail(call, "has batch_dims " + std::to_string(batch_axes));
+  if (indices.rank() < 1 || batch_axes < 0 || batch_axes >= std::min(x.rank(), indices.rank()))
+    fail(call, "has batch_dims " + std::to_string(batch_axes));
   const auto first = static_cast<std::size_t>(batch_axes);
-  if (!std::equal(x.shape().begin(), x.shape().begin() + batch_axes, indices.shape().begin())) fail(call, "has batches that differ");
+  if (!std::equal(x.shape().begin(), x.shape().begin() + batch_axes, indices.shape().begin()))
+    fail(call, "has batches that differ");
   Ints places = slice_places(call, x.shape(), indices, first);
   const std::size_t after = first + index(indices.dim(-1));
   const Shape tail(x.shape().begin() + static_cast<std::ptrdiff_t>(after), x.shape().end());
@@ -151,14 +174,17 @@ Tensors gather_nd(const OpCall& call, Inputs inputs) {
   const std::int64_t batches = element_count(batch);
   if (batches > 0) {
     const std::size_t each = places.size() / index(batches);
-    for (std::size_t i = 0; i < places.size(); ++i) places[i] += static_cast<std::int64_t>(i / std::max<std::size_t>(each, 1)) * (x.size() / batches);
+    for (std::size_t i = 0; i < places.size(); ++i)
+      places[i] +=
+          static_cast<std::int64_t>(i / std::max<std::size_t>(each, 1)) * (x.size() / batches);
   }
   Shape shape(indices.shape().begin(), indices.shape().end() - 1);
   shape.insert(shape.end(), tail.begin(), tail.end());
   Tensor y = make_result(call, x.dtype(), shape);
   visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) {
     T* out = y.mutable_data<T>().data();
-    for (const std::int64_t place : places) out = std::copy_n(x.data<T>().data() + place, count, out);
+    for (const std::int64_t place : places)
+      out = std::copy_n(x.data<T>().data() + place, count, out);
   });
   return {y};
 }
@@ -169,7 +195,8 @@ Tensors scatter_nd(const OpCall& call, Inputs inputs) {
   const Ints places = slice_places(call, x.shape(), inputs[1], 0);
   const Shape tail(x.shape().begin() + inputs[1].dim(-1), x.shape().end());
   const std::int64_t count = element_count(tail);
-  if (inputs[2].size() != static_cast<std::int64_t>(places.size()) * count) fail(call, "has updates " + to_string(inputs[2].shape()) + " that do not fit its indices");
+  if (inputs[2].size() != static_cast<std::int64_t>(places.size()) * count)
+    fail(call, "has updates " + to_string(inputs[2].shape()) + " that do not fit its indices");
   Tensor y = copy_of(x);
   visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) {
     const T* updates = inputs[2].data<T>().data();
@@ -184,7 +211,8 @@ Tensors scatter_nd(const OpCall& call, Inputs inputs) {
 Tensors top_k(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
   const std::size_t axis = resolve_axis(call, call.attributes.i("axis", -1), x.rank());
-  const Ints asked = has(inputs, 1) ? int_values(call, inputs[1]) : Ints{call.attributes.i("k", -1)};
+  const Ints asked =
+      has(inputs, 1) ? int_values(call, inputs[1]) : Ints{call.attributes.i("k", -1)};
   const std::int64_t extent = x.shape()[axis];
   if (asked.size() != 1 || asked[0] < 0 || asked[0] > extent) fail(call, "has an impossible k");
   const bool largest = call.attributes.i("largest", 1) != 0;
@@ -200,13 +228,17 @@ Tensors top_k(const OpCall& call, Inputs inputs) {
     for (std::int64_t row = 0; row < a.outer * a.inner; ++row) {
       const std::int64_t outer = row / a.inner;
       const std::int64_t inner = row % a.inner;
-      const auto value = [&](std::int64_t k) { return in[index((outer * extent + k) * a.inner + inner)]; };
+      const auto value = [&](std::int64_t k) {
+        return in[index((outer * extent + k) * a.inner + inner)];
+      };
       std::iota(order.begin(), order.end(), std::int64_t{0});
       // Equal values go by index, so the order is total and the answer unique.
-      std::partial_sort(order.begin(), order.begin() + asked[0], order.end(), [&](std::int64_t l, std::int64_t r) {
-        if (value(l) != value(r)) return largest ? value(l) > value(r) : value(l) < value(r);
-        return l < r;
-      });
+      std::partial_sort(order.begin(), order.begin() + asked[0], order.end(),
+                        [&](std::int64_t l, std::int64_t r) {
+                          if (value(l) != value(r))
+                            return largest ? value(l) > value(r) : value(l) < value(r);
+                          return l < r;
+                        });
       for (std::int64_t k = 0; k < asked[0]; ++k) {
         const std::size_t target = index((outer * asked[0] + k) * a.inner + inner);
         out[target] = value(order[index(k)]);
@@ -260,14 +292,17 @@ Tensors non_zero(const OpCall& call, Inputs inputs) {
       if (in[i] != T{0}) places.push_back(static_cast<std::int64_t>(i));
     }
   };
-  if (x.dtype() == DType::boolean) collect(std::type_identity<std::uint8_t>{});
-  else visit_numeric(call, x.dtype(), collect);
+  if (x.dtype() == DType::boolean)
+    collect(std::type_identity<std::uint8_t>{});
+  else
+    visit_numeric(call, x.dtype(), collect);
   const auto count = static_cast<std::int64_t>(places.size());
   Tensor y(DType::i64, {x.rank(), count});
   Ints at(x.shape().size());
   for (std::int64_t i = 0; i < count; ++i) {
     unflatten(places[index(i)], x.shape(), at);
-    for (std::int64_t a = 0; a < x.rank(); ++a) y.mutable_data<std::int64_t>()[index(a * count + i)] = at[index(a)];
+    for (std::int64_t a = 0; a < x.rank(); ++a)
+      y.mutable_data<std::int64_t>()[index(a * count + i)] = at[index(a)];
   }
   return {y};
 }

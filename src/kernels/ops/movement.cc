@@ -18,9 +18,14 @@ Layout common_layout(Inputs inputs) {
   return balance > 0 ? Layout::channels_last : Layout::row_major;
 }
 
-void copy_part(const Tensor& source, std::int64_t source_offset, const Ints& source_strides, Tensor& target,
-               std::int64_t target_offset, const Shape& part) {
-  Box box = make_box(part, source_strides, strides_of(target.shape(), target.layout()), target.layout());
+void copy_part(const Tensor& source,
+               std::int64_t source_offset,
+               const Ints& source_strides,
+               Tensor& target,
+               std::int64_t target_offset,
+               const Shape& part) {
+  Box box =
+      make_box(part, source_strides, strides_of(target.shape(), target.layout()), target.layout());
   box.source_offset = source_offset;
   box.target_offset = target_offset;
   copy_box(source, target, box);
@@ -34,7 +39,8 @@ Tensors transpose(const OpCall& call, Inputs inputs) {
   Ints reversed(rank);
   for (std::size_t i = 0; i < rank; ++i) reversed[i] = static_cast<std::int64_t>(rank - 1 - i);
   const Ints perm = call.attributes.ints("perm", reversed);
-  if (perm.size() != rank) fail(call, "permutes " + std::to_string(perm.size()) + " axes of " + to_string(x.shape()));
+  if (perm.size() != rank)
+    fail(call, "permutes " + std::to_string(perm.size()) + " axes of " + to_string(x.shape()));
   const Ints strides = strides_of(x.shape(), x.layout());
   std::vector<bool> seen(rank, false);
   Shape shape(rank);
@@ -58,7 +64,8 @@ Tensors concat(const OpCall& call, Inputs inputs) {
   Shape shape = inputs[0].shape();
   for (std::size_t i = 1; i < inputs.size(); ++i) {
     const Shape& other = inputs[i].shape();
-    bool fits = !inputs[i].empty() && other.size() == shape.size() && inputs[i].dtype() == inputs[0].dtype();
+    bool fits = !inputs[i].empty() && other.size() == shape.size() &&
+                inputs[i].dtype() == inputs[0].dtype();
     for (std::size_t a = 0; fits && a < shape.size(); ++a) fits = a == axis || other[a] == shape[a];
     if (!fits) fail(call, "cannot join " + to_string(other) + " to " + to_string(shape));
     shape[axis] += other[axis];
@@ -82,7 +89,8 @@ Tensors split(const OpCall& call, Inputs inputs) {
     const std::int64_t count = call.attributes.i("num_outputs", call.outputs);
     if (count < 1 || count != call.outputs) fail(call, "has no parts");
     const std::int64_t each = (extent + count - 1) / count;  // the last part may be smaller
-    for (std::int64_t left = extent; static_cast<std::int64_t>(parts.size()) < count; left -= parts.back()) {
+    for (std::int64_t left = extent; static_cast<std::int64_t>(parts.size()) < count;
+         left -= parts.back()) {
       parts.push_back(std::min(each, left));
     }
   }
@@ -114,7 +122,8 @@ Tensors slice(const OpCall& call, Inputs inputs) {
     axes.resize(starts.size());
     std::iota(axes.begin(), axes.end(), std::int64_t{0});
   }
-  if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size()) {
+  if (ends.size() != starts.size() || axes.size() != starts.size() ||
+      steps.size() != starts.size()) {
     fail(call, "has starts, ends, axes and steps of different lengths");
   }
   const Ints strides = strides_of(x.shape(), x.layout());
@@ -128,14 +137,18 @@ Tensors slice(const OpCall& call, Inputs inputs) {
     seen[axis] = true;
     const std::int64_t extent = x.shape()[axis];
     const std::int64_t step = steps[i];
-    if (step == 0 || step < -kMaxElements || step > kMaxElements) fail(call, "has an impossible step");
+    if (step == 0 || step < -kMaxElements || step > kMaxElements)
+      fail(call, "has an impossible step");
     // Backwards the first element may be the last of the axis, and the end lies before element 0.
     const std::int64_t highest = step > 0 ? extent : extent - 1;
     const std::int64_t lowest = step > 0 ? 0 : -1;
-    const auto place = [&](std::int64_t v, std::int64_t least) { return std::clamp(v < 0 ? v + extent : v, least, highest); };
+    const auto place = [&](std::int64_t v, std::int64_t least) {
+      return std::clamp(v < 0 ? v + extent : v, least, highest);
+    };
     const std::int64_t start = place(starts[i], 0);
     const std::int64_t end = place(ends[i], lowest);
-    const std::int64_t count = step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
+    const std::int64_t count =
+        step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
     shape[axis] = std::max<std::int64_t>(count, 0);
     if (shape[axis] > 0) offset += start * strides[axis];
     source_strides[axis] *= step;
@@ -164,7 +177,8 @@ std::int64_t padded_source(std::string_view mode, std::int64_t i, std::int64_t e
 Tensors pad(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
   const std::string mode = call.attributes.s("mode", "constant");
-  if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap") fail(call, "has mode '" + mode + "'");
+  if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap")
+    fail(call, "has mode '" + mode + "'");
   const Ints pads = ints_argument(call, inputs, 1, "pads");
   Ints axes;
   if (has(inputs, 3)) {
@@ -183,10 +197,13 @@ Tensors pad(const OpCall& call, Inputs inputs) {
   Shape shape = x.shape();
   Shape kept = x.shape();  // the part of x that negative pads leave
   for (std::size_t a = 0; a < shape.size(); ++a) {
-    if (std::max(begin[a], end[a]) > kMaxElements || std::min(begin[a], end[a]) < -kMaxElements) fail(call, "has an impossible pad");
-    kept[a] = std::max<std::int64_t>(0, shape[a] + std::min<std::int64_t>(begin[a], 0) + std::min<std::int64_t>(end[a], 0));
+    if (std::max(begin[a], end[a]) > kMaxElements || std::min(begin[a], end[a]) < -kMaxElements)
+      fail(call, "has an impossible pad");
+    kept[a] = std::max<std::int64_t>(
+        0, shape[a] + std::min<std::int64_t>(begin[a], 0) + std::min<std::int64_t>(end[a], 0));
     shape[a] += begin[a] + end[a];
-    if (shape[a] < 0 || (x.shape()[a] == 0 && mode != "constant" && shape[a] > 0)) fail(call, "cannot pad " + to_string(x.shape()));
+    if (shape[a] < 0 || (x.shape()[a] == 0 && mode != "constant" && shape[a] > 0))
+      fail(call, "cannot pad " + to_string(x.shape()));
   }
   Tensor y = make_result(call, x.dtype(), shape, x.layout());
   const Ints from = strides_of(x.shape(), x.layout());
@@ -195,7 +212,8 @@ Tensors pad(const OpCall& call, Inputs inputs) {
     visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) {
       T value{};
       if (has(inputs, 2)) {
-        if (inputs[2].dtype() != x.dtype() || inputs[2].size() != 1) fail(call, "has a value that is not a scalar of the input's type");
+        if (inputs[2].dtype() != x.dtype() || inputs[2].size() != 1)
+          fail(call, "has a value that is not a scalar of the input's type");
         value = inputs[2].data<T>()[0];
       } else if (call.attributes.has("value")) {
         if constexpr (sizeof(T) == 4) value = std::bit_cast<T>(call.attributes.f("value", 0.0f));
@@ -212,7 +230,8 @@ Tensors pad(const OpCall& call, Inputs inputs) {
   // Other modes: one table per axis says where each output coordinate reads.
   std::vector<Ints> table(shape.size());
   for (std::size_t a = 0; a < shape.size(); ++a) {
-    for (std::int64_t i = 0; i < shape[a]; ++i) table[a].push_back(padded_source(mode, i - begin[a], x.shape()[a]) * from[a]);
+    for (std::int64_t i = 0; i < shape[a]; ++i)
+      table[a].push_back(padded_source(mode, i - begin[a], x.shape()[a]) * from[a]);
   }
   const std::vector<std::size_t> order = physical_order(shape.size(), y.layout());
   visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) {
@@ -220,7 +239,8 @@ Tensors pad(const OpCall& call, Inputs inputs) {
     Ints place(shape.size(), 0);
     for (T& value : y.mutable_data<T>()) {
       std::int64_t source = 0;
-      for (std::size_t a = 0; a < shape.size(); ++a) source += table[a][static_cast<std::size_t>(place[a])];
+      for (std::size_t a = 0; a < shape.size(); ++a)
+        source += table[a][static_cast<std::size_t>(place[a])];
       value = in[source];
       for (std::size_t k = order.size(); k-- > 0;) {
         if (++place[order[k]] < shape[order[k]]) break;
@@ -235,14 +255,17 @@ Tensors expand(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
   const Ints wanted = int_values(call, inputs[1]);
   Shape shape = wanted;
-  if (x.shape().size() > shape.size()) shape.insert(shape.begin(), x.shape().size() - shape.size(), 1);
+  if (x.shape().size() > shape.size())
+    shape.insert(shape.begin(), x.shape().size() - shape.size(), 1);
   const std::size_t shift = shape.size() - x.shape().size();
   for (std::size_t i = 0; i < x.shape().size(); ++i) {
     const std::int64_t own = x.shape()[i];
     if (shape[shift + i] == 1) shape[shift + i] = own;
-    if (own != 1 && own != shape[shift + i]) fail(call, "cannot expand " + to_string(x.shape()) + " to " + to_string(wanted));
+    if (own != 1 && own != shape[shift + i])
+      fail(call, "cannot expand " + to_string(x.shape()) + " to " + to_string(wanted));
   }
-  if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 0; })) fail(call, "has a negative extent");
+  if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 0; }))
+    fail(call, "has a negative extent");
   Tensor y = make_result(call, x.dtype(), shape);
   copy_part(x, 0, broadcast_strides(x, shape), y, 0, shape);
   return {y};
@@ -251,7 +274,8 @@ Tensors expand(const OpCall& call, Inputs inputs) {
 Tensors tile(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
   const Ints repeats = int_values(call, inputs[1]);
-  if (repeats.size() != x.shape().size()) fail(call, "has " + std::to_string(repeats.size()) + " repeats for " + to_string(x.shape()));
+  if (repeats.size() != x.shape().size())
+    fail(call, "has " + std::to_string(repeats.size()) + " repeats for " + to_string(x.shape()));
   Shape shape = x.shape();
   const Ints from = strides_of(x.shape(), Layout::row_major);
   for (std::size_t i = 0; i < shape.size(); ++i) {
@@ -274,7 +298,10 @@ Tensors tile(const OpCall& call, Inputs inputs) {
 namespace {
 
 /// Reads x as `split` extents, permutes them and gives the result `shape`.
-Tensor rearrange(const Tensor& x, const Shape& split, const std::vector<std::size_t>& order, const Shape& shape) {
+Tensor rearrange(const Tensor& x,
+                 const Shape& split,
+                 const std::vector<std::size_t>& order,
+                 const Shape& shape) {
   const Ints strides = strides_of(split, Layout::row_major);
   Box box;
   for (const std::size_t axis : order) {
@@ -314,7 +341,8 @@ Tensors space_to_depth(const OpCall& call, Inputs inputs) {
   const std::int64_t b = block_size(call, x);
   const Shape& s = x.shape();
   if (s[2] % b != 0 || s[3] % b != 0) fail(call, "cannot cut " + to_string(s) + " in blocks");
-  return {rearrange(x, {s[0], s[1], s[2] / b, b, s[3] / b, b}, {0, 3, 5, 1, 2, 4}, {s[0], s[1] * b * b, s[2] / b, s[3] / b})};
+  return {rearrange(x, {s[0], s[1], s[2] / b, b, s[3] / b, b}, {0, 3, 5, 1, 2, 4},
+                    {s[0], s[1] * b * b, s[2] / b, s[3] / b})};
 }
 
 Tensors trilu(const OpCall& call, Inputs inputs) {

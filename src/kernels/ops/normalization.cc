@@ -20,7 +20,8 @@ Moments moments(const float* x, std::int64_t n, float epsilon) {
 std::vector<float> channel_values(const OpCall& call, const Tensor& tensor, std::int64_t channels) {
   const std::vector<float> values = float_values(call, tensor);
   if (static_cast<std::int64_t>(values.size()) != channels) {
-    fail(call, "has an operand " + to_string(tensor.shape()) + " for " + std::to_string(channels) + " channels");
+    fail(call, "has an operand " + to_string(tensor.shape()) + " for " + std::to_string(channels) +
+                   " channels");
   }
   return values;
 }
@@ -31,7 +32,8 @@ struct Split {
 };
 Split split_at(const Shape& shape, std::size_t axis) {
   Split s;
-  for (std::size_t i = 0; i < shape.size(); ++i) (i < axis ? s.outer : i == axis ? s.extent : s.inner) *= shape[i];
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    (i < axis ? s.outer : i == axis ? s.extent : s.inner) *= shape[i];
   return s;
 }
 
@@ -57,13 +59,15 @@ Tensors batch_normalization(const OpCall& call, Inputs inputs) {
   const float* in = x.data<float>().data();
   float* out = y.mutable_data<float>().data();
   if (x.layout() == Layout::channels_last || x.rank() == 2) {
-    for (std::int64_t i = 0; i < x.size(); i += channels) scale_offset(in + i, scale.data(), offset.data(), out + i, channels);
+    for (std::int64_t i = 0; i < x.size(); i += channels)
+      scale_offset(in + i, scale.data(), offset.data(), out + i, channels);
     return {y};
   }
   const Split s = split_at(x.shape(), 1);
   for (std::int64_t row = 0; row < s.outer * channels; ++row) {
     const auto c = static_cast<std::size_t>(row % channels);
-    for (std::int64_t i = row * s.inner; i < (row + 1) * s.inner; ++i) out[i] = in[i] * scale[c] + offset[c];
+    for (std::int64_t i = row * s.inner; i < (row + 1) * s.inner; ++i)
+      out[i] = in[i] * scale[c] + offset[c];
   }
   return {y};
 }
@@ -82,8 +86,11 @@ Tensors layer_normalization(const OpCall& call, Inputs inputs) {
     std::ranges::fill(row.mutable_data<float>(), absent);
     if (!has(inputs, i)) return row;
     require_f32(call, inputs[i]);
-    if (broadcast_shape(call, {&row, &inputs[i]}) != normalized) fail(call, "has an operand larger than the normalized axes");
-    copy_box(inputs[i], row, make_box(normalized, broadcast_strides(inputs[i], normalized), strides_of(normalized, Layout::row_major), Layout::row_major));
+    if (broadcast_shape(call, {&row, &inputs[i]}) != normalized)
+      fail(call, "has an operand larger than the normalized axes");
+    copy_box(inputs[i], row,
+             make_box(normalized, broadcast_strides(inputs[i], normalized),
+                      strides_of(normalized, Layout::row_major), Layout::row_major));
     return row;
   };
   const Tensor scale = expanded(1, 1.0f);
@@ -97,7 +104,7 @@ Tensors layer_normalization(const OpCall& call, Inputs inputs) {
   const float* beta = bias.data<float>().data();
   for (std::int64_t row = 0; row < means.size(); ++row, in += width, out += width) {
     const Moments m = moments(in, width, epsilon);
-    for (std::int64_t i = 0; i < width; ++i) out[i] = (in[i] - m.mean) * m.inverse_deviation * gamma[i] + beta[i];
+    normalize(in, m.mean, m.inverse_deviation, gamma, beta, out, width);
     means.mutable_data<float>()[static_cast<std::size_t>(row)] = m.mean;
     inverses.mutable_data<float>()[static_cast<std::size_t>(row)] = m.inverse_deviation;
   }
@@ -119,7 +126,8 @@ Tensors instance_normalization(const OpCall& call, Inputs inputs) {
   for (std::int64_t row = 0; row < s.outer * channels; ++row, in += s.inner, out += s.inner) {
     const Moments m = moments(in, s.inner, epsilon);
     const auto c = static_cast<std::size_t>(row % channels);
-    for (std::int64_t i = 0; i < s.inner; ++i) out[i] = (in[i] - m.mean) * m.inverse_deviation * gamma[c] + beta[c];
+    for (std::int64_t i = 0; i < s.inner; ++i)
+      out[i] = (in[i] - m.mean) * m.inverse_deviation * gamma[c] + beta[c];
   }
   return {y};
 }
@@ -130,7 +138,8 @@ Tensors group_normalization(const OpCall& call, Inputs inputs) {
   if (x.rank() < 3) fail(call, "needs spatial axes and got " + to_string(x.shape()));
   const std::int64_t channels = x.dim(1);
   const std::int64_t groups = call.attributes.i("num_groups", 0);
-  if (groups < 1 || channels < 1 || channels % groups != 0) fail(call, "cannot cut " + std::to_string(channels) + " channels in groups");
+  if (groups < 1 || channels < 1 || channels % groups != 0)
+    fail(call, "cannot cut " + std::to_string(channels) + " channels in groups");
   // Before opset 21 scale and bias are per group, from then on per channel.
   const std::int64_t scales = call.opset < 21 ? groups : channels;
   const std::vector<float> gamma = channel_values(call, inputs[1], scales);
@@ -178,7 +187,8 @@ Tensors mean_variance_normalization(const OpCall& call, Inputs inputs) {
   for (std::int64_t first = 0; width > 0 && first < rows.size(); first += width) {
     float* row = values.data() + first;
     const float mean = sum(row, width) / static_cast<float>(width);
-    const float deviation = std::sqrt(sum_squared_deviation(row, mean, width) / static_cast<float>(width));
+    const float deviation =
+        std::sqrt(sum_squared_deviation(row, mean, width) / static_cast<float>(width));
     for (std::int64_t i = 0; i < width; ++i) row[i] = (row[i] - mean) / (deviation + 1e-9f);
   }
   copy_box(rows, y, Box{order_shape, packed, source_strides});
@@ -187,7 +197,8 @@ Tensors mean_variance_normalization(const OpCall& call, Inputs inputs) {
 
 Tensors local_response_normalization(const OpCall& call, Inputs inputs) {
   require_f32(call, inputs[0]);
-  if (inputs[0].rank() < 3) fail(call, "needs spatial axes and got " + to_string(inputs[0].shape()));
+  if (inputs[0].rank() < 3)
+    fail(call, "needs spatial axes and got " + to_string(inputs[0].shape()));
   const std::int64_t size = call.attributes.i("size", 0);
   if (size < 1) fail(call, "has no size");
   const float alpha = call.attributes.f("alpha", 1e-4f) / static_cast<float>(size);
@@ -239,7 +250,8 @@ Tensors lp_normalization(const OpCall& call, Inputs inputs) {
 
 namespace {
 
-/// Rows along which softmax works: from opset 13 one axis; before it, all axes from `axis` on as one.
+/// Rows along which softmax works: from opset 13 one axis; before it, all axes from `axis` on as
+/// one.
 Split softmax_rows(const OpCall& call, const Tensor& x) {
   require_f32(call, x);
   if (x.rank() == 0) return {};
@@ -265,9 +277,11 @@ Tensor along_rows(const Tensor& x, const Split& s, const F& f) {
   for (std::int64_t o = 0; o < s.outer; ++o) {
     for (std::int64_t i = 0; i < s.inner; ++i) {
       const std::int64_t first = o * s.extent * s.inner + i;
-      for (std::size_t k = 0; k < row.size(); ++k) row[k] = in[first + static_cast<std::int64_t>(k) * s.inner];
+      for (std::size_t k = 0; k < row.size(); ++k)
+        row[k] = in[first + static_cast<std::int64_t>(k) * s.inner];
       f(row.data(), result.data(), s.extent);
-      for (std::size_t k = 0; k < row.size(); ++k) out[first + static_cast<std::int64_t>(k) * s.inner] = result[k];
+      for (std::size_t k = 0; k < row.size(); ++k)
+        out[first + static_cast<std::int64_t>(k) * s.inner] = result[k];
     }
   }
   return y;
@@ -277,30 +291,30 @@ Tensor along_rows(const Tensor& x, const Split& s, const F& f) {
 
 Tensors softmax(const OpCall& call, Inputs inputs) {
   const bool log = call.op == "LogSoftmax";
-  return {along_rows(inputs[0], softmax_rows(call, inputs[0]), [log](const float* in, float* out, std::int64_t n) {
-    const float largest = maximum(in, n);
-    if (!log) {
-      for (std::int64_t i = 0; i < n; ++i) out[i] = in[i] - largest;
-      exponential(out, out, n);
-      scale_by(out, 1.0f / sum(out, n), n);
-      return;
-    }
-    for (std::int64_t i = 0; i < n; ++i) out[i] = in[i] - largest;
-    exponential(out, out, n);
-    const float shift = std::log(sum(out, n));
-    for (std::int64_t i = 0; i < n; ++i) out[i] = in[i] - largest - shift;
-  })};
+  return {along_rows(inputs[0], softmax_rows(call, inputs[0]),
+                     [log](const float* in, float* out, std::int64_t n) {
+                       const float largest = maximum(in, n);
+                       exponential(in, largest, out, n);
+                       const float total = sum(out, n);
+                       if (!log) {
+                         scale_by(out, 1.0f / total, n);
+                         return;
+                       }
+                       const float shift = std::log(total);
+                       for (std::int64_t i = 0; i < n; ++i) out[i] = in[i] - largest - shift;
+                     })};
 }
 
 Tensors hardmax(const OpCall& call, Inputs inputs) {
-  return {along_rows(inputs[0], softmax_rows(call, inputs[0]), [](const float* in, float* out, std::int64_t n) {
-    std::int64_t best = 0;
-    for (std::int64_t i = 0; i < n; ++i) {
-      if (in[i] > in[best]) best = i;
-      out[i] = 0.0f;
-    }
-    if (n > 0) out[best] = 1.0f;
-  })};
+  return {along_rows(inputs[0], softmax_rows(call, inputs[0]),
+                     [](const float* in, float* out, std::int64_t n) {
+                       std::int64_t best = 0;
+                       for (std::int64_t i = 0; i < n; ++i) {
+                         if (in[i] > in[best]) best = i;
+                         out[i] = 0.0f;
+                       }
+                       if (n > 0) out[best] = 1.0f;
+                     })};
 }
 
 }  // namespace qsweep::detail

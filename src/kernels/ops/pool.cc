@@ -13,12 +13,16 @@ struct Window {
   Ints input, output, kernel, strides, dilations, pad_begin, pad_end;
 };
 
-Ints per_axis(const OpCall& call, const char* name, std::size_t count, std::int64_t fallback,
+Ints per_axis(const OpCall& call,
+              const char* name,
+              std::size_t count,
+              std::int64_t fallback,
               std::int64_t lowest) {
   const Ints values = call.attributes.ints(name, Ints(count, fallback));
   if (values.size() != count) fail(call, std::string("has the wrong number of ") + name);
   for (const std::int64_t value : values) {
-    if (value < lowest || value > (1 << 24)) fail(call, std::string("has an impossible value in ") + name);
+    if (value < lowest || value > (1 << 24))
+      fail(call, std::string("has an impossible value in ") + name);
   }
   return values;
 }
@@ -37,7 +41,8 @@ Window resolve_window(const OpCall& call, const Tensor& x) {
   w.pad_end.assign(pads.begin() + static_cast<std::ptrdiff_t>(axes), pads.end());
   const std::string auto_pad = call.attributes.s("auto_pad", "NOTSET");
   const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
-  if (!same && auto_pad != "NOTSET" && auto_pad != "VALID") fail(call, "has auto_pad '" + auto_pad + "'");
+  if (!same && auto_pad != "NOTSET" && auto_pad != "VALID")
+    fail(call, "has auto_pad '" + auto_pad + "'");
   const bool ceil = call.attributes.i("ceil_mode", 0) != 0;
   w.output.resize(axes);
   for (std::size_t a = 0; a < axes; ++a) {
@@ -45,13 +50,16 @@ Window resolve_window(const OpCall& call, const Tensor& x) {
     if (auto_pad == "VALID") w.pad_begin[a] = w.pad_end[a] = 0;
     if (same) {
       const std::int64_t out = (w.input[a] + w.strides[a] - 1) / w.strides[a];
-      const std::int64_t total = std::max<std::int64_t>(0, (out - 1) * w.strides[a] + extent - w.input[a]);
+      const std::int64_t total =
+          std::max<std::int64_t>(0, (out - 1) * w.strides[a] + extent - w.input[a]);
       w.pad_begin[a] = auto_pad == "SAME_LOWER" ? total - total / 2 : total / 2;
       w.pad_end[a] = total - w.pad_begin[a];
     }
-    if (w.pad_begin[a] >= extent || w.pad_end[a] >= extent) fail(call, "pads by more than its window");
+    if (w.pad_begin[a] >= extent || w.pad_end[a] >= extent)
+      fail(call, "pads by more than its window");
     const std::int64_t room = w.input[a] + w.pad_begin[a] + w.pad_end[a] - extent;
-    if (w.input[a] < 1 || room < 0) fail(call, "has a window larger than its input " + to_string(x.shape()));
+    if (w.input[a] < 1 || room < 0)
+      fail(call, "has a window larger than its input " + to_string(x.shape()));
     w.output[a] = (room + (ceil ? w.strides[a] - 1 : 0)) / w.strides[a] + 1;
     // A last window that would start in the padding beyond the input is left out.
     if (ceil && (w.output[a] - 1) * w.strides[a] >= w.input[a] + w.pad_begin[a]) --w.output[a];
@@ -71,8 +79,8 @@ Taps taps_inside(const Window& w, std::size_t a, std::int64_t o) {
   return {first, std::min(last, w.kernel[a])};
 }
 
-/// Calls place(output row pointer index, visit) with, for each output place of an image, the flat input
-/// pixels under its window.
+/// Calls place(output row pointer index, visit) with, for each output place of an image, the flat
+/// input pixels under its window.
 template <class Place>
 void for_each_place(const Window& w, const Place& place) {
   const std::size_t axes = w.input.size();
@@ -93,7 +101,8 @@ void for_each_place(const Window& w, const Place& place) {
       while (true) {
         std::int64_t pixel = 0;
         for (std::size_t a = 0; a < axes; ++a) {
-          pixel = pixel * w.input[a] + at[a] * w.strides[a] - w.pad_begin[a] + k[a] * w.dilations[a];
+          pixel =
+              pixel * w.input[a] + at[a] * w.strides[a] - w.pad_begin[a] + k[a] * w.dilations[a];
         }
         visit(pixel);
         std::size_t a = axes;
@@ -117,7 +126,8 @@ Tensor pooled_result(const OpCall& call, const Tensor& x, const Ints& output) {
 
 Tensors max_pool(const OpCall& call, Inputs inputs) {
   const Window w = resolve_window(call, inputs[0]);
-  if (call.attributes.i("storage_order", 0) != 0) refuse(call, "with storage_order=1 has no kernel");
+  if (call.attributes.i("storage_order", 0) != 0)
+    refuse(call, "with storage_order=1 has no kernel");
   const Tensor x = inputs[0].to_layout(Layout::channels_last);
   Tensor y = pooled_result(call, x, w.output);
   const std::int64_t channels = x.dim(1);
@@ -129,7 +139,9 @@ Tensors max_pool(const OpCall& call, Inputs inputs) {
     for_each_place(w, [&](std::int64_t p, const Ints&, const auto& for_each_pixel) {
       float* row = out + n * out_image + p * channels;
       std::fill_n(row, channels, -std::numeric_limits<float>::infinity());
-      for_each_pixel([&](std::int64_t pixel) { max_into(in + n * in_image + pixel * channels, row, channels); });
+      for_each_pixel([&](std::int64_t pixel) {
+        max_into(in + n * in_image + pixel * channels, row, channels);
+      });
     });
   }
   return {y};
@@ -158,11 +170,13 @@ Tensors average_pool(const OpCall& call, Inputs inputs) {
         // Taps in the stated padding count; those that ceil_mode puts beyond it do not.
         count = 1;
         for (std::size_t a = 0; a < at.size(); ++a) {
-          const std::int64_t room = w.input[a] + w.pad_end[a] - (at[a] * w.strides[a] - w.pad_begin[a]);
+          const std::int64_t room =
+              w.input[a] + w.pad_end[a] - (at[a] * w.strides[a] - w.pad_begin[a]);
           count *= std::min(w.kernel[a], (room + w.dilations[a] - 1) / w.dilations[a]);
         }
       }
-      for (std::int64_t c = 0; c < channels; ++c) row[c] /= static_cast<float>(std::max<std::int64_t>(count, 1));
+      for (std::int64_t c = 0; c < channels; ++c)
+        row[c] /= static_cast<float>(std::max<std::int64_t>(count, 1));
     });
   }
   return {y};
@@ -170,7 +184,8 @@ Tensors average_pool(const OpCall& call, Inputs inputs) {
 
 Tensors global_pool(const OpCall& call, Inputs inputs) {
   require_f32(call, inputs[0]);
-  if (inputs[0].rank() < 3) fail(call, "needs spatial axes and got " + to_string(inputs[0].shape()));
+  if (inputs[0].rank() < 3)
+    fail(call, "needs spatial axes and got " + to_string(inputs[0].shape()));
   const Tensor x = inputs[0].to_layout(Layout::channels_last);
   const std::int64_t channels = x.dim(1);
   const std::int64_t line = x.dim(-1);
@@ -191,7 +206,8 @@ Tensors global_pool(const OpCall& call, Inputs inputs) {
         continue;
       }
       std::ranges::fill(partial, 0.0f);
-      for (std::int64_t i = 0; i < line; ++i, in += channels) add_into(in, partial.data(), channels);
+      for (std::int64_t i = 0; i < line; ++i, in += channels)
+        add_into(in, partial.data(), channels);
       add_into(partial.data(), out, channels);
     }
     if (average) {

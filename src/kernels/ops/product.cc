@@ -1,6 +1,6 @@
-#include <cblas.h>
-
 #include <algorithm>
+
+#include <cblas.h>
 
 #include "src/kernels/detail/geometry.h"
 #include "src/kernels/detail/strided.h"
@@ -30,26 +30,33 @@ Tensors gemm_op(const OpCall& call, Inputs inputs) {
   const Tensor& b = inputs[1];
   require_f32(call, a);
   require_f32(call, b);
-  if (a.rank() != 2 || b.rank() != 2) fail(call, "needs matrices and got " + to_string(a.shape()) + " and " + to_string(b.shape()));
+  if (a.rank() != 2 || b.rank() != 2)
+    fail(call, "needs matrices and got " + to_string(a.shape()) + " and " + to_string(b.shape()));
   const bool trans_a = call.attributes.i("transA", 0) != 0;
   const bool trans_b = call.attributes.i("transB", 0) != 0;
   const std::int64_t m = a.dim(trans_a ? 1 : 0);
   const std::int64_t k = a.dim(trans_a ? 0 : 1);
   const std::int64_t n = b.dim(trans_b ? 0 : 1);
-  if (b.dim(trans_b ? 1 : 0) != k) fail(call, "cannot multiply " + to_string(a.shape()) + " by " + to_string(b.shape()));
+  if (b.dim(trans_b ? 1 : 0) != k)
+    fail(call, "cannot multiply " + to_string(a.shape()) + " by " + to_string(b.shape()));
   Tensor y = make_result(call, DType::f32, {m, n});
   std::ranges::fill(y.mutable_data<float>(), 0.0f);
   if (has(inputs, 2)) {
     require_f32(call, inputs[2]);
-    if (broadcast_shape(call, {&y, &inputs[2]}) != y.shape()) fail(call, "has a C larger than its result");
-    copy_box(inputs[2], y, make_box(y.shape(), broadcast_strides(inputs[2], y.shape()), strides_of(y.shape(), Layout::row_major), Layout::row_major));
+    if (broadcast_shape(call, {&y, &inputs[2]}) != y.shape())
+      fail(call, "has a C larger than its result");
+    copy_box(inputs[2], y,
+             make_box(y.shape(), broadcast_strides(inputs[2], y.shape()),
+                      strides_of(y.shape(), Layout::row_major), Layout::row_major));
   }
   if (y.size() == 0) return {y};
   use_one_thread();
-  cblas_sgemm(CblasRowMajor, trans_a ? CblasTrans : CblasNoTrans, trans_b ? CblasTrans : CblasNoTrans, blas_int(call, m),
-              blas_int(call, n), blas_int(call, k), call.attributes.f("alpha", 1.0f), a.data<float>().data(),
-              std::max(blas_int(call, a.dim(1)), 1), b.data<float>().data(), std::max(blas_int(call, b.dim(1)), 1),
-              call.attributes.f("beta", 1.0f), y.mutable_data<float>().data(), blas_int(call, n));
+  cblas_sgemm(CblasRowMajor, trans_a ? CblasTrans : CblasNoTrans,
+              trans_b ? CblasTrans : CblasNoTrans, blas_int(call, m), blas_int(call, n),
+              blas_int(call, k), call.attributes.f("alpha", 1.0f), a.data<float>().data(),
+              std::max(blas_int(call, a.dim(1)), 1), b.data<float>().data(),
+              std::max(blas_int(call, b.dim(1)), 1), call.attributes.f("beta", 1.0f),
+              y.mutable_data<float>().data(), blas_int(call, n));
   return {y};
 }
 
@@ -57,7 +64,8 @@ Tensors matmul_op(const OpCall& call, Inputs inputs) {
   require_f32(call, inputs[0]);
   require_f32(call, inputs[1]);
   if (inputs[0].rank() == 0 || inputs[1].rank() == 0) fail(call, "multiplies a scalar");
-  // numpy's rule: a vector on the left is a row, on the right a column, and the added axis is dropped again.
+  // numpy's rule: a vector on the left is a row, on the right a column, and the added axis is
+  // dropped again.
   const bool row = inputs[0].rank() == 1;
   const bool column = inputs[1].rank() == 1;
   const Tensor a = row ? inputs[0].reshaped({1, inputs[0].dim(0)}) : inputs[0];
@@ -65,9 +73,12 @@ Tensors matmul_op(const OpCall& call, Inputs inputs) {
   const std::int64_t m = a.dim(-2);
   const std::int64_t k = a.dim(-1);
   const std::int64_t n = b.dim(-1);
-  if (b.dim(-2) != k) fail(call, "cannot multiply " + to_string(a.shape()) + " by " + to_string(b.shape()));
+  if (b.dim(-2) != k)
+    fail(call, "cannot multiply " + to_string(a.shape()) + " by " + to_string(b.shape()));
   // Batches broadcast; tensors without elements stand for their leading axes.
-  const auto leading = [](const Tensor& t) { return Shape(t.shape().begin(), t.shape().end() - 2); };
+  const auto leading = [](const Tensor& t) {
+    return Shape(t.shape().begin(), t.shape().end() - 2);
+  };
   const Shape a_batch = leading(a);
   const Shape b_batch = leading(b);
   Shape batch(std::max(a_batch.size(), b_batch.size()), 1);
@@ -78,7 +89,8 @@ Tensors matmul_op(const OpCall& call, Inputs inputs) {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const std::int64_t left = extent_of(a_batch, i);
     const std::int64_t right = extent_of(b_batch, i);
-    if (left != right && left != 1 && right != 1) fail(call, "cannot broadcast " + to_string(a.shape()) + " with " + to_string(b.shape()));
+    if (left != right && left != 1 && right != 1)
+      fail(call, "cannot broadcast " + to_string(a.shape()) + " with " + to_string(b.shape()));
     batch[i] = left == 1 ? right : left;
   }
   Shape shape = batch;
@@ -93,7 +105,8 @@ Tensors matmul_op(const OpCall& call, Inputs inputs) {
     std::int64_t step_a = m * k, step_b = k * n, step_y = m * n;
     std::vector<std::array<std::int64_t, 3>> strides(batch.size());
     for (std::size_t i = batch.size(); i-- > 0;) {
-      strides[i] = {extent_of(a_batch, i) == 1 ? 0 : step_a, extent_of(b_batch, i) == 1 ? 0 : step_b, step_y};
+      strides[i] = {extent_of(a_batch, i) == 1 ? 0 : step_a,
+                    extent_of(b_batch, i) == 1 ? 0 : step_b, step_y};
       step_a *= extent_of(a_batch, i);
       step_b *= extent_of(b_batch, i);
       step_y *= batch[i];
@@ -109,8 +122,9 @@ Tensors matmul_op(const OpCall& call, Inputs inputs) {
     const bool tall = stride[1] == 0 && stride[0] == m * k && stride[2] == m * n;
     const std::int64_t rows = tall ? m * count : m;
     for (std::int64_t i = 0; i < (tall ? 1 : count); ++i) {
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_int(call, rows), blas_int(call, n), blas_int(call, k), 1.0f,
-                  in_a + offset[0] + i * stride[0], blas_int(call, k), in_b + offset[1] + i * stride[1], blas_int(call, n), 0.0f,
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_int(call, rows),
+                  blas_int(call, n), blas_int(call, k), 1.0f, in_a + offset[0] + i * stride[0],
+                  blas_int(call, k), in_b + offset[1] + i * stride[1], blas_int(call, n), 0.0f,
                   out + offset[2] + i * stride[2], blas_int(call, n));
     }
   });

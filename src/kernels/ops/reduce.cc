@@ -29,8 +29,10 @@ Rows gather_rows(const Tensor& x, const std::vector<bool>& reduced, bool keep_ax
     }
   }
   for (std::size_t i = 0; i < reduced.size(); ++i) {
-    if (!reduced[i]) rows.result.push_back(x.shape()[i]);
-    else if (keep_axes) rows.result.push_back(1);
+    if (!reduced[i])
+      rows.result.push_back(x.shape()[i]);
+    else if (keep_axes)
+      rows.result.push_back(1);
   }
   if (std::ranges::is_sorted(reduced)) {
     rows.values = x;  // already innermost
@@ -49,7 +51,9 @@ float reduce_float(std::string_view op, const float* x, std::int64_t n) {
   if (op == "ReduceL2") return std::sqrt(sum_squared_deviation(x, 0.0f, n));
   if (op == "ReduceLogSum") return std::log(sum(x, n));
   if (op == "ReduceMax") return maximum(x, n);
-  float result = op == "ReduceProd" ? 1.0f : op == "ReduceMin" ? std::numeric_limits<float>::infinity() : 0.0f;
+  float result = op == "ReduceProd"  ? 1.0f
+                 : op == "ReduceMin" ? std::numeric_limits<float>::infinity()
+                                     : 0.0f;
   if (op == "ReduceLogSumExp") {
     const float largest = maximum(x, n);
     if (std::isinf(largest)) return largest;
@@ -57,9 +61,12 @@ float reduce_float(std::string_view op, const float* x, std::int64_t n) {
     return std::log(result) + largest;
   }
   for (std::int64_t i = 0; i < n; ++i) {
-    if (op == "ReduceProd") result *= x[i];
-    else if (op == "ReduceMin") result = std::min(result, x[i]);
-    else result += std::fabs(x[i]);  // ReduceL1
+    if (op == "ReduceProd")
+      result *= x[i];
+    else if (op == "ReduceMin")
+      result = std::min(result, x[i]);
+    else
+      result += std::fabs(x[i]);  // ReduceL1
   }
   return result;
 }
@@ -67,13 +74,17 @@ float reduce_float(std::string_view op, const float* x, std::int64_t n) {
 /// Integer reductions wrap; only those that stay within the integers.
 template <class T>
 T reduce_integer(const OpCall& call, const T* x, std::int64_t n) {
-  if (call.op == "ReduceMax") return n == 0 ? std::numeric_limits<T>::lowest() : *std::max_element(x, x + n);
-  if (call.op == "ReduceMin") return n == 0 ? std::numeric_limits<T>::max() : *std::min_element(x, x + n);
+  if (call.op == "ReduceMax")
+    return n == 0 ? std::numeric_limits<T>::lowest() : *std::max_element(x, x + n);
+  if (call.op == "ReduceMin")
+    return n == 0 ? std::numeric_limits<T>::max() : *std::min_element(x, x + n);
   const bool product = call.op == "ReduceProd";
-  if (!product && call.op != "ReduceSum" && call.op != "ReduceMean") refuse(call, "has no kernel for integers");
+  if (!product && call.op != "ReduceSum" && call.op != "ReduceMean")
+    refuse(call, "has no kernel for integers");
   std::uint64_t result = product ? 1 : 0;
   for (std::int64_t i = 0; i < n; ++i) {
-    result = product ? result * static_cast<std::uint64_t>(x[i]) : result + static_cast<std::uint64_t>(x[i]);
+    result = product ? result * static_cast<std::uint64_t>(x[i])
+                     : result + static_cast<std::uint64_t>(x[i]);
   }
   if (call.op != "ReduceMean") return static_cast<T>(result);
   if (n == 0) fail(call, "averages nothing");

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "src/kernels/detail/array.h"
 #include "src/kernels/detail/geometry.h"
 #include "src/kernels/detail/strided.h"
 
@@ -28,13 +29,16 @@ float source_coordinate(const OpCall& call, const Rules& rules, const Axis& axis
   const auto out = static_cast<float>(axis.output);
   if (rules.coordinates == "asymmetric") return x / axis.scale;
   if (rules.coordinates == "align_corners") {
-    // Where the scaled extent has a fraction, the spec's examples and ONNX Runtime disagree on "last".
-    if (std::fabs(axis.scale * in - out) > 1e-3f) refuse(call, "with align_corners and a fractional extent has no kernel");
+    // Where the scaled extent has a fraction, the spec's examples and ONNX Runtime disagree on
+    // "last".
+    if (std::fabs(axis.scale * in - out) > 1e-3f)
+      refuse(call, "with align_corners and a fractional extent has no kernel");
     return axis.output == 1 ? 0.0f : x * (in - 1.0f) / (out - 1.0f);
   }
   if (rules.coordinates == "pytorch_half_pixel" && axis.output <= 1) return 0.0f;
   if (rules.coordinates == "tf_half_pixel_for_nn") return (x + 0.5f) / axis.scale;
-  if (rules.coordinates == "half_pixel" || rules.coordinates == "pytorch_half_pixel") return (x + 0.5f) / axis.scale - 0.5f;
+  if (rules.coordinates == "half_pixel" || rules.coordinates == "pytorch_half_pixel")
+    return (x + 0.5f) / axis.scale - 0.5f;
   if (rules.coordinates == "half_pixel_symmetric") {
     // The spec centres what the fractional output extent would have covered.
     const float adjustment = out / (axis.scale * in);
@@ -64,7 +68,8 @@ Filter make_filter(const OpCall& call, const Rules& rules, const Axis& axis) {
   for (std::int64_t i = 0; i < axis.output; ++i) {
     const float x = source_coordinate(call, rules, axis, i);
     if (rules.mode == "nearest") {
-      filter.index.push_back(std::clamp<std::int64_t>(nearest(call, rules.rounding, x), 0, axis.input - 1));
+      filter.index.push_back(
+          std::clamp<std::int64_t>(nearest(call, rules.rounding, x), 0, axis.input - 1));
       filter.weight.push_back(1.0f);
       continue;
     }
@@ -120,9 +125,7 @@ Tensor filter_axis(const Tensor& x, std::size_t axis, const Filter& filter, std:
           auto* sums = reinterpret_cast<float*>(out);
           std::fill_n(sums, inner, 0.0f);
           for (std::size_t k = 0; k < filter.taps; ++k) {
-            const float* source = values + filter.index[tap + k] * inner;
-            const float weight = filter.weight[tap + k];
-            for (std::int64_t j = 0; j < inner; ++j) sums[j] += weight * source[j];
+            add_scaled(values + filter.index[tap + k] * inner, filter.weight[tap + k], sums, inner);
           }
         }
       }
@@ -140,12 +143,14 @@ std::vector<Axis> resolve_axes(const OpCall& call, Inputs inputs) {
   if (has(inputs, scales_at)) scales = float_values(call, inputs[scales_at]);
   const Ints sizes = has(inputs, 3) && !upsample ? int_values(call, inputs[3]) : Ints{};
   const Ints subset = call.attributes.ints("axes");
-  if (call.attributes.s("keep_aspect_ratio_policy", "stretch") != "stretch") refuse(call, "with keep_aspect_ratio_policy has no kernel");
+  if (call.attributes.s("keep_aspect_ratio_policy", "stretch") != "stretch")
+    refuse(call, "with keep_aspect_ratio_policy has no kernel");
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < x.shape().size() && subset.empty(); ++i) order.push_back(i);
   for (const std::int64_t axis : subset) order.push_back(resolve_axis(call, axis, x.rank()));
   if (scales.empty() == sizes.empty()) fail(call, "needs either scales or sizes");
-  if ((sizes.empty() ? scales.size() : sizes.size()) != order.size()) fail(call, "has scales or sizes that do not fit " + to_string(x.shape()));
+  if ((sizes.empty() ? scales.size() : sizes.size()) != order.size())
+    fail(call, "has scales or sizes that do not fit " + to_string(x.shape()));
   std::vector<Axis> axes(x.shape().size());
   for (std::size_t i = 0; i < axes.size(); ++i) axes[i] = {x.shape()[i], x.shape()[i], 1.0f};
   for (std::size_t i = 0; i < order.size(); ++i) {
@@ -154,7 +159,8 @@ std::vector<Axis> resolve_axes(const OpCall& call, Inputs inputs) {
     if (sizes.empty()) {
       if (!(scales[i] > 0.0f) || !(scales[i] <= 1e6f)) fail(call, "has an impossible scale");
       axis.scale = scales[i];
-      axis.output = static_cast<std::int64_t>(std::floor(static_cast<double>(axis.input) * static_cast<double>(scales[i])));
+      axis.output = static_cast<std::int64_t>(
+          std::floor(static_cast<double>(axis.input) * static_cast<double>(scales[i])));
     } else {
       if (sizes[i] < 1 || sizes[i] > kMaxElements) fail(call, "has an impossible size");
       axis.output = sizes[i];
@@ -170,11 +176,13 @@ Tensors resize(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
   const bool early = call.op == "Upsample" || call.opset < 11;
   const Attributes& a = call.attributes;
-  Rules rules{a.s("mode", "nearest"), a.s("coordinate_transformation_mode", early ? "asymmetric" : "half_pixel"),
-              a.s("nearest_mode", early ? "floor" : "round_prefer_floor"), a.i("exclude_outside", 0) != 0,
-              a.f("cubic_coeff_a", -0.75f)};
+  Rules rules{a.s("mode", "nearest"),
+              a.s("coordinate_transformation_mode", early ? "asymmetric" : "half_pixel"),
+              a.s("nearest_mode", early ? "floor" : "round_prefer_floor"),
+              a.i("exclude_outside", 0) != 0, a.f("cubic_coeff_a", -0.75f)};
   if (rules.mode == "bilinear") rules.mode = "linear";  // Upsample-1
-  if (rules.mode != "nearest" && rules.mode != "linear" && rules.mode != "cubic") fail(call, "has mode '" + rules.mode + "'");
+  if (rules.mode != "nearest" && rules.mode != "linear" && rules.mode != "cubic")
+    fail(call, "has mode '" + rules.mode + "'");
   if (a.i("antialias", 0) != 0) refuse(call, "with antialias has no kernel");
   if (rules.mode != "nearest") require_f32(call, x);
   const std::vector<Axis> axes = resolve_axes(call, inputs);

@@ -43,7 +43,8 @@ Tensors reshape(const OpCall& call, Inputs inputs) {
 Tensors flatten(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
   const std::int64_t axis = call.attributes.i("axis", 1);
-  const std::size_t first = axis == x.rank() ? x.shape().size() : resolve_axis(call, axis, x.rank());
+  const std::size_t first =
+      axis == x.rank() ? x.shape().size() : resolve_axis(call, axis, x.rank());
   Shape shape = {1, 1};
   for (std::size_t i = 0; i < x.shape().size(); ++i) shape[i < first ? 0 : 1] *= x.shape()[i];
   return {x.reshaped(shape)};
@@ -57,7 +58,8 @@ Tensors squeeze(const OpCall& call, Inputs inputs) {
   for (const std::int64_t axis : axes) drop[resolve_axis(call, axis, x.rank())] = true;
   Shape shape;
   for (std::size_t i = 0; i < drop.size(); ++i) {
-    if (drop[i] && x.shape()[i] != 1) fail(call, "drops an axis of extent " + std::to_string(x.shape()[i]));
+    if (drop[i] && x.shape()[i] != 1)
+      fail(call, "drops an axis of extent " + std::to_string(x.shape()[i]));
     if (!drop[i] && !(all && x.shape()[i] == 1)) shape.push_back(x.shape()[i]);
   }
   return {x.reshaped(shape)};
@@ -83,7 +85,9 @@ Tensors unsqueeze(const OpCall& call, Inputs inputs) {
 Tensors shape_op(const OpCall& call, Inputs inputs) {
   const Shape& shape = inputs[0].shape();
   const auto rank = static_cast<std::int64_t>(shape.size());
-  const auto bound = [&](std::int64_t axis) { return std::clamp<std::int64_t>(axis < 0 ? axis + rank : axis, 0, rank); };
+  const auto bound = [&](std::int64_t axis) {
+    return std::clamp<std::int64_t>(axis < 0 ? axis + rank : axis, 0, rank);
+  };
   const std::int64_t start = bound(call.attributes.i("start", 0));
   const std::int64_t end = std::max(start, bound(call.attributes.i("end", rank)));
   return {int_tensor(Ints(shape.begin() + start, shape.begin() + end))};
@@ -115,7 +119,8 @@ Tensors constant(const OpCall& call, Inputs) {
 
 Tensors constant_of_shape(const OpCall& call, Inputs inputs) {
   const Ints shape = int_values(call, inputs[0]);
-  if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 0; })) fail(call, "has a negative extent");
+  if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 0; }))
+    fail(call, "has a negative extent");
   const Tensor* value = call.attributes.tensor("value");
   if (value != nullptr && value->size() != 1) fail(call, "needs one value");
   Tensor y = make_result(call, value ? value->dtype() : DType::f32, shape);
@@ -127,18 +132,22 @@ Tensors constant_of_shape(const OpCall& call, Inputs inputs) {
 
 Tensors range(const OpCall& call, Inputs inputs) {
   for (const Tensor& input : inputs) {
-    if (input.size() != 1 || input.dtype() != inputs[0].dtype()) fail(call, "needs three scalars of one type");
+    if (input.size() != 1 || input.dtype() != inputs[0].dtype())
+      fail(call, "needs three scalars of one type");
   }
   return visit_numeric(call, inputs[0].dtype(), [&]<class T>(std::type_identity<T>) -> Tensors {
     const T start = inputs[0].data<T>()[0];
     const T limit = inputs[1].data<T>()[0];
     const T delta = inputs[2].data<T>()[0];
-    const double steps = std::ceil((static_cast<double>(limit) - static_cast<double>(start)) / static_cast<double>(delta));
-    if (delta == T{0} || std::isnan(steps) || steps > static_cast<double>(kMaxElements)) fail(call, "does not end");
+    const double steps = std::ceil((static_cast<double>(limit) - static_cast<double>(start)) /
+                                   static_cast<double>(delta));
+    if (delta == T{0} || std::isnan(steps) || steps > static_cast<double>(kMaxElements))
+      fail(call, "does not end");
     const auto count = static_cast<std::int64_t>(std::max(steps, 0.0));
     Tensor y = make_result(call, inputs[0].dtype(), {count});
     const auto out = y.mutable_data<T>();
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(start + static_cast<T>(i) * delta);
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = static_cast<T>(start + static_cast<T>(i) * delta);
     return {y};
   });
 }

@@ -59,7 +59,9 @@ void copy_box(const Tensor& source, Tensor& target, const Box& box) {
   });
 }
 
-Box make_box(const Shape& shape, const Ints& source_strides, const Ints& target_strides,
+Box make_box(const Shape& shape,
+             const Ints& source_strides,
+             const Ints& target_strides,
              Layout layout) {
   Box box;
   for (const std::size_t axis : physical_order(shape.size(), layout)) {

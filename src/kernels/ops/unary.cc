@@ -7,7 +7,9 @@
 namespace qsweep::detail {
 namespace {
 
-Tensor like(const Tensor& x, DType dtype) { return Tensor(dtype, x.shape(), x.layout()); }
+Tensor like(const Tensor& x, DType dtype) {
+  return Tensor(dtype, x.shape(), x.layout());
+}
 
 template <class T, class R, class F>
 Tensor map(const Tensor& x, DType result, const F& f) {
@@ -38,13 +40,21 @@ Tensors whole(const OpCall& call, const Tensor& x, const F& loop) {
 Tensors unary(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
   const std::string_view op = call.op;
-  const auto attribute = [&](const char* name, float fallback) { return call.attributes.f(name, fallback); };
+  const auto attribute = [&](const char* name, float fallback) {
+    return call.attributes.f(name, fallback);
+  };
   const auto with = [&](const auto& f) { return map_f32(call, x, f); };
   if (op == "Sigmoid") return whole(call, x, sigmoid);
-  if (op == "Exp") return whole(call, x, exponential);
+  if (op == "Exp") {
+    return whole(call, x, [](const float* in, float* out, std::int64_t n) {
+      exponential(in, 0.0f, out, n);
+    });
+  }
   if (op == "LeakyRelu") {
     const float slope = attribute("alpha", 0.01f);
-    return whole(call, x, [slope](const float* in, float* out, std::int64_t n) { leaky_relu(in, slope, out, n); });
+    return whole(call, x, [slope](const float* in, float* out, std::int64_t n) {
+      leaky_relu(in, slope, out, n);
+    });
   }
   if (op == "Tanh") return with([](float v) { return std::tanh(v); });
   if (op == "Sqrt") return with([](float v) { return std::sqrt(v); });
@@ -67,7 +77,9 @@ Tensors unary(const OpCall& call, Inputs inputs) {
   if (op == "Atanh") return with([](float v) { return std::atanh(v); });
   if (op == "Softsign") return with([](float v) { return v / (1.0f + std::fabs(v)); });
   // max(x, 0) + log1p(e^-|x|) = log(1 + e^x) without overflow
-  const auto softplus = [](float v) { return std::fmax(v, 0.0f) + std::log1p(std::exp(-std::fabs(v))); };
+  const auto softplus = [](float v) {
+    return std::fmax(v, 0.0f) + std::log1p(std::exp(-std::fabs(v)));
+  };
   if (op == "Softplus") return with(softplus);
   if (op == "Mish") return with([&](float v) { return v * std::tanh(softplus(v)); });
   if (op == "HardSigmoid" || op == "HardSwish") {
@@ -104,7 +116,9 @@ Tensors unary(const OpCall& call, Inputs inputs) {
   if (op == "Gelu") {
     const std::string form = call.attributes.s("approximate", "none");
     if (form == "none") {
-      return with([](float v) { return 0.5f * v * (1.0f + std::erf(v * (std::numbers::sqrt2_v<float> / 2.0f))); });
+      return with([](float v) {
+        return 0.5f * v * (1.0f + std::erf(v * (std::numbers::sqrt2_v<float> / 2.0f)));
+      });
     }
     if (form != "tanh") fail(call, "has approximate '" + form + "'");
     constexpr float kRootTwoOverPi = 0.7978845608028654f;
@@ -121,7 +135,8 @@ Tensors unary_numeric(const OpCall& call, Inputs inputs) {
     if (call.op == "Abs") {
       return {map<T, T>(x, x.dtype(), [](T v) {
         if constexpr (std::is_floating_point_v<T>) return std::fabs(v);
-        return static_cast<T>(v < T{0} ? 0 - static_cast<std::uint64_t>(v) : static_cast<std::uint64_t>(v));
+        return static_cast<T>(v < T{0} ? 0 - static_cast<std::uint64_t>(v)
+                                       : static_cast<std::uint64_t>(v));
       })};
     }
     if (call.op == "Neg") {
@@ -153,11 +168,14 @@ Tensors clip(const OpCall& call, Inputs inputs) {
     }
     for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
       if (!has(inputs, i)) continue;
-      if (inputs[i].dtype() != x.dtype() || inputs[i].size() != 1) fail(call, "has a bound that is not a scalar of the input's type");
+      if (inputs[i].dtype() != x.dtype() || inputs[i].size() != 1)
+        fail(call, "has a bound that is not a scalar of the input's type");
       (i == 1 ? low : high) = inputs[i].data<T>()[0];
     }
     if constexpr (std::is_same_v<T, float>) {
-      return whole(call, x, [=](const float* in, float* out, std::int64_t n) { clamp(in, low, high, out, n); });
+      return whole(call, x, [=](const float* in, float* out, std::int64_t n) {
+        clamp(in, low, high, out, n);
+      });
     } else {
       return {map<T, T>(x, x.dtype(), [=](T v) {
         const T raised = v < low ? low : v;
@@ -174,19 +192,25 @@ Tensors classify(const OpCall& call, Inputs inputs) {
   }
   const bool negative = call.attributes.i("detect_negative", 1) != 0;
   const bool positive = call.attributes.i("detect_positive", 1) != 0;
-  return {map<float, bool>(inputs[0], DType::boolean, [=](float v) { return std::isinf(v) && (v < 0 ? negative : positive); })};
+  return {map<float, bool>(inputs[0], DType::boolean, [=](float v) {
+    return std::isinf(v) && (v < 0 ? negative : positive);
+  })};
 }
 
 Tensors logical_not(const OpCall& call, Inputs inputs) {
   if (inputs[0].dtype() != DType::boolean) fail(call, "needs a boolean operand");
-  return {map<std::uint8_t, std::uint8_t>(inputs[0], DType::boolean, [](std::uint8_t v) { return static_cast<std::uint8_t>(v == 0); })};
+  return {map<std::uint8_t, std::uint8_t>(
+      inputs[0], DType::boolean, [](std::uint8_t v) { return static_cast<std::uint8_t>(v == 0); })};
 }
 
-Tensors identity(const OpCall&, Inputs inputs) { return {inputs[0]}; }
+Tensors identity(const OpCall&, Inputs inputs) {
+  return {inputs[0]};
+}
 
 Tensors dropout(const OpCall& call, Inputs inputs) {
   if (has(inputs, 2)) {
-    if (inputs[2].dtype() != DType::boolean || inputs[2].size() != 1) fail(call, "has a training_mode that is not a boolean");
+    if (inputs[2].dtype() != DType::boolean || inputs[2].size() != 1)
+      fail(call, "has a training_mode that is not a boolean");
     if (inputs[2].data<std::uint8_t>()[0] != 0) refuse(call, "in training mode has no kernel");
   }
   if (call.outputs < 2) return {inputs[0]};

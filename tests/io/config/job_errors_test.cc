@@ -43,8 +43,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"quantization:\n  calibratr: minmax\n",
              "unknown key 'calibratr' [job.yaml:6]. Did you mean 'calibrator'?"},
         Case{"latency: {xyzzyxyzzy: 1}\n",
-             "unknown key 'xyzzyxyzzy' [job.yaml:5]. Keys here: source, device, roofline, batch, "
-             "iterations, warmup_ms, table, trtexec."},
+             "unknown key 'xyzzyxyzzy' [job.yaml:5]. Keys here: source, device, table, roofline, "
+             "batch, iterations, warmup_ms, trtexec."},
         Case{"seed: 1\nseed: 2\n", "'seed' is given twice [job.yaml:6]"},
         Case{"[1, 2]: 3\n", "the document has a key that is not plain text [job.yaml:5]"},
         Case{"sweep:\n  families:\n    - {rest: W4A16, keep: W8A8}\n",
@@ -100,8 +100,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"latency: {source: roofline}\n",
              "'latency.device' is missing [job.yaml]. Name the device that 'source: roofline' "
              "models."},
+        Case{"latency: {source: table}\n",
+             "'latency.table' is missing [job.yaml]. Name the file that 'source: table' reads."},
         Case{"latency: {source: none, roofline: t4}\n",
-             "'latency.roofline' contradicts 'source' or 'device' [job.yaml:5]. Give either "
+             "'latency.roofline' contradicts 'source', 'device' or 'table' [job.yaml:5]. Give "
+             "either "
              "'roofline: DEVICE' or 'source'."}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -111,12 +114,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"sweep: {search: {method: front}}\n",
              "'sweep.search' is not available in this version [job.yaml:5]. List the schemes by "
              "'families' and 'schemes'."},
-        Case{"latency: {table: t.csv}\n",
-             "'latency.table' is not available in this version [job.yaml:5]. Use 'source: "
-             "measured', 'source: none' or 'roofline: DEVICE'."},
         Case{"latency: {trtexec: [t.json]}\n",
              "'latency.trtexec' is not available in this version [job.yaml:5]. Use 'source: "
-             "measured', 'source: none' or 'roofline: DEVICE'."},
+             "measured', 'source: table' or 'roofline: DEVICE'."},
         Case{"task: detection\n",
              "'task: detection' is not available in this version [job.yaml]. Use "
              "classification."}));
@@ -131,7 +131,7 @@ TEST(JobErrorsTest, not_served_is_another_code_than_wrong) {
     return ErrorCode::internal;
   };
   EXPECT_EQ(code("sweep: {search: {}}"), ErrorCode::unsupported);
-  EXPECT_EQ(code("latency: {table: x}"), ErrorCode::unsupported);
+  EXPECT_EQ(code("latency: {trtexec: x}"), ErrorCode::unsupported);
   EXPECT_EQ(code("batch: 0"), ErrorCode::config);
 }
 

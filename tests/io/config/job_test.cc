@@ -155,6 +155,14 @@ TEST(JobTest, both_forms_of_roofline_mean_the_same) {
   EXPECT_EQ(brief, full);
 }
 
+TEST(JobTest, a_latency_table_is_a_source) {
+  const JobConfig job =
+      parse_job(std::string(kMinimal) + "latency: {table: other/latency.csv}", "/jobs/j.yaml");
+  EXPECT_EQ(job.latency.source, "table");
+  EXPECT_EQ(job.latency.table, "/jobs/other/latency.csv");
+  EXPECT_EQ(parse_job(to_yaml(job), "/elsewhere/j.yaml"), job);
+}
+
 TEST(JobTest, a_single_value_stands_for_a_list_of_one) {
   const JobConfig job =
       parse_job(std::string(kMinimal) + "sensitivity: {precisions: W8A8}", "/j.yaml");

@@ -279,7 +279,7 @@ TEST(ImportTest, files_links_and_their_absence) {
     try {
       static_cast<void>(import_onnx(path));
     } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ErrorCode::io);
+      EXPECT_EQ(error.code(), ErrorCode::not_found);
       EXPECT_EQ(error.where(), path.string());
       return error.message();
     }

@@ -57,8 +57,9 @@ class Data {
     EXPECT_GT(H5Tis_variable_str(type), 0);
     EXPECT_EQ(H5Tget_cset(type), H5T_CSET_UTF8);
     std::vector<std::string> out;
-    for (const char* text : values<const char*>(type)) {
+    for (char* text : values<char*>(type)) {
       out.emplace_back(text);
+      H5free_memory(text);
     }
     H5Tclose(type);
     return out;

@@ -1,0 +1,125 @@
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+#include "sweep/plan/scheme.h"
+
+namespace qsweep {
+namespace {
+
+constexpr std::string_view kHint =
+    "Write rules as SELECTOR=PRECISION; e.g. '*=W8A8; conv1=FP16'";
+
+/// Would be read as something else than the name of a layer.
+bool needs_quotes(std::string_view name) {
+  return name.find_first_of(";\"*?[\n") != std::string_view::npos || name.starts_with('#') ||
+         name.starts_with("re:") || trim(name).size() != name.size();
+}
+
+std::string quoted(std::string_view name) {
+  std::string text = "\"";
+  for (char c : name) text += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return text + '"';
+}
+
+/// The text between quotes; `rest` is what follows them. A quote that is never closed leaves `rest`
+/// empty, which is no rule.
+std::string unquoted(std::string_view text, std::string_view& rest) {
+  std::string name;
+  std::size_t i = 1;
+  for (; i < text.size(); ++i) {
+    if (text[i] == '"' && (++i == text.size() || text[i] != '"')) break;
+    name += text[i];
+  }
+  rest = text.substr(std::min(i, text.size()));
+  return name;
+}
+
+/// Rules of a text without blanks around them, comments left out.
+std::vector<std::string_view> rules_of(std::string_view text) {
+  std::vector<std::string_view> rules;
+  while (!text.empty()) {
+    std::size_t end = 0;
+    if (trim(text.substr(0, text.find('\n'))).starts_with('#')) {
+      end = std::min(text.find('\n'), text.size());
+    } else {
+      bool inside = false;
+      while (end < text.size() && (inside || (text[end] != ';' && text[end] != '\n')))
+        inside ^= text[end++] == '"';
+      const std::string_view rule = trim(text.substr(0, end));
+      if (!rule.empty()) rules.push_back(rule);
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return rules;
+}
+
+std::vector<int> layer_named(const std::string& name, std::span<const Layer> layers) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (layers[i].name == name) return {static_cast<int>(i)};
+  }
+  std::vector<std::string> names;
+  for (const Layer& layer : layers) names.push_back(layer.name);
+  throw Error(ErrorCode::config, fmt::format("there is no layer '{}'", name), "scheme",
+              did_you_mean(name, names));
+}
+
+[[noreturn]] void not_a_rule(std::string_view rule) {
+  throw Error(ErrorCode::config, fmt::format("'{}' is not a rule", rule), "scheme",
+              std::string(kHint));
+}
+
+}  // namespace
+
+std::string to_text(std::span<const std::uint8_t> precision,
+                    std::span<const Layer> layers,
+                    const PrecisionSet& precisions) {
+  QSWEEP_CHECK(precision.size() == layers.size());
+  std::array<std::size_t, 256> uses{};
+  for (std::uint8_t p : precision) ++uses[p];
+  const auto common =
+      static_cast<std::uint8_t>(std::max_element(uses.begin(), uses.end()) - uses.begin());
+  std::string text = "*=" + precisions.at(common).name;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (precision[i] == common) continue;
+    const std::string& name = layers[i].name;
+    text += "; " + (needs_quotes(name) ? quoted(name) : name) + "=" +
+            precisions.at(precision[i]).name;
+  }
+  return text;
+}
+
+std::vector<std::uint8_t> parse_scheme(std::string_view text,
+                                       std::span<const Layer> layers,
+                                       PrecisionSet& precisions) {
+  std::vector<std::uint8_t> precision(layers.size(), 0);
+  const std::vector<std::string_view> rules = rules_of(text);
+  if (rules.empty())
+    throw Error(ErrorCode::config, "the scheme is empty", "scheme", std::string(kHint));
+  for (std::string_view rule : rules) {
+    std::string_view rest = rule;
+    std::string selector;
+    const bool is_name = rule.front() == '"';
+    if (is_name) {
+      selector = unquoted(rule, rest);
+      rest = trim(rest);
+      if (!rest.starts_with('=')) not_a_rule(rule);
+    } else {
+      const std::size_t equals = rule.rfind('=');
+      if (equals == std::string_view::npos || equals == 0) not_a_rule(rule);
+      selector = trim(rule.substr(0, equals));
+      rest = rule.substr(equals);
+    }
+    const std::uint8_t p = precisions.add(trim(rest.substr(1)));
+    for (int layer : is_name ? layer_named(selector, layers) : select_layers(selector, layers))
+      precision[static_cast<std::size_t>(layer)] = p;
+  }
+  return precision;
+}
+
+}  // namespace qsweep

@@ -1,0 +1,47 @@
+#include "io/fs/csv.h"
+
+#include <gtest/gtest.h>
+
+#include "src/base/error.h"
+
+#include "tests/io/temp_dir.h"
+
+namespace qsweep {
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+TEST(CsvTest, fields_are_quoted_only_when_they_must_be) {
+  EXPECT_EQ(quote_csv("plain text"), "plain text");
+  EXPECT_EQ(quote_csv("a,b"), "\"a,b\"");
+  EXPECT_EQ(quote_csv("say \"a\""), "\"say \"\"a\"\"\"");
+  EXPECT_EQ(quote_csv("two\nlines"), "\"two\nlines\"");
+}
+
+TEST(CsvTest, quoted_fields_read_back) {
+  std::string text;
+  const std::vector<std::string> fields = {"", "a", "a,b", "\"", "x\r\ny", "\"\"", "end"};
+  for (const std::string& f : fields) text += (text.empty() ? "" : ",") + quote_csv(f);
+  EXPECT_EQ(parse_csv(",a\n", "f"), (Rows{{"", "a"}}));
+  EXPECT_EQ(parse_csv("first," + text + "\n", "f").at(0).size(), 7u);
+  std::string line = "first";
+  for (const std::string& f : fields) line += "," + quote_csv(f);
+  Rows expected{{"first"}};
+  expected[0].insert(expected[0].end(), fields.begin(), fields.end());
+  EXPECT_EQ(parse_csv(line, "f"), expected);
+}
+
+TEST(CsvTest, line_ends_of_all_systems_and_none_at_the_end) {
+  EXPECT_EQ(parse_csv("a,b\r\nc,d\n\ne,", "f"), (Rows{{"a", "b"}, {"c", "d"}, {"e", ""}}));
+  EXPECT_TRUE(parse_csv("", "f").empty());
+}
+
+TEST(CsvTest, misplaced_quotes_name_the_line) {
+  EXPECT_EQ(testing::error_text<Error>([] { (void)parse_csv("a\nb,\"c\nd", "t.csv"); }),
+            "a quoted field is not closed [t.csv:2]");
+  EXPECT_EQ(testing::error_text<Error>([] { (void)parse_csv("a\n\"b\"c\n", "t.csv"); }),
+            "text follows the end of a quoted field [t.csv:2]");
+}
+
+}  // namespace
+}  // namespace qsweep

@@ -1,0 +1,284 @@
+#include "ranks/coordinator_state.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "src/base/error.h"
+
+namespace qsweep {
+namespace {
+
+/// A coordinator whose ranks the test plays by hand.
+class CoordinatorStateTest : public ::testing::Test {
+ protected:
+  void open(int ranks, CoordinatorOptions options = {}) {
+    options.fingerprint = "f";
+    state_ = std::make_unique<CoordinatorState>(ranks, options, 0.0);
+    for (int r = 0; r < ranks; ++r) hello(r, "f");
+  }
+  void hello(int rank, const std::string& fingerprint) {
+    state_->on_message({rank, message::hello, message::encode_hello(fingerprint)}, now_);
+  }
+  void begin(int tasks, double cost = 1.0) {
+    tasks_.assign(static_cast<std::size_t>(tasks), Task{.payload = {}, .cost = cost});
+    state_->begin(tasks_, now_);
+    collect();
+  }
+  /// Remembers which rank holds what.
+  void collect() {
+    for (const message::Envelope& e : state_->take_sends()) {
+      sent_.push_back(e);
+      if (e.kind != message::task) continue;
+      const auto task = message::decode_task({0, e.kind, e.payload});
+      round_ = task.round;
+      held_[e.to].push_back(task.index);
+    }
+    for (TaskOutcome& o : state_->take_outcomes()) outcomes_.push_back(std::move(o));
+  }
+  /// The rank answers the oldest task it holds.
+  std::uint64_t answer(int rank, bool ok, const std::string& error = "") {
+    const std::uint64_t task = held_[rank].front();
+    held_[rank].erase(held_[rank].begin());
+    answer_task(rank, task, ok, error);
+    return task;
+  }
+  void answer_task(int rank, std::uint64_t task, bool ok, const std::string& error = "") {
+    state_->on_message(
+        {rank, message::outcome,
+         message::encode_outcome(
+             {.round = round_, .index = task, .ok = ok, .seconds = 1.0, .error = error})},
+        now_);
+    collect();
+  }
+  /// Time passes; the ranks in `alive` send heartbeats.
+  void pass(double seconds, const std::vector<int>& alive) {
+    for (double end = now_ + seconds; now_ < end;) {
+      now_ += 0.5;
+      for (const int r : alive)
+        state_->on_message({r, message::heartbeat, message::encode_empty(message::heartbeat)},
+                           now_);
+      state_->on_tick(now_);
+    }
+    collect();
+  }
+  [[nodiscard]] long count(int rank, message::Kind kind) const {
+    return std::count_if(sent_.begin(), sent_.end(), [&](const message::Envelope& e) {
+      return e.to == rank && e.kind == kind;
+    });
+  }
+
+  std::unique_ptr<CoordinatorState> state_;
+  std::vector<Task> tasks_;
+  std::map<int, std::vector<std::uint64_t>> held_;
+  std::vector<message::Envelope> sent_;
+  std::vector<TaskOutcome> outcomes_;
+  std::uint64_t round_ = 0;
+  double now_ = 0.0;
+};
+
+TEST_F(CoordinatorStateTest, costly_tasks_go_first_and_equal_ones_in_order) {
+  open(1, {.queue_depth = 4});
+  tasks_ = {Task{.cost = 1.0}, Task{.cost = 3.0}, Task{.cost = 1.0}, Task{.cost = 3.0},
+            Task{.cost = 2.0}};
+  state_->begin(tasks_, now_);
+  collect();
+  for (int i = 0; i < 5; ++i) answer(0, true);
+  std::vector<std::size_t> order;
+  for (const TaskOutcome& o : outcomes_) order.push_back(o.task);
+  EXPECT_EQ(order, (std::vector<std::size_t>{1, 3, 4, 0, 2}));
+}
+
+TEST_F(CoordinatorStateTest, second_tasks_are_queued_only_while_there_are_plenty) {
+  open(3);
+  begin(100);
+  for (int r = 0; r < 3; ++r) EXPECT_EQ(held_[r].size(), 2u) << r;
+  held_.clear();
+  begin(4);
+  for (int r = 0; r < 3; ++r) EXPECT_EQ(held_[r].size(), 1u) << r;
+}
+
+TEST_F(CoordinatorStateTest, a_failed_task_goes_to_another_rank_and_fails_there_for_good) {
+  open(2);
+  begin(1);
+  EXPECT_EQ(held_[0], std::vector<std::uint64_t>{0});
+  answer(0, false, "first");
+  EXPECT_TRUE(outcomes_.empty());
+  EXPECT_TRUE(held_[0].empty());
+  answer(1, false, "second");
+  ASSERT_EQ(outcomes_.size(), 1u);
+  EXPECT_FALSE(outcomes_[0].ok);
+  EXPECT_EQ(outcomes_[0].error, "second");
+  EXPECT_EQ(outcomes_[0].rank, 1);
+  EXPECT_EQ(outcomes_[0].attempts, 2);
+  EXPECT_TRUE(state_->is_complete());
+}
+
+TEST_F(CoordinatorStateTest, with_more_attempts_than_ranks_a_task_returns_to_where_it_failed) {
+  open(2, {.max_attempts = 3});
+  begin(1);
+  answer(0, false);
+  answer(1, false);
+  ASSERT_EQ(held_[0].size() + held_[1].size(), 1u);
+  answer(held_[0].empty() ? 1 : 0, true);
+  EXPECT_TRUE(outcomes_.at(0).ok);
+  EXPECT_EQ(outcomes_.at(0).attempts, 3);
+}
+
+TEST_F(CoordinatorStateTest, a_silent_rank_is_given_up_and_its_tasks_reissued) {
+  open(2, {.dead_after_s = 10.0});
+  begin(4);
+  ASSERT_EQ(held_[1].size(), 1u);
+  pass(9.0, {0});
+  EXPECT_TRUE(state_->take_given_up().empty());
+  pass(2.0, {0});
+  EXPECT_EQ(state_->take_given_up(), std::vector<int>{1});
+  EXPECT_TRUE(state_->ranks()[1].lost);
+  while (!held_[0].empty()) answer(0, true);
+  EXPECT_TRUE(state_->is_complete());
+  EXPECT_EQ(outcomes_.size(), 4u);
+}
+
+TEST_F(CoordinatorStateTest, heartbeats_keep_a_rank) {
+  open(2, {.dead_after_s = 10.0});
+  begin(4);
+  pass(100.0, {0, 1});
+  EXPECT_FALSE(state_->ranks()[1].lost);
+}
+
+TEST_F(CoordinatorStateTest, time_in_which_nobody_listened_is_no_silence) {
+  open(2, {.heartbeat_s = 1.0, .dead_after_s = 10.0});
+  begin(4);
+  now_ = 1000.0;  // a disk that hung, or a long stage between two runs
+  state_->on_tick(now_);
+  EXPECT_TRUE(state_->take_given_up().empty());
+}
+
+TEST_F(CoordinatorStateTest, a_late_result_of_a_lost_rank_counts_once_and_sends_it_away) {
+  open(2, {.dead_after_s = 10.0});
+  begin(4);
+  const std::uint64_t task = held_[1].front();
+  pass(11.0, {0});
+  answer_task(1, task, true);
+  ASSERT_EQ(outcomes_.size(), 1u);
+  EXPECT_EQ(outcomes_[0].task, task);
+  EXPECT_EQ(count(1, message::leave), 1);
+  answer_task(1, task, true);
+  EXPECT_EQ(outcomes_.size(), 1u);
+  EXPECT_EQ(count(1, message::leave), 1);
+  while (!held_[0].empty()) answer(0, true);
+  EXPECT_EQ(outcomes_.size(), 4u);
+  EXPECT_TRUE(state_->is_complete());
+}
+
+TEST_F(CoordinatorStateTest, a_task_that_three_ranks_died_of_fails_without_touching_rank_0) {
+  open(5);
+  begin(6);
+  std::uint64_t poison = held_[1].front();
+  for (int deaths = 1; deaths <= 3; ++deaths) {
+    int holder = 0;
+    for (auto& [r, tasks] : held_) {
+      if (std::find(tasks.begin(), tasks.end(), poison) != tasks.end()) holder = r;
+    }
+    ASSERT_NE(holder, 0);
+    held_.erase(holder);
+    state_->give_up(holder, "killed");
+    collect();
+    for (int turn = 0; turn < 3; ++turn) {
+      for (int r = 0; r < 5; ++r) {
+        if (held_.contains(r) && !held_[r].empty() && held_[r].front() != poison) answer(r, true);
+      }
+    }
+  }
+  const auto failed =
+      std::find_if(outcomes_.begin(), outcomes_.end(), [](const TaskOutcome& o) { return !o.ok; });
+  ASSERT_NE(failed, outcomes_.end());
+  EXPECT_EQ(failed->task, poison);
+  EXPECT_EQ(failed->error, "3 ranks were lost while they computed it");
+  EXPECT_TRUE(state_->is_complete());
+  EXPECT_EQ(outcomes_.size(), 6u);
+}
+
+TEST_F(CoordinatorStateTest, outcomes_of_an_earlier_run_are_ignored) {
+  open(1);
+  begin(2);
+  const std::uint64_t earlier = round_;
+  begin(2);
+  state_->on_message(
+      {0, message::outcome, message::encode_outcome({.round = earlier, .index = 0, .ok = true})},
+      now_);
+  EXPECT_TRUE(state_->take_outcomes().empty());
+}
+
+TEST_F(CoordinatorStateTest, stopping_waits_for_all_who_compute_and_for_no_one_else) {
+  open(3);
+  begin(2);
+  EXPECT_FALSE(state_->is_done());
+  state_->stop();
+  collect();
+  EXPECT_EQ(count(0, message::drain), 1);
+  EXPECT_EQ(count(1, message::drain), 1);
+  EXPECT_EQ(count(2, message::drain), 0);
+  answer(0, true);
+  state_->on_message({0, message::drained, message::encode_empty(message::drained)}, now_);
+  EXPECT_FALSE(state_->is_done());
+  state_->give_up(1, "killed");
+  EXPECT_TRUE(state_->is_done());
+  EXPECT_FALSE(state_->is_complete());
+}
+
+TEST_F(CoordinatorStateTest, all_ranks_with_another_fingerprint_are_named) {
+  CoordinatorOptions options;
+  options.fingerprint = "1.0 avx2";
+  state_ = std::make_unique<CoordinatorState>(4, options, 0.0);
+  hello(0, "1.0 avx2");
+  hello(1, "1.1 avx2");
+  hello(2, "1.0 avx2");
+  begin(3);
+  EXPECT_TRUE(held_[1].empty());
+  state_->on_tick(now_);  // rank 3 may differ as well
+  hello(3, "1.0 sse2");
+  try {
+    state_->on_tick(now_);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::mismatch);
+    EXPECT_EQ(e.message(),
+              "not all ranks run the same program on the same kind of machine; rank 0: 1.0 avx2; "
+              "rank 1: 1.1 avx2; rank 3: 1.0 sse2");
+  }
+}
+
+TEST_F(CoordinatorStateTest, a_rank_that_sends_damage_is_given_up) {
+  open(2);
+  begin(4);
+  state_->on_message({1, message::outcome, Bytes(10)}, now_);
+  EXPECT_EQ(state_->take_given_up(), std::vector<int>{1});
+  EXPECT_TRUE(state_->take_outcomes().empty());
+}
+
+TEST_F(CoordinatorStateTest, leaving_ranks_learn_who_was_lost) {
+  open(3);
+  state_->give_up(1, "killed");
+  sent_.clear();
+  state_->leave();
+  collect();
+  EXPECT_EQ(count(1, message::leave), 0);
+  const auto last = std::find_if(sent_.begin(), sent_.end(),
+                                 [](const message::Envelope& e) { return e.to == 2; });
+  ASSERT_NE(last, sent_.end());
+  EXPECT_EQ(message::decode_leave({0, last->kind, last->payload}), std::vector<int>{1});
+}
+
+TEST_F(CoordinatorStateTest, a_silent_coordinator_still_beats) {
+  open(2);
+  begin(2);
+  pass(10.0, {0, 1});
+  EXPECT_GE(count(1, message::heartbeat), 9);
+  EXPECT_LE(count(1, message::heartbeat), 11);
+}
+
+}  // namespace
+}  // namespace qsweep

@@ -1,0 +1,58 @@
+#include "ranks/sim/sim_cluster.h"
+
+#include "tests/ranks/crew.h"
+
+namespace qsweep::testing {
+namespace {
+
+class SimCrew final : public Crew {
+ public:
+  SimCrew(int ranks, const CoordinatorOptions& options)
+      : states_(static_cast<std::size_t>(ranks)),
+        cluster_({.ranks = ranks, .seed = 1, .coordinator = options},
+                 [this](int rank, const Job& job) { return work(rank, job); }) {}
+
+  void configure(const std::string& state) override {
+    const ByteView bytes = as_bytes(state);
+    cluster_.configure(Bytes(bytes.begin(), bytes.end()));
+  }
+  bool run(const std::vector<Task>& tasks,
+           const std::function<void(const TaskOutcome&)>& report,
+           const std::function<bool()>& stop) override {
+    return cluster_.run(tasks, report, stop);
+  }
+  void shutdown() override { cluster_.shutdown(); }
+  std::vector<RankReport> ranks() const override { return cluster_.ranks(); }
+
+ private:
+  std::optional<Computed> work(int rank, const Job& job) {
+    const std::string text(as_text(job.payload));
+    std::string& state = states_.at(static_cast<std::size_t>(rank));
+    if (job.is_configure) {
+      if (text == "bad") return Computed{.error = "a bad state"};
+      state = text;
+      return Computed{.ok = true};
+    }
+    const Answer a = answer(rank, state, text);
+    if (a.fate == Fate::dies) return std::nullopt;
+    const ByteView bytes = as_bytes(a.text);
+    if (a.fate == Fate::fails) return Computed{.error = a.text, .seconds = a.seconds};
+    return Computed{
+        .ok = true, .result = Bytes(bytes.begin(), bytes.end()), .seconds = a.seconds + 1e-6};
+  }
+
+  std::vector<std::string> states_;
+  SimCluster cluster_;
+};
+
+}  // namespace
+
+std::vector<int> rank_counts() {
+  return {1, 2, 3, 7, 64};
+}
+
+std::unique_ptr<Crew> open_crew(int ranks, const CoordinatorOptions& options) {
+  return std::make_unique<SimCrew>(ranks, options);
+}
+
+}  // namespace qsweep::testing
