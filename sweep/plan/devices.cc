@@ -61,7 +61,7 @@ const std::vector<Device>& known_devices() {
        4.0,
        {{"fp32", 67000}, {"fp16", 989500}, {"bf16", 989500}, {"fp8", 1979000}, {"int8", 1979000}}},
       {"rtx4090",
-       "NVIDIA GeForce RTX 4090 (architecture white paper, dense)",
+       "NVIDIA GeForce RTX 4090 (architecture white paper, dense, FP16 accumulation)",
        1008.0,
        4.0,
        {{"fp32", 82600},
@@ -70,6 +70,11 @@ const std::vector<Device>& known_devices() {
         {"fp8", 660600},
         {"int8", 660600},
         {"int4", 1321200}}},
+      {"rtx5090",
+       "NVIDIA GeForce RTX 5090 (architecture white paper, dense, FP16 accumulation)",
+       1792.0,
+       4.0,
+       {{"fp32", 104800}, {"fp16", 419000}, {"bf16", 209500}, {"fp8", 838000}, {"int8", 838000}}},
   };
   return devices;
 }

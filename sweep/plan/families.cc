@@ -8,6 +8,25 @@
 #include "src/base/error.h"
 
 namespace qsweep {
+namespace {
+
+/// Unranked layers first, then the ranking.
+std::vector<int> complete(std::span<const int> ranking, std::size_t layers) {
+  std::vector<bool> ranked(layers, false);
+  for (int i : ranking) {
+    QSWEEP_CHECK(i >= 0 && static_cast<std::size_t>(i) < layers);
+    QSWEEP_CHECK(!ranked[static_cast<std::size_t>(i)]);
+    ranked[static_cast<std::size_t>(i)] = true;
+  }
+  std::vector<int> order;
+  for (std::size_t i = 0; i < layers; ++i) {
+    if (!ranked[i]) order.push_back(static_cast<int>(i));
+  }
+  order.insert(order.end(), ranking.begin(), ranking.end());
+  return order;
+}
+
+}  // namespace
 
 std::vector<Scheme> enumerate_family(const TopKFamily& family,
                                      std::span<const int> ranking,
@@ -17,7 +36,7 @@ std::vector<Scheme> enumerate_family(const TopKFamily& family,
   const std::uint8_t rest = precisions.add(family.rest);
   const std::uint8_t keep = precisions.add(family.keep);
   const auto all = static_cast<std::int64_t>(layers.size());
-  QSWEEP_CHECK(ranking.size() == layers.size());
+  const std::vector<int> order = complete(ranking, layers.size());
   std::vector<std::int64_t> ks = family.k;
   if (family.every) {
     ks.clear();
@@ -28,7 +47,7 @@ std::vector<Scheme> enumerate_family(const TopKFamily& family,
     const std::int64_t k = wanted < 0 ? all : std::min(wanted, all);
     std::vector<std::uint8_t> precision(layers.size(), rest);
     for (std::int64_t i = 0; i < k; ++i)
-      precision[static_cast<std::size_t>(ranking[static_cast<std::size_t>(i)])] = keep;
+      precision[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = keep;
     std::string name =
         fmt::format("{} keep {} top {}", precisions.at(rest).name, precisions.at(keep).name, k);
     schemes.push_back(

@@ -16,7 +16,8 @@ struct TopKFamily {
   bool every = false;           ///< 0..L instead of k
 };
 
-/// The family's schemes. `ranking` lists layer indices, most sensitive first.
+/// The family's schemes, in the order of k. `ranking` lists layer indices, most sensitive first;
+/// layers it leaves out (their probe failed) come before all others: nothing says they are safe.
 [[nodiscard]] std::vector<Scheme> enumerate_family(const TopKFamily& family,
                                                    std::span<const int> ranking,
                                                    std::span<const Layer> layers,

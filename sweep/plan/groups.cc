@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "src/base/error.h"
+
 namespace qsweep {
 namespace {
 
@@ -21,6 +23,7 @@ std::string recommend(SensitivityClass c, double share) {
 std::vector<GroupSensitivity> group_sensitivity(std::span<const Layer> layers,
                                                 std::span<const double> work_share,
                                                 std::span<const SensitivityRecord> records) {
+  QSWEEP_CHECK(work_share.size() == layers.size());
   std::vector<GroupSensitivity> groups;
   std::vector<std::size_t> group_of;
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -35,14 +38,21 @@ std::vector<GroupSensitivity> group_sensitivity(std::span<const Layer> layers,
     at->work_share += work_share[i];
     group_of.push_back(static_cast<std::size_t>(at - groups.begin()));
   }
+  std::vector<int> probes(groups.size(), 0);
   for (const SensitivityRecord& r : records) {
     if (r.mode != "only") continue;
-    GroupSensitivity& g = groups[group_of[static_cast<std::size_t>(r.layer)]];
+    const std::size_t group = group_of.at(static_cast<std::size_t>(r.layer));
+    GroupSensitivity& g = groups[group];
+    ++probes[group];
+    g.mean_drop += r.metric_drop;
     g.worst_drop = std::max(g.worst_drop, r.metric_drop);
     g.worst_kl = std::max(g.worst_kl, r.kl);
     g.sensitivity = std::max(g.sensitivity, classify(r));
   }
-  for (GroupSensitivity& g : groups) g.recommendation = recommend(g.sensitivity, g.work_share);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    groups[i].mean_drop /= std::max(probes[i], 1);
+    groups[i].recommendation = recommend(groups[i].sensitivity, groups[i].work_share);
+  }
   return groups;
 }
 

@@ -15,13 +15,15 @@ struct GroupSensitivity {
   std::string name;
   int layers = 0;
   double worst_drop = 0.0;
+  double mean_drop = 0.0;  ///< over its layers and the probed precisions
   double worst_kl = 0.0;
   double work_share = 0.0;  ///< of the model's MACs: what speeding the group up can change
   SensitivityClass sensitivity = SensitivityClass::low;
   std::string recommendation;
 };
 
-/// Groups in order of their first layer; `work_share` by layer, summing to 1. Only single-layer
+/// Groups in order of their first layer; `work_share` by layer, summing to at most 1. Only
+/// single-layer
 /// (`only`) records count; the class is that of the worst layer over all probed precisions.
 [[nodiscard]] std::vector<GroupSensitivity> group_sensitivity(
     std::span<const Layer> layers,

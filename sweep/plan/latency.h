@@ -47,7 +47,8 @@ struct LayerWork {
                                  const LayerWork& work,
                                  const Precision& precision);
 
-/// Layer times of one device; a scheme's latency is their sum plus what belongs to no layer.
+/// Layer times of one device; a scheme's latency is their sum plus what belongs to no layer. Rows
+/// of several sources may be mixed; of two for the same layer and precision the later one counts.
 class LatencyTable {
  public:
   LatencyTable(std::string device, double other_ms, std::vector<LayerLatency> rows);

@@ -1,15 +1,22 @@
 #include "sweep/plan/pareto.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace qsweep {
+namespace {
+
+bool takes_part(const FrontPoint& p) {
+  return p.valid && std::isfinite(p.cost) && std::isfinite(p.metric);
+}
+
+}  // namespace
 
 std::vector<bool> pareto_front(std::span<const FrontPoint> points) {
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < points.size(); ++i) {
-    if (points[i].valid) order.push_back(i);
+    if (takes_part(points[i])) order.push_back(i);
   }
   // By rising cost, then falling metric, then position: a point is on the front when it beats the
   // best metric so far.
@@ -34,7 +41,8 @@ double hypervolume(std::span<const FrontPoint> points,
                    double reference_metric) {
   std::vector<FrontPoint> inside;
   for (const FrontPoint& p : points) {
-    if (p.valid && p.cost < reference_cost && p.metric > reference_metric) inside.push_back(p);
+    if (takes_part(p) && p.cost < reference_cost && p.metric > reference_metric)
+      inside.push_back(p);
   }
   std::sort(inside.begin(), inside.end(), [](const auto& a, const auto& b) {
     return a.cost != b.cost ? a.cost < b.cost : a.metric > b.metric;

@@ -11,14 +11,15 @@ struct FrontPoint {
   std::string id;
   double cost = 0.0;
   double metric = 0.0;
-  bool valid = true;  ///< failed or unmeasured schemes take no part
+  bool valid = true;  ///< failed or unmeasured schemes take no part; nor do NaN and infinity
 };
 
 /// Marks the points no other valid point dominates (less or equal cost, greater or equal metric,
 /// one strictly). Among equal points the first stays (R212).
 [[nodiscard]] std::vector<bool> pareto_front(std::span<const FrontPoint> points);
 
-/// Area dominated by the front up to a reference point (cost above, metric below).
+/// Area dominated by the front up to a reference point (cost above, metric below); points that do
+/// not beat the reference in both add nothing.
 [[nodiscard]] double hypervolume(std::span<const FrontPoint> points,
                                  double reference_cost,
                                  double reference_metric);

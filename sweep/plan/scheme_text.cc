@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 #include <fmt/format.h>
 
@@ -12,8 +11,7 @@
 namespace qsweep {
 namespace {
 
-constexpr std::string_view kHint =
-    "Write rules as SELECTOR=PRECISION; e.g. '*=W8A8; conv1=FP16'";
+constexpr std::string_view kHint = "Write rules as SELECTOR=PRECISION; e.g. '*=W8A8; conv1=FP16'";
 
 /// Would be read as something else than the name of a layer.
 bool needs_quotes(std::string_view name) {
@@ -27,33 +25,36 @@ std::string quoted(std::string_view name) {
   return text + '"';
 }
 
-/// The text between quotes; `rest` is what follows them. A quote that is never closed leaves `rest`
-/// empty, which is no rule.
-std::string unquoted(std::string_view text, std::string_view& rest) {
-  std::string name;
-  std::size_t i = 1;
-  for (; i < text.size(); ++i) {
-    if (text[i] == '"' && (++i == text.size() || text[i] != '"')) break;
-    name += text[i];
+/// Length of the quoted name that `text` starts with, both quotes included; all of it when it is
+/// not closed.
+std::size_t quoted_length(std::string_view text) {
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (text[i] != '"') continue;
+    if (i + 1 == text.size() || text[i + 1] != '"') return i + 1;
+    ++i;
   }
-  rest = text.substr(std::min(i, text.size()));
+  return text.size();
+}
+
+std::string unquoted(std::string_view text) {
+  std::string name;
+  for (std::size_t i = 1; i + 1 < text.size(); ++i) {
+    name += text[i];
+    if (text[i] == '"') ++i;
+  }
   return name;
 }
 
 /// Rules of a text without blanks around them, comments left out.
 std::vector<std::string_view> rules_of(std::string_view text) {
   std::vector<std::string_view> rules;
-  while (!text.empty()) {
-    std::size_t end = 0;
-    if (trim(text.substr(0, text.find('\n'))).starts_with('#')) {
-      end = std::min(text.find('\n'), text.size());
-    } else {
-      bool inside = false;
-      while (end < text.size() && (inside || (text[end] != ';' && text[end] != '\n')))
-        inside ^= text[end++] == '"';
-      const std::string_view rule = trim(text.substr(0, end));
-      if (!rule.empty()) rules.push_back(rule);
-    }
+  while (!(text = trim(text)).empty()) {
+    const bool is_comment = text.front() == '#';
+    const std::size_t name = text.front() == '"' ? quoted_length(text) : 0;
+    const std::size_t end =
+        std::min(text.find_first_of(is_comment ? "\n" : ";\n", name), text.size());
+    const std::string_view rule = trim(text.substr(0, end));
+    if (!is_comment && !rule.empty()) rules.push_back(rule);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return rules;
@@ -88,8 +89,8 @@ std::string to_text(std::span<const std::uint8_t> precision,
   for (std::size_t i = 0; i < layers.size(); ++i) {
     if (precision[i] == common) continue;
     const std::string& name = layers[i].name;
-    text += "; " + (needs_quotes(name) ? quoted(name) : name) + "=" +
-            precisions.at(precision[i]).name;
+    text +=
+        "; " + (needs_quotes(name) ? quoted(name) : name) + "=" + precisions.at(precision[i]).name;
   }
   return text;
 }
@@ -102,21 +103,13 @@ std::vector<std::uint8_t> parse_scheme(std::string_view text,
   if (rules.empty())
     throw Error(ErrorCode::config, "the scheme is empty", "scheme", std::string(kHint));
   for (std::string_view rule : rules) {
-    std::string_view rest = rule;
-    std::string selector;
     const bool is_name = rule.front() == '"';
-    if (is_name) {
-      selector = unquoted(rule, rest);
-      rest = trim(rest);
-      if (!rest.starts_with('=')) not_a_rule(rule);
-    } else {
-      const std::size_t equals = rule.rfind('=');
-      if (equals == std::string_view::npos || equals == 0) not_a_rule(rule);
-      selector = trim(rule.substr(0, equals));
-      rest = rule.substr(equals);
-    }
-    const std::uint8_t p = precisions.add(trim(rest.substr(1)));
-    for (int layer : is_name ? layer_named(selector, layers) : select_layers(selector, layers))
+    const std::size_t equals = is_name ? quoted_length(rule) : rule.rfind('=');
+    if (equals == 0 || equals >= rule.size() || rule[equals] != '=') not_a_rule(rule);
+    const std::string_view selector = trim(rule.substr(0, equals));
+    const std::uint8_t p = precisions.add(trim(rule.substr(equals + 1)));
+    for (int layer :
+         is_name ? layer_named(unquoted(selector), layers) : select_layers(selector, layers))
       precision[static_cast<std::size_t>(layer)] = p;
   }
   return precision;

@@ -15,6 +15,11 @@ namespace qsweep {
 namespace {
 
 constexpr std::array<std::string_view, 4> kScoreNames = {"kl", "mse", "sqnr", "drop"};
+constexpr std::string_view kOnly = "only";
+
+bool has_nan(std::span<const double> values) {
+  return std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); });
+}
 
 /// Ranks from 1, ties get their mean rank.
 std::vector<double> mean_ranks(std::span<const double> values) {
@@ -77,11 +82,14 @@ double score_of(const SensitivityRecord& record, Score score) {
 std::vector<int> rank_layers(std::span<const SensitivityRecord> records,
                              std::uint8_t precision,
                              Score score) {
+  const bool has_only = std::any_of(records.begin(), records.end(), [&](const auto& r) {
+    return r.precision == precision && r.mode == kOnly;
+  });
   std::vector<std::pair<double, int>> ranked;
   for (const SensitivityRecord& r : records) {
-    if (r.precision != precision) continue;
+    if (r.precision != precision || (r.mode == kOnly) != has_only) continue;
     const double s = score_of(r, score);
-    ranked.emplace_back(std::isnan(s) ? -std::numeric_limits<double>::infinity() : s, r.layer);
+    ranked.emplace_back(std::isnan(s) ? std::numeric_limits<double>::infinity() : s, r.layer);
   }
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first > b.first : a.second < b.second;
@@ -113,18 +121,21 @@ std::string_view name_of(SensitivityClass c) {
 
 double spearman(std::span<const double> a, std::span<const double> b) {
   QSWEEP_CHECK(a.size() == b.size());
+  if (a.empty() || has_nan(a) || has_nan(b)) return std::numeric_limits<double>::quiet_NaN();
   return pearson(mean_ranks(a), mean_ranks(b));
 }
 
 double kendall(std::span<const double> a, std::span<const double> b) {
   QSWEEP_CHECK(a.size() == b.size());
+  if (a.empty() || has_nan(a) || has_nan(b)) return std::numeric_limits<double>::quiet_NaN();
   double score = 0.0, pairs_a = 0.0, pairs_b = 0.0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     for (std::size_t j = i + 1; j < a.size(); ++j) {
-      const double da = a[i] - a[j], db = b[i] - b[j];
-      pairs_a += da != 0.0 ? 1.0 : 0.0;
-      pairs_b += db != 0.0 ? 1.0 : 0.0;
-      if (da != 0.0 && db != 0.0) score += (da > 0.0) == (db > 0.0) ? 1.0 : -1.0;
+      // By comparison, not by difference: infinite scores are ties of each other.
+      const int da = (a[i] > a[j]) - (a[i] < a[j]), db = (b[i] > b[j]) - (b[i] < b[j]);
+      pairs_a += da != 0 ? 1.0 : 0.0;
+      pairs_b += db != 0 ? 1.0 : 0.0;
+      score += da * db;
     }
   }
   return pairs_a > 0.0 && pairs_b > 0.0 ? score / std::sqrt(pairs_a * pairs_b)

@@ -35,7 +35,9 @@ enum class Score { kl, mse, sqnr, drop };
 /// The number to rank by, larger = more sensitive (kl, output mse, -sqnr, metric drop).
 [[nodiscard]] double score_of(const SensitivityRecord& record, Score score);
 
-/// Layer indices from most to least sensitive for one precision; ties in layer order (R122).
+/// Layer indices from most to least sensitive for one precision, each once; ties in layer order
+/// (R122). A score that is NaN ranks first: the change broke the model. Ranks single-layer (`only`)
+/// records where there are any, else the `all_but` ones.
 [[nodiscard]] std::vector<int> rank_layers(std::span<const SensitivityRecord> records,
                                            std::uint8_t precision,
                                            Score score);
@@ -47,8 +49,9 @@ enum class SensitivityClass { low, medium, high };
 [[nodiscard]] std::string_view name_of(SensitivityClass c);
 
 /// Spearman's rank correlation of two rankings of the same layers (mean ranks for ties of values).
+/// NaN when either is constant, empty or holds a NaN.
 [[nodiscard]] double spearman(std::span<const double> a, std::span<const double> b);
-/// Kendall's tau-b.
+/// Kendall's tau-b; NaN as spearman().
 [[nodiscard]] double kendall(std::span<const double> a, std::span<const double> b);
 
 }  // namespace qsweep

@@ -74,17 +74,38 @@ std::uint8_t ranking_precision(const Workload& w,
                                const std::vector<SensitivityRecord>& records) {
   const std::uint8_t wanted = w.precisions.index(parse_precision(rest, quant_defaults(w.job)).name);
   const auto has = [&](auto&& test) {
-    return std::find_if(records.begin(), records.end(), [&](const SensitivityRecord& r) {
-      return r.mode == "only" && test(r.precision);
-    });
+    return std::find_if(records.begin(), records.end(),
+                        [&](const auto& r) { return test(r.precision); });
   };
   auto found = has([&](std::uint8_t p) { return p == wanted; });
-  if (found == records.end())
+  if (found == records.end()) {
     found = has([&](std::uint8_t p) {
       return w.precisions.at(p).weight == w.precisions.at(wanted).weight;
     });
-  if (found == records.end()) found = has([](std::uint8_t) { return true; });
+  }
+  if (found == records.end()) found = records.begin();
   return found == records.end() ? wanted : found->precision;
+}
+
+/// Layers from most to least sensitive at a family's `rest`. Without single-layer runs the ranking
+/// is by what keeping each layer gives back; without any, or for layers whose runs failed, in layer
+/// order.
+std::vector<int> layer_ranking(const Workload& w,
+                               const std::string& rest,
+                               const std::vector<SensitivityRecord>& records) {
+  std::vector<SensitivityRecord> used;
+  const bool has_only =
+      std::any_of(records.begin(), records.end(), [](const auto& r) { return r.mode == "only"; });
+  for (const SensitivityRecord& r : records) {
+    if (r.mode == (has_only ? "only" : "all_but")) used.push_back(r);
+  }
+  std::vector<int> ranking =
+      rank_layers(used, ranking_precision(w, rest, used), parse_score(w.job.sensitivity.score));
+  if (!has_only) std::reverse(ranking.begin(), ranking.end());
+  for (int i = 0; i < static_cast<int>(w.program->layers().size()); ++i) {
+    if (std::find(ranking.begin(), ranking.end(), i) == ranking.end()) ranking.push_back(i);
+  }
+  return ranking;
 }
 
 /// Families, listed schemes and uniform references, each assignment once, in this order.
@@ -94,11 +115,7 @@ std::vector<Scheme> planned_schemes(const Workload& w,
   const auto& layers = w.program->layers();
   std::vector<Scheme> schemes = uniform_schemes(layers, precisions, w.settings);
   for (const JobConfig::Family& family : w.job.families) {
-    std::vector<int> ranking = rank_layers(records, ranking_precision(w, family.rest, records),
-                                           parse_score(w.job.sensitivity.score));
-    if (ranking.empty()) {
-      for (int i = 0; i < static_cast<int>(layers.size()); ++i) ranking.push_back(i);
-    }
+    const std::vector<int> ranking = layer_ranking(w, family.rest, records);
     for (Scheme& s : enumerate_family({family.rest, family.keep, family.k, family.every}, ranking,
                                       layers, precisions, w.settings)) {
       schemes.push_back(std::move(s));
