@@ -94,8 +94,7 @@ Timing time_layer(
     const Tensor y = prepared.kernel->run(prepared.integer ? quantize(x, prepared.activation) : x);
     return milliseconds(Clock::now() - start);
   });
-  const bool widened = !prepared.integer && wanted.weight.is_quantized();
-  return summarize(times, prepared.kernel->name() + (widened ? " (weights widened at load)" : ""));
+  return summarize(times, prepared.kernel->name());
 }
 
 Timing time_outside_layers(const Program& program,

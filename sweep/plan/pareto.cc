@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace qsweep {
 namespace {
@@ -16,22 +15,26 @@ bool takes_part(const FrontPoint& p) {
 std::vector<bool> pareto_front(std::span<const FrontPoint> points) {
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < points.size(); ++i) {
-    if (takes_part(points[i])) order.push_back(i);
+    if (points[i].valid) order.push_back(i);
   }
-  // By rising cost, then falling metric, then position: a point is on the front when it beats the
-  // best metric so far.
+  // In this order a point can only be dominated by one before it, and then by one on the front.
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    if (points[a].cost != points[b].cost) return points[a].cost < points[b].cost;
-    if (points[a].metric != points[b].metric) return points[a].metric > points[b].metric;
+    const FrontPoint& p = points[a];
+    const FrontPoint& q = points[b];
+    if (p.cost != q.cost) return p.cost < q.cost;
+    if (p.other_cost != q.other_cost) return p.other_cost < q.other_cost;
+    if (p.metric != q.metric) return p.metric > q.metric;
     return a < b;
   });
   std::vector<bool> front(points.size(), false);
-  double best = -std::numeric_limits<double>::infinity();
+  std::vector<std::size_t> members;
   for (std::size_t i : order) {
-    if (points[i].metric > best) {
-      front[i] = true;
-      best = points[i].metric;
-    }
+    const bool dominated = std::any_of(members.begin(), members.end(), [&](std::size_t m) {
+      return points[m].other_cost <= points[i].other_cost && points[m].metric >= points[i].metric;
+    });
+    if (dominated) continue;
+    front[i] = true;
+    members.push_back(i);
   }
   return front;
 }

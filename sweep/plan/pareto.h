@@ -10,12 +10,13 @@ namespace qsweep {
 struct FrontPoint {
   std::string id;
   double cost = 0.0;
+  double other_cost = 0.0;  ///< a second objective to minimise; equal everywhere = none
   double metric = 0.0;
   bool valid = true;  ///< failed or unmeasured schemes take no part; nor do NaN and infinity
 };
 
-/// Marks the points no other valid point dominates (less or equal cost, greater or equal metric,
-/// one strictly). Among equal points the first stays (R212).
+/// Marks the points no other valid point dominates (no cost greater, metric not less, one of them
+/// strictly better). Among equal points the first stays (R212).
 [[nodiscard]] std::vector<bool> pareto_front(std::span<const FrontPoint> points);
 
 /// Area dominated by the front up to a reference point (cost above, metric below); points that do

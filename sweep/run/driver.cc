@@ -321,9 +321,10 @@ RunPlan plan_job(const JobConfig& job, const RunOptions& options) {
       w.evaluation->images(std::span(w.evaluation_ids)
                                .first(std::min<std::size_t>(w.evaluation_ids.size(),
                                                             static_cast<std::size_t>(w.batch))));
-  (void)run_float(*w.program, {images});  // packs and warms
+  FloatRunner runner(*w.program);
+  (void)runner.run({&images, 1});  // packs and warms
   const auto start = std::chrono::steady_clock::now();
-  (void)run_float(*w.program, {images});
+  (void)runner.run({&images, 1});
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   double one = 0.0;

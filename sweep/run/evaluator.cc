@@ -206,6 +206,7 @@ Bytes Evaluator::calibrate(const CalibrateTask& task) {
   const auto ids = std::span(w.calibration_ids)
                        .subspan(static_cast<std::size_t>(task.begin),
                                 static_cast<std::size_t>(task.end - task.begin));
+  FloatRunner runner(*w.program);
   for (const Range& r : cut(static_cast<std::int64_t>(ids.size()), w.batch)) {
     const auto count = static_cast<std::size_t>(r.end - r.begin);
     const Tensor images =
@@ -221,8 +222,7 @@ Bytes Evaluator::calibrate(const CalibrateTask& task) {
         task.histogram ? at->second.add_histogram(image) : at->second.add_range(image);
       }
     };
-    observe(w.program->input(), images);
-    (void)run_float(*w.program, {images}, observe);
+    (void)runner.run({&images, 1}, observe);
   }
   std::vector<TensorStats> by_layer;
   for (const Layer& layer : layers) by_layer.push_back(observers.at(layer.input));

@@ -246,13 +246,19 @@ class Assembler {
   }
 
   void mark_front() {
-    std::vector<FrontPoint> points;
     const bool by_latency = f_.latency.has_value();
+    const auto& objectives = w_.job.objectives;
+    const bool by_size =
+        std::find(objectives.begin(), objectives.end(), "size") != objectives.end();
+    std::vector<FrontPoint> points;
     for (std::size_t i = first_scheme_; i < r_.evaluations.size(); ++i) {
       const auto& e = r_.evaluations[i];
-      const bool measured = e.status == "ok" && (!by_latency || !e.latency_source.empty());
-      points.push_back({e.id, by_latency ? e.latency_ms : static_cast<double>(e.size_bytes),
-                        e.metric, measured});
+      const auto size = static_cast<double>(e.size_bytes);
+      points.push_back({.id = e.id,
+                        .cost = by_latency ? e.latency_ms : size,
+                        .other_cost = by_size ? size : 0.0,
+                        .metric = e.metric,
+                        .valid = e.status == "ok" && (!by_latency || !e.latency_source.empty())});
     }
     const std::vector<bool> front = pareto_front(points);
     std::vector<std::size_t> members;
