@@ -10,7 +10,7 @@ packages=(
   libhdf5-dev libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libssl-dev libjs-chart.js
 )
 if [ "${1:-}" = --test ]; then
-  packages+=(libgtest-dev libbenchmark-dev libonnx-testdata clang-format-14 python3-venv)
+  packages+=(libgtest-dev libbenchmark-dev libonnx-testdata clang-format-14 python3-venv ca-certificates procps)
 fi
 
 missing=()

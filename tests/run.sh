@@ -11,7 +11,7 @@ stage() { printf '\n== %s (%s s so far)\n' "$1" "$SECONDS"; }
 jobs/packages.sh --test
 
 stage "format"
-mapfile -t sources < <(git ls-files -co --exclude-standard '*.cc' '*.h')
+mapfile -t sources < <(find src io ranks sweep tests bench -name '*.cc' -o -name '*.h')
 clang-format-14 --dry-run --Werror "${sources[@]}"
 
 stage "release build"

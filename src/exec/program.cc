@@ -150,8 +150,8 @@ Program::Program(Graph graph)
   // A declared batch extent must not be folded into the graph: it may run at any batch.
   if (declared && !declared->empty()) graph_.value(input()).shape->front() = -1;
   fold_constants(graph_, evaluate_constant);
-  batch_norms_folded_ = fold_batch_norm(graph_);
   fuse_patterns(graph_);
+  batch_norms_folded_ = fold_batch_norm(graph_);
   fold_constants(graph_, evaluate_constant);
   remove_dead(graph_);
   check(graph_);

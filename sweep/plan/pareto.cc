@@ -7,7 +7,7 @@ namespace qsweep {
 namespace {
 
 bool takes_part(const FrontPoint& p) {
-  return p.valid && std::isfinite(p.cost) && std::isfinite(p.metric);
+  return p.valid && std::isfinite(p.cost) && std::isfinite(p.other_cost) && std::isfinite(p.metric);
 }
 
 }  // namespace
@@ -15,7 +15,7 @@ bool takes_part(const FrontPoint& p) {
 std::vector<bool> pareto_front(std::span<const FrontPoint> points) {
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < points.size(); ++i) {
-    if (points[i].valid) order.push_back(i);
+    if (takes_part(points[i])) order.push_back(i);
   }
   // In this order a point can only be dominated by one before it, and then by one on the front.
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {

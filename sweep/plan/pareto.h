@@ -19,8 +19,8 @@ struct FrontPoint {
 /// strictly better). Among equal points the first stays (R212).
 [[nodiscard]] std::vector<bool> pareto_front(std::span<const FrontPoint> points);
 
-/// Area dominated by the front up to a reference point (cost above, metric below); points that do
-/// not beat the reference in both add nothing.
+/// Area in `cost` and `metric` that the points dominate up to a reference (cost above, metric
+/// below); points that do not beat the reference in both add nothing.
 [[nodiscard]] double hypervolume(std::span<const FrontPoint> points,
                                  double reference_cost,
                                  double reference_metric);

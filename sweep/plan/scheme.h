@@ -59,9 +59,9 @@ struct Scheme {
                                                      std::span<const Layer> layers,
                                                      PrecisionSet& precisions);
 
-/// Layers a selector matches: exact name (which wins over its meaning as a pattern), glob, or `re:`
-/// regular expression over the whole name. @throws Error(config) when none does, naming the
-/// nearest.
+/// Layers a selector matches: `*` all, exact name (which wins over its meaning as a pattern), glob,
+/// or `re:` regular expression over the whole name. @throws Error(config) when none does, naming
+/// the nearest.
 [[nodiscard]] std::vector<int> select_layers(std::string_view selector,
                                              std::span<const Layer> layers);
 

@@ -104,7 +104,8 @@ std::vector<std::uint8_t> parse_scheme(std::string_view text,
     throw Error(ErrorCode::config, "the scheme is empty", "scheme", std::string(kHint));
   for (std::string_view rule : rules) {
     const bool is_name = rule.front() == '"';
-    const std::size_t equals = is_name ? quoted_length(rule) : rule.rfind('=');
+    const std::size_t equals =
+        is_name ? rule.find_first_not_of(" \t", quoted_length(rule)) : rule.rfind('=');
     if (equals == 0 || equals >= rule.size() || rule[equals] != '=') not_a_rule(rule);
     const std::string_view selector = trim(rule.substr(0, equals));
     const std::uint8_t p = precisions.add(trim(rule.substr(equals + 1)));

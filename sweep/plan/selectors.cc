@@ -29,7 +29,7 @@ std::vector<int> select_layers(std::string_view selector, std::span<const Layer>
   const std::regex regex = is_regex ? compile(selector) : std::regex();
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const std::string& name = layers[i].name;
-    if (name == selector) return {static_cast<int>(i)};
+    if (name == selector && selector != "*") return {static_cast<int>(i)};
     if (is_regex ? std::regex_match(name, regex) : glob_match(selector, name))
       selected.push_back(static_cast<int>(i));
   }

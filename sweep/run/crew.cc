@@ -12,7 +12,8 @@ Crew::Crew(Transport& transport,
            RecordStore& records,
            Progress& progress,
            const std::atomic<bool>& stop,
-           CoordinatorOptions options)
+           CoordinatorOptions options,
+           const std::filesystem::path& log_directory)
     : workload_(std::move(workload)),
       records_(records),
       progress_(progress),
@@ -20,7 +21,8 @@ Crew::Crew(Transport& transport,
       evaluator_(0, workload_),
       coordinator_(transport, evaluator_, std::move(options)) {
   ledger_.ranks = transport.size();
-  if (transport.size() > 1) coordinator_.configure(Evaluator::open_job_message(*workload_));
+  if (transport.size() > 1)
+    coordinator_.configure(Evaluator::open_job_message(*workload_, log_directory.string()));
 }
 
 void Crew::run_tasks(const std::string& stage,

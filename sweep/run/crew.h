@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -36,7 +37,8 @@ class Crew {
        RecordStore& records,
        Progress& progress,
        const std::atomic<bool>& stop,
-       CoordinatorOptions options = {});
+       CoordinatorOptions options = {},
+       const std::filesystem::path& log_directory = {});
 
   struct Piece {
     std::string key;  ///< for messages and the ledger

@@ -37,6 +37,14 @@ struct RunDirectory {
   [[nodiscard]] std::filesystem::path logs() const { return root / "logs"; }
 };
 
+/// What a run leaves besides the reports, for the manifest.
+std::vector<std::string> other_files(const RunDirectory& directory,
+                                     const std::vector<std::filesystem::path>& parts) {
+  std::vector<std::string> files = {"run_config.yaml", "sweep.h5"};
+  for (const auto& part : parts) files.push_back(part.lexically_relative(directory.root).string());
+  return files;
+}
+
 /// The assignment that quantizes only `layer`, or all but it.
 std::vector<std::uint8_t> single_layer(std::size_t layers,
                                        int layer,
@@ -236,7 +244,8 @@ RunOutcome run_job(const JobConfig& job,
     log_info(fmt::format("resuming: {} records are in the journal", records.size()));
   files.replace(directory.config(), to_yaml(job));
 
-  Crew crew(transport, workload, records, progress, stop, {.fingerprint = version()});
+  Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()},
+            directory.logs());
   const Findings findings = run_stages(crew, options.last);
   std::vector<std::filesystem::path> parts;
   if (options.last == Stage::report) {
@@ -248,7 +257,7 @@ RunOutcome run_job(const JobConfig& job,
   RunOutcome outcome{.results = assemble(*workload, findings, ledger),
                      .failed = count_failed(findings)};
   write_sweep_store(directory.store(), outcome.results, parts);
-  write_reports(files, directory.root, outcome.results);
+  write_reports(files, directory.root, outcome.results, other_files(directory, parts));
   if (crew.coordinator().lost_ranks() > 0)
     log_warning(fmt::format("{} rank(s) were lost on the way; the others did their work",
                             crew.coordinator().lost_ranks()));
@@ -257,7 +266,7 @@ RunOutcome run_job(const JobConfig& job,
 
 bool serve_job(Transport& transport) {
   Evaluator evaluator(transport.rank());
-  return serve(transport, evaluator, {.fingerprint = version()});
+  return serve(transport, evaluator, {.fingerprint = engine_identity()});
 }
 
 RunResults load_results(const std::filesystem::path& root) {
@@ -346,7 +355,7 @@ SingleEvaluation evaluate_once(const JobConfig& job,
   const std::shared_ptr<const Workload> workload = open_workload(with_scheme);
   const Workload& w = *workload;
   RecordStore records;
-  Crew crew(transport, workload, records, progress, stop, {.fingerprint = version()});
+  Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()});
   Findings f;
   if (needs_calibration(w)) f.stats = calibrate_layers(crew);
   const auto start = std::chrono::steady_clock::now();

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "src/base/log.h"
+
 #include "src/metrics/classification.h"
 
 #include "io/store/sweep_store.h"
@@ -124,11 +126,12 @@ class CaptureSink final : public WalkSink {
 Evaluator::Evaluator(int rank, std::shared_ptr<const Workload> workload)
     : rank_(rank), workload_(std::move(workload)) {}
 
-Bytes Evaluator::open_job_message(const Workload& workload) {
+Bytes Evaluator::open_job_message(const Workload& workload, const std::string& log_directory) {
   ByteWriter out;
   out.u8(static_cast<std::uint8_t>(MessageKind::open_job));
   out.str(to_yaml(workload.job));
   out.str(workload.fingerprint());
+  out.str(log_directory);
   return out.take();
 }
 
@@ -145,7 +148,13 @@ void Evaluator::configure(ByteView state) {
   if (kind == MessageKind::open_job) {
     const std::string yaml = in.str();
     const std::string fingerprint = in.str();
+    const std::string log_directory = in.str();
     in.finish();
+    if (rank_ != 0 && !log_directory.empty()) {
+      open_log_file(std::filesystem::path(log_directory) / fmt::format("rank-{}.log", rank_),
+                    rank_);
+      log_info(fmt::format("rank {} opens the job", rank_));
+    }
     if (!workload_) workload_ = open_workload(parse_job(yaml, "configuration sent by rank 0"));
     if (workload_->fingerprint() != fingerprint) {
       throw Error(ErrorCode::mismatch,

@@ -26,7 +26,9 @@ class Evaluator final : public TaskHandler {
   Bytes run(ByteView task) override;
 
   /// State messages for configure().
-  [[nodiscard]] static Bytes open_job_message(const Workload& workload);
+  /// @param log_directory where ranks keep their logs; empty = nowhere
+  [[nodiscard]] static Bytes open_job_message(const Workload& workload,
+                                              const std::string& log_directory);
   [[nodiscard]] static Bytes ranges_message(const std::vector<TensorStats>& by_layer);
 
  private:

@@ -132,10 +132,14 @@ std::string Workload::fingerprint() const {
   hash.update(settings);
   hash.update(fmt::format("evaluation {} shard {} images {}\n", evaluation->digest(),
                           job.evaluation.shard, evaluation_ids.size()));
-  const Machine& machine = this_machine();
-  hash.update(fmt::format("engine {} {} avx512 {} vnni {}\n", version(), kernel_libraries(),
-                          machine.has_avx512, machine.has_vnni));
+  hash.update(engine_identity());
   return hash.hex();
+}
+
+std::string engine_identity() {
+  const Machine& machine = this_machine();
+  return fmt::format("qsweep {}, {}, avx512 {}, vnni {}", version(), kernel_libraries(),
+                     machine.has_avx512, machine.has_vnni);
 }
 
 QuantDefaults quant_defaults(const JobConfig& job) {

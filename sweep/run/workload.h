@@ -55,6 +55,10 @@ struct Workload {
 /// calibration and evaluation images. Problems of independent inputs are reported together.
 [[nodiscard]] std::shared_ptr<const Workload> open_workload(const JobConfig& job);
 
+/// Program, kernel libraries and instruction sets: what must be equal for ranks to compute the same
+/// bits.
+[[nodiscard]] std::string engine_identity();
+
 /// Cuts [0, n) into runs of at most `batch`.
 struct Range {
   std::int64_t begin = 0;
