@@ -30,8 +30,9 @@ void add_errors(ErrorSums& sums, const Tensor& reference, const Tensor& value) {
 /// Collects the results of the schemes of one task, batch after batch.
 class ShardSink final : public WalkSink {
  public:
-  ShardSink(const Workload& workload, std::size_t schemes, bool detail)
-      : workload_(workload), detail_(detail), results_(schemes) {}
+  /// @param index of each walked scheme among the `schemes` results
+  ShardSink(const Workload& workload, std::size_t schemes, std::vector<int> index, bool detail)
+      : workload_(workload), detail_(detail), index_(std::move(index)), results_(schemes) {}
 
   void begin_batch(const Tensor& baseline, std::vector<std::int64_t> labels) {
     baseline_ = baseline;
@@ -39,8 +40,13 @@ class ShardSink final : public WalkSink {
   }
 
   void output(int scheme, std::span<const Tensor> outputs) override {
-    ShardResult& r = results_.at(static_cast<std::size_t>(scheme));
-    const Tensor scores = outputs[0].to_layout(Layout::row_major);
+    score(static_cast<std::size_t>(index_.at(static_cast<std::size_t>(scheme))),
+          outputs[0].to_layout(Layout::row_major));
+  }
+
+  /// Adds a batch's scores to a result.
+  void score(std::size_t result, const Tensor& scores) {
+    ShardResult& r = results_.at(result);
     for (const ImageOutcome& o :
          score_classification(scores, baseline_, labels_, workload_.outputs_are_probabilities)) {
       r.top1.push_back(static_cast<std::int16_t>(o.top1));
@@ -54,7 +60,8 @@ class ShardSink final : public WalkSink {
   }
 
   void probe(const Probe& p) override {
-    ShardResult& r = results_.at(static_cast<std::size_t>(p.scheme));
+    ShardResult& r =
+        results_.at(static_cast<std::size_t>(index_.at(static_cast<std::size_t>(p.scheme))));
     auto at = std::find_if(r.probes.begin(), r.probes.end(),
                            [&](const auto& x) { return x.layer == p.layer; });
     if (at == r.probes.end())
@@ -69,6 +76,7 @@ class ShardSink final : public WalkSink {
  private:
   const Workload& workload_;
   bool detail_;
+  std::vector<int> index_;
   std::vector<ShardResult> results_;
   Tensor baseline_;
   std::vector<std::int64_t> labels_;
@@ -258,22 +266,33 @@ const std::vector<Tensor>& Evaluator::baseline(std::int64_t shard) {
 Bytes Evaluator::evaluate(const EvaluateTask& task) {
   const auto start = std::chrono::steady_clock::now();
   const Workload& w = *workload_;
-  std::vector<Assignment> schemes = task.schemes;
-  if (task.probe)
-    schemes.insert(schemes.begin(),
-                   Assignment(w.program->layers().size(), 0));  // the reference of probes
-  const Walk walk = plan_walk(
-      *w.program, w.batch_trace, w.precisions.all(), schemes,
-      {.reuse = true, .memory_budget = w.job.memory_budget_mb << 20, .probe = task.probe});
   const std::vector<Tensor>& scores = baseline(task.shard);
+  // The float model's scores are at hand; only probes need its inner values.
+  const Assignment only_float(w.program->layers().size(), 0);
+  std::vector<Assignment> schemes = task.schemes;
+  if (task.probe) schemes.insert(schemes.begin(), only_float);
+  std::vector<Assignment> walked;
+  std::vector<int> index;  // of a walked scheme among `schemes`
+  for (std::size_t i = 0; i < schemes.size(); ++i) {
+    if (!task.probe && schemes[i] == only_float) continue;
+    walked.push_back(schemes[i]);
+    index.push_back(static_cast<int>(i));
+  }
+  const Walk walk = plan_walk(
+      *w.program, w.batch_trace, w.precisions.all(), walked,
+      {.reuse = true, .memory_budget = w.job.memory_budget_mb << 20, .probe = task.probe});
   const auto ids = w.shard_ids(task.shard);
-  ShardSink sink(w, schemes.size(), task.detail);
+  ShardSink sink(w, schemes.size(), std::move(index), task.detail);
   std::size_t batch = 0;
   for (const Range& r : cut(static_cast<std::int64_t>(ids.size()), w.batch)) {
     const auto batch_ids =
         ids.subspan(static_cast<std::size_t>(r.begin), static_cast<std::size_t>(r.end - r.begin));
-    sink.begin_batch(scores.at(batch++), w.labels(batch_ids));
-    run_walk(walk, bank(), w.evaluation->images(batch_ids), sink);
+    const Tensor& baseline_scores = scores.at(batch++);
+    sink.begin_batch(baseline_scores, w.labels(batch_ids));
+    for (std::size_t i = 0; !task.probe && i < schemes.size(); ++i) {
+      if (schemes[i] == only_float) sink.score(i, baseline_scores);
+    }
+    if (!walked.empty()) run_walk(walk, bank(), w.evaluation->images(batch_ids), sink);
   }
   const double share = seconds_since(start) / static_cast<double>(task.schemes.size());
   ByteWriter out;
