@@ -10,7 +10,8 @@ packages=(
   libhdf5-dev libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libssl-dev libjs-chart.js
 )
 if [ "${1:-}" = --test ]; then
-  packages+=(libgtest-dev libbenchmark-dev libonnx-testdata clang-format-14 python3-venv ca-certificates procps)
+  packages+=(libgtest-dev libbenchmark-dev libonnx-testdata clang-14 clang-format-14 libclang-rt-14-dev
+    python3-venv ca-certificates procps)
 fi
 
 missing=()

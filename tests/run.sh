@@ -38,4 +38,12 @@ cmake --build build/sanitize --parallel
 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
   ctest --test-dir build/sanitize --output-on-failure -L unit
 
+stage "fuzzing every parser for a few seconds"
+cmake -S . -B build/fuzz -G Ninja -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+  -DQSWEEP_FUZZ=ON -DQSWEEP_SANITIZE=address,undefined
+for target in fuzz_onnx fuzz_job fuzz_npy; do
+  cmake --build build/fuzz --parallel --target "$target"
+  ASAN_OPTIONS=detect_leaks=0 "build/fuzz/tests/fuzz/$target" -max_total_time=15 -print_final_stats=0 2>&1 | tail -1
+done
+
 stage "done"
