@@ -1,0 +1,99 @@
+#include <stdexcept>
+
+#include <benchmark/benchmark.h>
+
+#include "src/base/random.h"
+
+#include "src/kernels/linear.h"
+
+/// Throughput of the linear kernels on the layer shapes of ResNet-8/20/56 (CIFAR) and of a YOLO
+/// neck. Arguments: input channels, output channels, extent, kernel, batch.
+namespace qsweep {
+namespace {
+
+Tensor random_tensor(const Shape& shape, Layout layout, std::uint64_t stream) {
+  Tensor t(DType::f32, shape, layout);
+  Random random(1, stream);
+  for (float& v : t.mutable_data<float>()) v = static_cast<float>(random.uniform() - 0.25);
+  return t;
+}
+
+struct Case {
+  Shape input, weight;
+  Tensor x, w, bias;
+  LinearSpec spec;
+
+  explicit Case(const benchmark::State& state)
+      : input{state.range(4), state.range(0), state.range(2), state.range(2)},
+        weight{state.range(1), state.range(0), state.range(3), state.range(3)},
+        x(random_tensor(input, Layout::channels_last, 1)),
+        w(random_tensor(weight, Layout::row_major, 2)),
+        bias(random_tensor({state.range(1)}, Layout::row_major, 3)) {
+    Attributes attributes;
+    const std::int64_t pad = state.range(3) / 2;
+    attributes.set("pads", std::vector<std::int64_t>(4, pad));
+    spec = linear_spec("Conv", attributes, w, "bench");
+    spec.relu = true;
+  }
+
+  void report(benchmark::State& state) const {
+    const auto macs = static_cast<double>(multiply_accumulates(spec, weight, input));
+    state.counters["GOP/s"] = benchmark::Counter(
+        2e-9 * macs * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+  }
+};
+
+Format int8_weight() {
+  return {.dtype = DType::i8, .granularity = Granularity::per_channel};
+}
+
+/// The integer kernel must give what its dequantized operands give, before its time means anything.
+void check_equal(const Tensor& integer, const Tensor& reference) {
+  const Tensor other = reference.to_layout(integer.layout());
+  for (std::size_t i = 0; i < integer.data<float>().size(); ++i) {
+    const float a = integer.data<float>()[i], b = other.data<float>()[i];
+    if (std::abs(a - b) > 1e-3f * (1.0f + std::abs(b)))
+      throw std::runtime_error("integer and float kernels disagree");
+  }
+}
+
+void float_conv(benchmark::State& state) {
+  const Case c(state);
+  const auto kernel = make_float_kernel(c.spec, c.w, c.bias);
+  benchmark::DoNotOptimize(kernel->run(c.x));
+  for (auto _ : state) benchmark::DoNotOptimize(kernel->run(c.x));
+  c.report(state);
+}
+
+void integer_conv(benchmark::State& state) {
+  const Case c(state);
+  const QuantizedWeight weight = quantize_weight(c.w, {0, 1}, int8_weight());
+  const QuantParams activation = params_from_range(
+      -0.25f, 0.75f, {.dtype = DType::u8, .symmetric = false, .narrow_range = false});
+  const Tensor codes = quantize(c.x, activation);
+  const auto kernel = make_integer_kernel(c.spec, weight, c.bias, activation);
+  check_equal(
+      kernel->run(codes),
+      make_float_kernel(c.spec, weight.dequantized(), c.bias)->run(dequantize(codes, activation)));
+  for (auto _ : state) benchmark::DoNotOptimize(kernel->run(codes));
+  c.report(state);
+}
+
+void shapes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"in", "out", "extent", "kernel", "batch"});
+  for (const auto& s : {std::vector<std::int64_t>{3, 16, 32, 3, 16},
+                        {16, 16, 32, 3, 16},
+                        {32, 32, 16, 3, 16},
+                        {64, 64, 8, 3, 16},
+                        {32, 64, 8, 1, 16},
+                        {64, 64, 80, 3, 1},
+                        {256, 256, 20, 3, 1}}) {
+    b->Args(s);
+  }
+}
+
+BENCHMARK(float_conv)->Apply(shapes)->UseRealTime();
+BENCHMARK(integer_conv)->Apply(shapes)->UseRealTime();
+
+}  // namespace
+}  // namespace qsweep

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Schemes per hour on nested top-K families with the sensitivity pass: qsweep on two ranks against the Python loop.
+
+  race.py build/qsweep PEER_LOOP.py MODEL.onnx IMAGES.bin TRAIN.bin NORM N_IMAGES [--turns 3]
+
+The loop is run as it is in its "fast" form with two worker processes. Start-up, calibration and every image are
+counted on both sides. qsweep's latency stage is off (the loop has none).
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+FAMILIES = [("W4A8F", "FP16"), ("W4A16", "W8A8"), ("W4A8", "W8A8")]
+
+
+def qsweep_turn(args, job, scratch, turn):
+    out = scratch / f"run{turn}"
+    root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+    start = time.perf_counter()
+    subprocess.run(["mpirun", *root, "--oversubscribe", "--bind-to", "none", "-n", "2", args.qsweep, "run", str(job), "--out", str(out)],
+                   check=True, capture_output=True)
+    seconds = time.perf_counter() - start
+    rows = (out / "outputs" / "sweep_index.csv").read_text().splitlines()
+    return (len(rows) - 1) / seconds * 3600, len(rows) - 1
+
+
+def main():
+    p = argparse.ArgumentParser()
+    for name in ("qsweep", "peer", "model", "images", "train", "norm"):
+        p.add_argument(name)
+    p.add_argument("n", type=int)
+    p.add_argument("--turns", type=int, default=3)
+    p.add_argument("--peer-schemes", type=int, default=8)
+    args = p.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = pathlib.Path(folder)
+        families = "\n".join(f"    - {{rest: {r}, keep: {k}, k: every}}" for r, k in FAMILIES)
+        job = scratch / "job.yaml"
+        job.write_text(f"""model: {os.path.abspath(args.model)}
+data:
+  calibration: {{format: cifar10, path: {os.path.abspath(args.train)}, images: 256, sampling: stratified}}
+  evaluation: {{format: cifar10, path: {os.path.abspath(args.images)}, images: {args.n}, shard: 500}}
+sensitivity: {{precisions: [W8A8, W4A16, W4A8]}}
+sweep:
+  families:
+{families}
+latency: {{source: none}}
+activations: {{images: 0}}
+""")
+        ours, theirs, count = [], [], 0
+        for turn in range(args.turns):
+            rate, count = qsweep_turn(args, job, scratch, turn)
+            ours.append(rate)
+            peer = subprocess.run([sys.executable, args.peer, "--model", args.model, "--data", args.images, "--norm", args.norm, "--images", str(args.n),
+                                   "--schemes", str(args.peer_schemes), "--variant", "fast", "--workers", "2", "--batch", "64"],
+                                  check=True, capture_output=True, text=True).stdout
+            theirs.append(json.loads(peer.strip().splitlines()[-1])["schemes_per_hour"])
+        print(json.dumps({"model": pathlib.Path(args.model).stem, "images": args.n, "schemes": count, "turns": args.turns,
+                          "qsweep_schemes_per_hour": round(statistics.median(ours)), "loop_schemes_per_hour": round(statistics.median(theirs)),
+                          "ratio": round(statistics.median(ours) / statistics.median(theirs), 2),
+                          "qsweep_all": [round(v) for v in ours], "loop_all": [round(v) for v in theirs]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+#include "sweep/plan/groups.h"
+
+#include <gtest/gtest.h>
+
+#include "src/base/error.h"
+
+#include "tests/plan/layers.h"
+
+namespace qsweep {
+namespace {
+
+SensitivityRecord record(int layer, double drop, double low, double kl, std::string mode = "only") {
+  SensitivityRecord r;
+  r.layer = layer;
+  r.metric_drop = drop;
+  r.drop_low = low;
+  r.kl = kl;
+  r.mode = std::move(mode);
+  return r;
+}
+
+TEST(GroupSensitivityTest, says_what_the_worst_layer_of_each_block_says) {
+  const auto layers = test::layers_named({"stem", "stack1.a", "stack1.b", "stack2.a", "fc"});
+  const std::vector<double> share = {0.02, 0.3, 0.2, 0.46, 0.02};
+  const std::vector records = {record(0, 0.03, 0.01, 0.5),         record(1, 0.002, 0.001, 0.1),
+                               record(2, -0.001, -0.01, 0.3),      record(3, 0.02, 0.01, 0.2),
+                               record(4, 0.0, -0.01, 0.01),        record(4, 0.001, -0.01, 0.02),
+                               record(4, 0.9, 0.8, 9.0, "all_but")};
+  const auto groups = group_sensitivity(layers, share, records);
+  ASSERT_EQ(groups.size(), 4u);
+  EXPECT_EQ(groups[0].name, "stem");
+  EXPECT_EQ(groups[0].sensitivity, SensitivityClass::high);
+  EXPECT_EQ(groups[0].recommendation, "Keep higher precision: little to gain");
+
+  EXPECT_EQ(groups[1].name, "stack1");
+  EXPECT_EQ(groups[1].layers, 2);
+  EXPECT_DOUBLE_EQ(groups[1].worst_drop, 0.002);
+  EXPECT_DOUBLE_EQ(groups[1].mean_drop, 0.0005);
+  EXPECT_DOUBLE_EQ(groups[1].worst_kl, 0.3);
+  EXPECT_DOUBLE_EQ(groups[1].work_share, 0.5);
+  EXPECT_EQ(groups[1].sensitivity, SensitivityClass::medium);
+  EXPECT_EQ(groups[1].recommendation, "Test in combination");
+
+  EXPECT_EQ(groups[2].sensitivity, SensitivityClass::high);
+  EXPECT_EQ(groups[2].recommendation, "Keep higher precision, or search a milder format");
+
+  EXPECT_EQ(groups[3].name, "fc");
+  EXPECT_EQ(groups[3].sensitivity, SensitivityClass::low) << "all_but does not count";
+  EXPECT_DOUBLE_EQ(groups[3].mean_drop, 0.0005);
+  EXPECT_EQ(groups[3].recommendation, "Quantize");
+}
+
+TEST(GroupSensitivityTest, the_layers_of_a_group_need_not_be_neighbours) {
+  const auto layers = test::layers_named({"stack1.a", "stack2.a", "stack1.b"});
+  const auto groups = group_sensitivity(layers, std::vector{0.25, 0.5, 0.25}, {});
+  ASSERT_EQ(groups.size(), 2u);
+  EXPECT_EQ(groups[0].layers, 2);
+  EXPECT_DOUBLE_EQ(groups[0].work_share, 0.5);
+  EXPECT_EQ(groups[0].mean_drop, 0.0);
+}
+
+TEST(GroupSensitivityTest, operands_that_do_not_fit_are_refused) {
+  const auto layers = test::layers_named({"a"});
+  EXPECT_THROW((void)group_sensitivity(layers, {}, {}), Error);
+}
+
+}  // namespace
+}  // namespace qsweep
