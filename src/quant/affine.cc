@@ -46,6 +46,7 @@ void for_each_slice_part(const Tensor& t, const QuantParams& p, F&& f) {
 }
 
 std::vector<rounding::Affine> affine_of(const QuantParams& p) {
+  QSWEEP_CHECK(p.zero_point.empty() || p.zero_point.size() == p.scale.size());
   const CodeRange range = code_range(p.format);
   std::vector<rounding::Affine> slices;
   slices.reserve(p.scale.size());
