@@ -145,6 +145,7 @@ Program::Program(Graph graph)
     throw Error(ErrorCode::unsupported, "the model has no input", graph_.name);
   }
   name_nodes(graph_);
+  expand_qoperators(graph_);
   widen_halves(graph_);
   const std::optional<Shape> declared = graph_.value(input()).shape;
   // A declared batch extent must not be folded into the graph: it may run at any batch.
