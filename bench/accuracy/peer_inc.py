@@ -18,5 +18,5 @@ class Loader:
 
 
 config = PostTrainingQuantConfig(approach="static", quant_format="QDQ", calibration_sampling_size=[len(images)],
-                                 op_type_dict={".*": {"activation": {"algo": [method]}}})
+                                 op_type_dict={".*": {"activation": {"algorithm": [method]}}})
 quantization.fit(onnx.load(model), config, calib_dataloader=Loader()).save(out)

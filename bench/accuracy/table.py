@@ -88,7 +88,7 @@ def peer_rows(python, script, tool, modes, source, scratch, calibration_file):
         out = scratch / f"{tool}_{mode}.onnx".replace(" ", "_").replace("/", "_")
 
         def make(out=out, mode=mode):
-            done = subprocess.run([python, pathlib.Path(__file__).with_name(script), source, calibration_file, mode, out], capture_output=True, text=True)
+            done = subprocess.run([python, pathlib.Path(__file__).with_name(script), source, calibration_file, mode, out], capture_output=True, text=True, cwd=scratch)
             if done.returncode != 0 or not out.exists():
                 raise RuntimeError(done.stderr or done.stdout or "no file written")
             return out
