@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "src/quant/rules.h"
+
 #include "io/data/dataset.h"
 
 namespace qsweep {
@@ -42,6 +44,17 @@ struct JobConfig {
     bool activation_symmetric = false;
     std::string activation_type = "uint8";  ///< uint8 or int8
     std::string algorithm = "rtn";
+    /// A named configuration, rules after it, and what stays in high precision after both; together
+    /// they make one more scheme.
+    std::string preset;
+    std::vector<QuantRule> rules;
+    std::vector<std::string> skip;           ///< patterns, or names of skip lists
+    std::vector<std::string> exclude_nodes;  ///< exact names or regular expressions
+    std::vector<std::string> exclude_types;  ///< operator types
+    [[nodiscard]] bool has_rules() const {
+      return !preset.empty() || !rules.empty() || !skip.empty() || !exclude_nodes.empty() ||
+             !exclude_types.empty();
+    }
     friend bool operator==(const Quantization&, const Quantization&) = default;
   } quantization;
 

@@ -6,16 +6,6 @@
 #include "src/base/text.h"
 
 namespace qsweep {
-namespace {
-
-/// f16 and bf16 round to a grid of their own; the rest needs a scale, hence a range.
-bool needs_range(const Format& activation) {
-  return activation.is_quantized() && activation.dtype != DType::f16 &&
-         activation.dtype != DType::bf16;
-}
-
-}  // namespace
-
 bool uses_integer_kernel(const Precision& precision) {
   return is_integer_arithmetic(precision) &&
          has_integer_kernel(precision.weight, precision.activation);
