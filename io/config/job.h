@@ -41,6 +41,7 @@ struct JobConfig {
     bool weight_symmetric = true;
     bool weight_narrow_range = true;
     bool weight_reduce_range = false;
+    std::string weight_type = "int8";  ///< int8 or uint8
     bool activation_symmetric = false;
     std::string activation_type = "uint8";  ///< uint8 or int8
     std::string algorithm = "rtn";

@@ -263,6 +263,8 @@ Precision parse_precision(std::string_view name, const QuantDefaults& defaults) 
   const OperandFormat* weight = find(true, weight_text);
   const OperandFormat* activation = find(false, activation_text);
   if (weight == nullptr || activation == nullptr) fail(name);
+  if (defaults.weight_unsigned && weight_text == "8") weight = find(true, "8U");
+  if (defaults.weight_unsigned && weight_text == "8U") weight_text = "8";
 
   Precision p;
   p.weight = weight_format(*weight, defaults);

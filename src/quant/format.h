@@ -65,6 +65,7 @@ struct QuantDefaults {
   bool weight_symmetric = true;
   bool weight_narrow_range = true;
   bool weight_reduce_range = false;
+  bool weight_unsigned = false;  ///< `8` is UINT8 with zero point
   bool activation_symmetric = false;
   DType activation_int8 = DType::u8;  ///< u8 (asymmetric) or i8
 };

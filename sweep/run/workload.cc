@@ -63,10 +63,10 @@ std::string canonical_settings(const Workload& w) {
                               w.calibration_ids.size(), job.calibration.sampling, job.seed);
   }
   return fmt::format(
-      "model {}\ninput {}\ncalibration {}\ncalibrator {} {}\nweights {} symmetric {} narrow {} "
+      "model {}\ninput {}\ncalibration {}\ncalibrator {} {}\nweights {} {} symmetric {} narrow {} "
       "reduce {}\n"
       "activations symmetric {} {}\nalgorithm {}\nbatch {}\n",
-      w.model.sha256, input, calibration, q.calibrator, q.percentile, q.weight_axis,
+      w.model.sha256, input, calibration, q.calibrator, q.percentile, q.weight_axis, q.weight_type,
       q.weight_symmetric, q.weight_narrow_range, q.weight_reduce_range, q.activation_symmetric,
       q.activation_type, q.algorithm, w.batch);
 }
@@ -205,6 +205,7 @@ QuantDefaults quant_defaults(const JobConfig& job) {
   d.weight_symmetric = q.weight_symmetric;
   d.weight_narrow_range = q.weight_narrow_range;
   d.weight_reduce_range = q.weight_reduce_range;
+  d.weight_unsigned = q.weight_type == "uint8";
   d.activation_symmetric = q.activation_symmetric;
   d.activation_int8 = q.activation_type == "int8" ? DType::i8 : DType::u8;
   return d;

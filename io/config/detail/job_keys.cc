@@ -107,6 +107,17 @@ Key<JobConfig> data_key() {
        required(section("evaluation", &JobConfig::evaluation, evaluation))}));
 }
 
+/// int8 or uint8; ONNX Runtime's names for them too.
+Codec<std::string> integer_type() {
+  Codec<std::string> codec = choice({"uint8", "int8"});
+  codec.parse = [plain = codec.parse](const YAML::Node& node, const Place& place) {
+    if (node.IsScalar() && node.Scalar() == "QUInt8") return std::string("uint8");
+    if (node.IsScalar() && node.Scalar() == "QInt8") return std::string("int8");
+    return plain(node, place);
+  };
+  return codec;
+}
+
 Key<JobConfig::Quantization> rules_key() {
   using Q = JobConfig::Quantization;
   return custom<Q>(
@@ -147,10 +158,15 @@ Key<JobConfig> quantization_key() {
       key("symmetric", &Q::weight_symmetric, flag(), "zero point 0"),
       key("narrow_range", &Q::weight_narrow_range, flag(), "INT8 in [-127, 127], INT4 in [-7, 7]"),
       key("reduce_range", &Q::weight_reduce_range, flag(), "one bit less"),
+      key("type", &Q::weight_type, integer_type(), "type of 8-bit weights; uint8 is not typical"),
   };
   const Keys<Q> activations = {
       key("symmetric", &Q::activation_symmetric, flag(), "zero point 0"),
-      key("type", &Q::activation_type, choice({"uint8", "int8"}), "type of 8-bit activations"),
+      key("type", &Q::activation_type, integer_type(), "type of 8-bit activations"),
+      refused<Q>("axis",
+                 "activations take one scale per tensor: no matrix product can apply a "
+                 "scale per input channel to its sum",
+                 "Use `algorithm: smoothquant` to move channel scales into the weights"),
   };
   return and_then<JobConfig>(
       settle_algorithm,

@@ -1,5 +1,10 @@
 #include "io/config/detail/rule_keys.h"
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "src/base/log.h"
@@ -13,9 +18,9 @@ namespace qsweep::config {
 
 namespace {
 
-bool is_null(const YAML::Node& node) {
-  return node.IsNull() || (node.IsScalar() && node.Scalar() == "None");
-}
+/// Python's way of writing what YAML writes otherwise.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kPythonWords = {
+    {{"(", "["}, {")", "]"}, {"True", "true"}, {"False", "false"}, {"None", "null"}}};
 
 Codec<std::int64_t> bits() {
   return integer(0, 64);
@@ -62,7 +67,7 @@ Keys<QuantizerAttributes> attribute_keys() {
           "axis", "0 or null", "a scale per output channel, or one for the tensor",
           [](const YAML::Node& node, const Place& place, A& a) {
             a.axis.reset();
-            if (!is_null(node)) a.axis = static_cast<int>(integer(-8, 8).parse(node, place));
+            if (!node.IsNull()) a.axis = static_cast<int>(integer(-8, 8).parse(node, place));
           },
           nothing),
       custom<A>("block_sizes", "mapping", "blocks of the last axis that share a scale", read_blocks,
@@ -100,7 +105,7 @@ Format parse_attributes(const YAML::Node& node, const Place& place) {
 }
 
 std::string parse_algorithm(const YAML::Node& node, const Place& place) {
-  if (is_null(node)) return "max";
+  if (node.IsNull()) return "max";
   if (!node.IsMap()) return text().parse(node, place);
   if (!node["method"]) {
     place.child("method").fail(node, "is missing");
@@ -162,26 +167,30 @@ YAML::Node format_rules(const std::vector<QuantRule>& rules) {
   return node;
 }
 
-std::string from_python(std::string text) {
+std::string from_python(const std::string& text) {
+  std::string out;
   char quote = '\0';
   bool in_comment = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    char& c = text[i];
+    const char c = text[i];
     if (c == '\n') in_comment = false;
-    if (in_comment) continue;
-    if (quote != '\0') {
-      if (c == quote) quote = '\0';
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-    } else if (c == '#') {
-      in_comment = true;
-    } else if (c == '(') {
-      c = '[';
-    } else if (c == ')') {
-      c = ']';
+    if (in_comment || quote != '\0') {
+      if (c == quote && !in_comment) quote = '\0';
+      out += c;
+      continue;
+    }
+    if (c == '"' || c == '\'') quote = c;
+    if (c == '#') in_comment = true;
+    const auto word = std::ranges::find_if(
+        kPythonWords, [&](const auto& w) { return text.compare(i, w.first.size(), w.first) == 0; });
+    if (word == kPythonWords.end()) {
+      out += c;
+    } else {
+      out += word->second;
+      i += word->first.size() - 1;
     }
   }
-  return text;
+  return out;
 }
 
 }  // namespace qsweep::config

@@ -16,7 +16,7 @@ namespace qsweep::config {
 /// The rules as a list of mappings with one selector each; parse_rules() reads it back.
 [[nodiscard]] YAML::Node format_rules(const std::vector<QuantRule>& rules);
 
-/// Python's tuples and None, outside of quotes, as YAML.
-[[nodiscard]] std::string from_python(std::string text);
+/// Python's tuples, True, False and None, outside of quotes and comments, as YAML.
+[[nodiscard]] std::string from_python(const std::string& text);
 
 }  // namespace qsweep::config
