@@ -82,6 +82,8 @@ ExitCode run_main(int argc, char** argv) {
   add_pareto_command(app, invocation);
   add_report_command(app, invocation);
   add_smoke_command(app, invocation);
+  add_formats_command(app, invocation);
+  add_presets_command(app, invocation);
   add_env_command(app, invocation);
   try {
     app.parse(argc, argv);

@@ -79,7 +79,7 @@ TEST(ParsePrecisionTest, every_known_name_is_its_own_canonical_name) {
     EXPECT_EQ(parse_precision(name).name, name);
     EXPECT_EQ(parse_precision(parse_precision(name).name), parse_precision(name));
   }
-  EXPECT_EQ(known_precisions().size(), 15u);  // FP32, FP16, BF16 and 4 weights x 3 activations
+  EXPECT_EQ(known_precisions().size(), 18u);  // 6 with names, and 4 weights x 3 activations
 }
 
 TEST(ParsePrecisionTest, follows_the_defaults) {
