@@ -1,9 +1,6 @@
 #include "io/config/detail/rule_keys.h"
 
-#include <algorithm>
-#include <array>
-#include <string_view>
-#include <utility>
+#include <regex>
 
 #include <fmt/format.h>
 
@@ -18,9 +15,15 @@ namespace qsweep::config {
 
 namespace {
 
-/// Python's way of writing what YAML writes otherwise.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kPythonWords = {
-    {{"(", "["}, {")", "]"}, {"True", "true"}, {"False", "false"}, {"None", "null"}}};
+/// Pairs of integers and constants as YAML writes them.
+std::string plain_from_python(const std::string& text) {
+  static const std::regex pair(R"(\(\s*(\d+)\s*,\s*(\d+)\s*,?\s*\))");
+  static const std::regex yes(R"(\bTrue\b)"), no(R"(\bFalse\b)"), none(R"(\bNone\b)");
+  std::string yaml = std::regex_replace(text, pair, "[$1, $2]");
+  yaml = std::regex_replace(yaml, yes, "true");
+  yaml = std::regex_replace(yaml, no, "false");
+  return std::regex_replace(yaml, none, "null");
+}
 
 Codec<std::int64_t> bits() {
   return integer(0, 64);
@@ -168,28 +171,25 @@ YAML::Node format_rules(const std::vector<QuantRule>& rules) {
 }
 
 std::string from_python(const std::string& text) {
-  std::string out;
-  char quote = '\0';
-  bool in_comment = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  std::string out, plain;
+  const auto flush = [&] {
+    out += plain_from_python(plain);
+    plain.clear();
+  };
+  for (std::size_t i = 0; i < text.size();) {
     const char c = text[i];
-    if (c == '\n') in_comment = false;
-    if (in_comment || quote != '\0') {
-      if (c == quote && !in_comment) quote = '\0';
-      out += c;
+    if (c != '"' && c != '\'' && c != '#') {
+      plain += c;
+      ++i;
       continue;
     }
-    if (c == '"' || c == '\'') quote = c;
-    if (c == '#') in_comment = true;
-    const auto word = std::ranges::find_if(
-        kPythonWords, [&](const auto& w) { return text.compare(i, w.first.size(), w.first) == 0; });
-    if (word == kPythonWords.end()) {
-      out += c;
-    } else {
-      out += word->second;
-      i += word->first.size() - 1;
-    }
+    flush();
+    const std::size_t close = text.find(c == '#' ? '\n' : c, i + 1);
+    const std::size_t end = close == std::string::npos ? text.size() : close + 1;
+    out += text.substr(i, end - i);
+    i = end;
   }
+  flush();
   return out;
 }
 
