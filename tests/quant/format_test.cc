@@ -69,6 +69,8 @@ TEST(ParsePrecisionTest, spellings_of_one_precision_are_equal) {
   EXPECT_EQ(parse_precision(" w4a16:G0128 "), parse_precision("W4A16:g128"));
   EXPECT_EQ(parse_precision("w4a16:G0128").name, "W4A16:g128");
   EXPECT_EQ(parse_precision("W8A8:channel"), parse_precision("W8A8"));
+  EXPECT_EQ(parse_precision("W8A8:per_layer"), parse_precision("W8A8:tensor"));
+  EXPECT_EQ(parse_precision("W8A8:per_channel"), parse_precision("W8A8"));
   const QuantDefaults tensor{.weight_granularity = Granularity::per_tensor};
   EXPECT_EQ(parse_precision("W8A8:tensor", tensor).name, "W8A8");
   EXPECT_EQ(parse_precision("W8A8:channel", tensor).name, "W8A8:channel");

@@ -1,6 +1,10 @@
 #include "io/config/detail/rule_keys.h"
 
-#include <regex>
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -15,14 +19,33 @@ namespace qsweep::config {
 
 namespace {
 
-/// Pairs of integers and constants as YAML writes them.
-std::string plain_from_python(const std::string& text) {
-  static const std::regex pair(R"(\(\s*(\d+)\s*,\s*(\d+)\s*,?\s*\))");
-  static const std::regex yes(R"(\bTrue\b)"), no(R"(\bFalse\b)"), none(R"(\bNone\b)");
-  std::string yaml = std::regex_replace(text, pair, "[$1, $2]");
-  yaml = std::regex_replace(yaml, yes, "true");
-  yaml = std::regex_replace(yaml, no, "false");
-  return std::regex_replace(yaml, none, "null");
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kPythonWords = {
+    {{"True", "true"}, {"False", "false"}, {"None", "null"}}};
+
+bool is_word_character(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
+
+/// Tuples of integers and constants as YAML writes them.
+std::string plain_from_python(std::string_view text) {
+  std::string yaml;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::string_view rest = text.substr(i);
+    const std::size_t end = rest.find_first_not_of("0123456789, \t\n", 1);
+    if (rest[0] == '(' && end != std::string_view::npos && rest[end] == ')') {
+      yaml += '[' + std::string(rest.substr(1, end - 1)) + ']';
+      i += end + 1;
+      continue;
+    }
+    const auto word = std::ranges::find_if(kPythonWords, [&](const auto& w) {
+      const std::size_t n = w.first.size();
+      return rest.starts_with(w.first) && (i == 0 || !is_word_character(text[i - 1])) &&
+             (rest.size() == n || !is_word_character(rest[n]));
+    });
+    yaml += word == kPythonWords.end() ? rest.substr(0, 1) : word->second;
+    i += word == kPythonWords.end() ? 1 : word->first.size();
+  }
+  return yaml;
 }
 
 Codec<std::int64_t> bits() {
