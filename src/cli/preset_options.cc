@@ -20,14 +20,17 @@ constexpr std::array<std::string_view, 4> kInt4Methods = {"awq_lite", "awq_clip"
 /// The field's calibration methods: of activation ranges for int8 and fp8, of weight scales for
 /// int4.
 void apply_method(const std::string& method, const std::string& mode, JobConfig& job) {
+  if (mode.empty()) {
+    throw Error(ErrorCode::usage, "--calibration-method belongs to --quantize-mode", {},
+                "Give --quantize-mode int8, fp8 or int4, or --calibrator");
+  }
   const bool is_int4 = std::ranges::find(kInt4Methods, method) != kInt4Methods.end();
   if ((mode == "int4") != is_int4) {
-    throw Error(ErrorCode::usage,
-                fmt::format("--calibration-method {} does not fit --quantize-mode {}", method,
-                            mode.empty() ? "(none)" : mode),
-                {},
-                mode == "int4" ? "int4 takes awq_lite, awq_clip, awq_full or rtn_dq"
-                               : "int8 and fp8 take max or entropy");
+    throw Error(
+        ErrorCode::usage,
+        fmt::format("--calibration-method {} does not fit --quantize-mode {}", method, mode), {},
+        mode == "int4" ? "int4 takes awq_lite, awq_clip, awq_full or rtn_dq"
+                       : "int8 and fp8 take max or entropy");
   }
   auto& q = job.quantization;
   if (!is_int4) {

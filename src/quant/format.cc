@@ -98,13 +98,13 @@ std::string upper(std::string_view text) {
   return out;
 }
 
-/// `tensor`, `channel` or `gN`. @return false when it is none of them
+/// `tensor` (`per_layer`), `channel` (`per_channel`) or `gN`. @return false when it is none of them
 bool set_granularity(std::string_view suffix, Format& weight) {
-  if (suffix == "TENSOR") {
+  if (suffix == "TENSOR" || suffix == "PER_LAYER") {
     weight.granularity = Granularity::per_tensor;
     return true;
   }
-  if (suffix == "CHANNEL") {
+  if (suffix == "CHANNEL" || suffix == "PER_CHANNEL") {
     weight.granularity = Granularity::per_channel;
     return true;
   }

@@ -84,10 +84,10 @@ struct OperandFormat {
 [[nodiscard]] std::span<const OperandFormat> operand_formats();
 
 /// Parses `FP32`, `FP16`, `BF16`, `NVFP4`, `MXFP4`, `MXFP8` and `W{weight}A{activation}`, operands
-/// as operand_formats() lists them, with suffixes `:tensor`, `:channel`, `:gN` for a weight whose
-/// format leaves that open. Case-insensitive. A16 leaves activations in float (weight-only
-/// quantization). The canonical name leaves out what `defaults` say already, so equal precisions
-/// have equal names.
+/// as operand_formats() lists them, with suffixes `:tensor` (`:per_layer`), `:channel`
+/// (`:per_channel`), `:gN` for a weight whose format leaves that open. Case-insensitive. A16 leaves
+/// activations in float (weight-only quantization). The canonical name leaves out what `defaults`
+/// say already, so equal precisions have equal names.
 /// @throws Error(config) naming the nearest known precision, or a suffix on a weight without one.
 [[nodiscard]] Precision parse_precision(std::string_view name, const QuantDefaults& defaults = {});
 

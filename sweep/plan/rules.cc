@@ -159,8 +159,10 @@ std::vector<QuantRule> exclude_types(std::span<const std::string> types,
     for (const std::string& op : meant) {
       const bool is_layer = std::ranges::any_of(layers, [&](const Layer& l) { return l.op == op; });
       if (!is_layer && std::ranges::find(known, op) == known.end()) {
+        std::vector<std::string> names(known.begin(), known.end());
+        for (const auto& [alias, meaning] : type_aliases()) names.push_back(alias);
         throw Error(ErrorCode::config, fmt::format("there is no operator type '{}'", type), {},
-                    did_you_mean(type, known));
+                    did_you_mean(type, names));
       }
       for (const Layer& layer : layers) {
         if (layer.op == op) rules.push_back({layer.name, Format{}});

@@ -156,10 +156,10 @@ TEST(ExcludeTest, takes_operator_types_and_their_short_names) {
   EXPECT_EQ(selectors({"Linear"}), (Names{"c", "b"}));
   EXPECT_EQ(selectors({"LayerNorm", "Softmax"}), Names{});
   try {
-    (void)selectors({"Softmaxx"});
+    (void)selectors({"LayerNrm"});
     FAIL();
   } catch (const Error& e) {
-    EXPECT_EQ(e.hint(), "Did you mean 'Softmax'?");
+    EXPECT_TRUE(e.hint().starts_with("Did you mean 'LayerNorm'")) << e.hint();
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <string_view>
 #include <utility>
 
@@ -18,9 +19,34 @@ namespace qsweep::config {
 
 namespace {
 
-/// Python's way of writing what YAML writes otherwise.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kPythonWords = {
-    {{"(", "["}, {")", "]"}, {"True", "true"}, {"False", "false"}, {"None", "null"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kPythonWords = {
+    {{"True", "true"}, {"False", "false"}, {"None", "null"}}};
+
+bool is_word_character(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
+
+/// Tuples of integers and constants as YAML writes them.
+std::string plain_from_python(std::string_view text) {
+  std::string yaml;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::string_view rest = text.substr(i);
+    const std::size_t end = rest.find_first_not_of("0123456789, \t\n", 1);
+    if (rest[0] == '(' && end != std::string_view::npos && rest[end] == ')') {
+      yaml += '[' + std::string(rest.substr(1, end - 1)) + ']';
+      i += end + 1;
+      continue;
+    }
+    const auto word = std::ranges::find_if(kPythonWords, [&](const auto& w) {
+      const std::size_t n = w.first.size();
+      return rest.starts_with(w.first) && (i == 0 || !is_word_character(text[i - 1])) &&
+             (rest.size() == n || !is_word_character(rest[n]));
+    });
+    yaml += word == kPythonWords.end() ? rest.substr(0, 1) : word->second;
+    i += word == kPythonWords.end() ? 1 : word->first.size();
+  }
+  return yaml;
+}
 
 Codec<std::int64_t> bits() {
   return integer(0, 64);
@@ -168,28 +194,25 @@ YAML::Node format_rules(const std::vector<QuantRule>& rules) {
 }
 
 std::string from_python(const std::string& text) {
-  std::string out;
-  char quote = '\0';
-  bool in_comment = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  std::string out, plain;
+  const auto flush = [&] {
+    out += plain_from_python(plain);
+    plain.clear();
+  };
+  for (std::size_t i = 0; i < text.size();) {
     const char c = text[i];
-    if (c == '\n') in_comment = false;
-    if (in_comment || quote != '\0') {
-      if (c == quote && !in_comment) quote = '\0';
-      out += c;
+    if (c != '"' && c != '\'' && c != '#') {
+      plain += c;
+      ++i;
       continue;
     }
-    if (c == '"' || c == '\'') quote = c;
-    if (c == '#') in_comment = true;
-    const auto word = std::ranges::find_if(
-        kPythonWords, [&](const auto& w) { return text.compare(i, w.first.size(), w.first) == 0; });
-    if (word == kPythonWords.end()) {
-      out += c;
-    } else {
-      out += word->second;
-      i += word->first.size() - 1;
-    }
+    flush();
+    const std::size_t close = text.find(c == '#' ? '\n' : c, i + 1);
+    const std::size_t end = close == std::string::npos ? text.size() : close + 1;
+    out += text.substr(i, end - i);
+    i = end;
   }
+  flush();
   return out;
 }
 

@@ -92,6 +92,14 @@ TEST(RuleFileTest, lists_keep_repeated_selectors_in_order) {
   EXPECT_EQ(config.rules[2].format.dtype, DType::i4);
 }
 
+TEST(RuleFileTest, patterns_are_left_as_they_are) {
+  const QuantConfig config =
+      load("- re:.*(fc1|fc2): {enable: false}  # don't\n- 'a(4, 3)None': {num_bits: (4,3)}\n");
+  EXPECT_EQ(config.rules.at(0).selector, "re:.*(fc1|fc2)");
+  EXPECT_EQ(config.rules.at(1).selector, "a(4, 3)None");
+  EXPECT_EQ(config.rules.at(1).format.dtype, DType::f8e4m3fn);
+}
+
 TEST(RuleFileTest, algorithms_with_options_and_sequential_formats_are_read) {
   const QuantConfig config = load(
       R"({"quant_cfg": {"*weight_quantizer": [{"num_bits": 4, "block_sizes": {-1: 128, "type": "static"}, "enable": True}, {"num_bits": (4, 3), "axis": None}]}, "algorithm": {"method": "awq_lite", "alpha_step": 0.1}})");
