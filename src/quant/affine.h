@@ -13,11 +13,11 @@ namespace qsweep {
 /// scale[s]. Spec: ONNX QuantizeLinear/DequantizeLinear, opset 21.
 struct QuantParams {
   Format format;
-  int axis = -1;             ///< per_channel: channel axis; per_block: the blocked (input) axis;
-                             ///< negative counts from the end
-  std::vector<float> scale;  ///< > 0; one (per_tensor), one per channel, or one per block
-                             ///< (row-major, blocked axis divided, rounded up). Empty in a
-                             ///< per_block format: each tensor's blocks have scales of their own
+  int axis = -1;              ///< per_channel: channel axis; per_block: the blocked (input) axis;
+                              ///< negative counts from the end
+  std::vector<float> scale;   ///< > 0; one (per_tensor), one per channel, or one per block
+                              ///< (row-major, blocked axis divided, rounded up). Empty in a
+                              ///< per_block format: each tensor's blocks have scales of their own
   float tensor_scale = 1.0f;  ///< ScaleFormat::e4m3: what the stored block scales are multiplied
                               ///< with; `scale` holds the products
   std::vector<std::int32_t> zero_point;  ///< empty means all 0; a code, so real 0 is exact
