@@ -11,6 +11,7 @@
 #include "src/cli/progress_line.h"
 #include "src/cli/table.h"
 
+#include "io/data/npy.h"
 #include "io/fs/file_system.h"
 
 #include "sweep/run/export_scheme.h"
@@ -22,7 +23,7 @@ struct Options {
   DataOptions data;
   std::string run;
   std::string scheme;
-  std::string out;
+  ExportPlaces places;
   ExportOptions file;
 };
 
@@ -52,6 +53,18 @@ std::string to_text(const SchemeFile& f, const std::string& path) {
       sha256_hex(ByteView(f.model.bytes)));
 }
 
+void write(const SchemeFile& f, const ExportPlaces& places) {
+  FileSystem& files = real_file_system();
+  files.replace(places.model, ByteView(f.model.bytes));
+  if (!f.scripts) return;
+  files.create_directories(places.scripts);
+  files.replace(places.scripts / "model_fp32.onnx", ByteView(f.scripts->float_model.bytes));
+  if (!f.scripts->calibration.empty())
+    write_npy(places.scripts / "calibration_data.npy", f.scripts->calibration);
+  for (const HandoffFile& script : f.scripts->scripts)
+    files.replace(places.scripts / script.name, script.text);
+}
+
 void check_source(const Options& o) {
   if (o.run.empty() == o.data.model.empty()) {
     throw Error(ErrorCode::usage, "name either a model or a run directory", "qsweep export",
@@ -78,11 +91,14 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
   command->add_option("--scheme", options->scheme,
                       "Precisions by layer: '*=W8A8; conv1=FP16'; with --run also a scheme id "
                       "(default: float)");
-  command->add_option("-o,--out", options->out, "The ONNX file to write")->required();
+  command->add_option("-o,--out", options->places.model, "The ONNX file to write")->required();
   command->add_option("--opset", options->file.opset,
                       "Write exactly this opset (default: the least that the formats need)");
   command->add_flag("--int4-as-int8", options->file.int4_as_int8,
                     "Store INT4 codes in INT8 tensors, for runtimes without opset 21");
+  command->add_option("--scripts", options->places.scripts,
+                      "Also write this folder: scripts for trtexec, ModelOpt and ONNX Runtime, the "
+                      "float model and calibration images they start from");
   command->footer(
       "INT8 needs opset 13, FP8 19, INT4 and blocks 21. The file computes what `qsweep eval\n"
       "--scheme` with the same options simulates.\n"
@@ -98,10 +114,11 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
         ProgressLine progress;
         const Options& o = *options;
         const SchemeFile file = o.run.empty() ? export_scheme(to_job(o.data), o.scheme, o.file,
-                                                              transport, progress, stop)
-                                              : export_from_run(o.run, o.scheme, o.file);
-        real_file_system().replace(o.out, ByteView(file.model.bytes));
-        print(invocation.json ? to_json(file, o.out) : to_text(file, o.out));
+                                                              o.places, transport, progress, stop)
+                                              : export_from_run(o.run, o.scheme, o.file, o.places);
+        write(file, o.places);
+        const std::string path = o.places.model.string();
+        print(invocation.json ? to_json(file, path) : to_text(file, path));
         return kExitOk;
       });
     };

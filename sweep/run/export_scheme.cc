@@ -16,6 +16,9 @@
 namespace qsweep {
 namespace {
 
+/// Other tools calibrate on what fits here.
+constexpr std::int64_t kMostCalibrationBytes = std::int64_t{256} << 20;
+
 std::vector<LayerExport> export_layers(const Workload& w,
                                        const Scheme& scheme,
                                        std::vector<TensorStats> stats) {
@@ -36,10 +39,43 @@ std::vector<LayerExport> export_layers(const Workload& w,
   return exports;
 }
 
+ScriptFolder write_scripts(const Workload& w, const Scheme& scheme, const ExportPlaces& places) {
+  const Graph& graph = w.program->graph();
+  const auto& layers = w.program->layers();
+  const Value& input = graph.value(w.program->input());
+  ScriptFolder folder;
+  // Tools that quantize per channel want opset 13.
+  folder.float_model = export_onnx(
+      graph, layers, std::vector<LayerExport>(layers.size()),
+      {.opset = std::max(graph.opset, 13), .scheme = "*=FP32", .source_sha256 = w.model.sha256});
+  if (w.calibration) {
+    const std::int64_t image_bytes = 4 * element_count(w.image_shape);
+    const auto count = std::min(std::ssize(w.calibration_ids),
+                                std::max<std::int64_t>(1, kMostCalibrationBytes / image_bytes));
+    folder.calibration =
+        w.calibration->images(std::span(w.calibration_ids).first(static_cast<std::size_t>(count)));
+  }
+  Handoff handoff{.float_model = "model_fp32.onnx",
+                  .scheme_model = std::filesystem::absolute(places.model)
+                                      .lexically_relative(std::filesystem::absolute(places.scripts))
+                                      .string(),
+                  .calibration = "calibration_data.npy",
+                  .input = input.name,
+                  .image = w.image_shape,
+                  .open_batch = !input.shape || input.shape->empty() || input.shape->front() < 0,
+                  .calibrator = w.job.quantization.calibrator,
+                  .percentile = w.job.quantization.percentile,
+                  .layers = layers};
+  for (const std::uint8_t p : scheme.precision) handoff.precision.push_back(w.precisions.at(p));
+  folder.scripts = handoff_files(handoff);
+  return folder;
+}
+
 SchemeFile write_scheme(const Workload& w,
                         const std::string& text,
                         std::vector<TensorStats> stats,
-                        ExportOptions options) {
+                        ExportOptions options,
+                        const ExportPlaces& places) {
   const auto& layers = w.program->layers();
   PrecisionSet precisions = w.precisions;
   const Scheme scheme =
@@ -60,6 +96,7 @@ SchemeFile write_scheme(const Workload& w,
   options.source_sha256 = w.model.sha256;
   out.model =
       export_onnx(w.program->graph(), layers, export_layers(w, scheme, std::move(stats)), options);
+  if (!places.scripts.empty()) out.scripts = write_scripts(w, scheme, places);
   return out;
 }
 
@@ -68,6 +105,7 @@ SchemeFile write_scheme(const Workload& w,
 SchemeFile export_scheme(const JobConfig& job,
                          const std::string& scheme,
                          const ExportOptions& options,
+                         const ExportPlaces& places,
                          Transport& transport,
                          Progress& progress,
                          const std::atomic<bool>& stop) {
@@ -83,12 +121,13 @@ SchemeFile export_scheme(const JobConfig& job,
     Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()});
     stats = calibrate_layers(crew);
   }
-  return write_scheme(*workload, text, std::move(stats), options);
+  return write_scheme(*workload, text, std::move(stats), options, places);
 }
 
 SchemeFile export_from_run(const std::filesystem::path& directory,
                            const std::string& scheme,
-                           const ExportOptions& options) {
+                           const ExportOptions& options,
+                           const ExportPlaces& places) {
   const RunResults results = load_results(directory);  // checks that it is a run, and unchanged
   std::string text = scheme;
   if (scheme.find('=') == std::string::npos) {
@@ -107,7 +146,7 @@ SchemeFile export_from_run(const std::filesystem::path& directory,
   std::string fingerprint;
   const RecordStore records =
       RecordStore::read_only(real_file_system(), directory / "journal.qsj", &fingerprint);
-  return write_scheme(*workload, text, recorded_stats(*workload, records), options);
+  return write_scheme(*workload, text, recorded_stats(*workload, records), options, places);
 }
 
 }  // namespace qsweep

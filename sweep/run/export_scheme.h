@@ -2,22 +2,41 @@
 
 #include <atomic>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
+
+#include "src/tensor/tensor.h"
 
 #include "io/config/job.h"
 #include "io/onnx/export.h"
 
 #include "ranks/transport.h"
 
+#include "sweep/plan/handoff.h"
 #include "sweep/run/progress.h"
 
 namespace qsweep {
+
+/// Where the files of an export will lie: scripts name them.
+struct ExportPlaces {
+  std::filesystem::path model;    ///< the scheme's ONNX file
+  std::filesystem::path scripts;  ///< folder for other tools' scripts; empty: none
+};
+
+/// What lies in the scripts' folder.
+struct ScriptFolder {
+  std::vector<HandoffFile> scripts;
+  ExportedModel float_model;  ///< model_fp32.onnx: folded, with the scheme's names
+  Tensor calibration;         ///< calibration_data.npy; empty without calibration data
+};
 
 /// A scheme as an ONNX file.
 struct SchemeFile {
   ExportedModel model;
   std::string scheme_text, scheme_id;  ///< those `qsweep eval` gives for the same options
   std::int64_t weight_bytes = 0;       ///< of the scheme as reports count it (SchemeSize)
+  std::optional<ScriptFolder> scripts{};
 };
 
 /// Calibrates if the scheme needs ranges and writes the file in memory. The job needs no evaluation
@@ -27,6 +46,7 @@ struct SchemeFile {
 [[nodiscard]] SchemeFile export_scheme(const JobConfig& job,
                                        const std::string& scheme,
                                        const ExportOptions& options,
+                                       const ExportPlaces& places,
                                        Transport& transport,
                                        Progress& progress,
                                        const std::atomic<bool>& stop);
@@ -36,6 +56,7 @@ struct SchemeFile {
 /// @throws Error(config) when the run has no scheme of this id
 [[nodiscard]] SchemeFile export_from_run(const std::filesystem::path& directory,
                                          const std::string& scheme,
-                                         const ExportOptions& options);
+                                         const ExportOptions& options,
+                                         const ExportPlaces& places);
 
 }  // namespace qsweep
