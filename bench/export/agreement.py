@@ -71,7 +71,7 @@ def main():
     parser.add_argument("--uniform", nargs="*", default=UNIFORM)
     parser.add_argument("--limit", type=int, default=0, help="images (0: all)")
     parser.add_argument("--calib-images", type=int, default=256)
-    parser.add_argument("--export-options", nargs="*", default=[], help="without dashes: int4-as-int8")
+    parser.add_argument("--int4-as-int8", action="store_true")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("workloads", nargs="+", metavar="MODEL,TEST,TRAIN")
     args = parser.parse_args()
@@ -89,7 +89,7 @@ def main():
                 file, predictions = pathlib.Path(folder, "scheme.onnx"), pathlib.Path(folder, "predictions.csv")
                 options = ["--scheme", text, "--calib", f"cifar10:{train}", "--calib-images", args.calib_images, "--json"]
                 said = json.loads(call(args.qsweep, "export", model, *options, "--out", file,
-                                       *("--" + o for o in args.export_options)))
+                                       *(["--int4-as-int8"] if args.int4_as_int8 else [])))
                 judged = json.loads(call(args.qsweep, "eval", model, *options, "--data", f"cifar10:{test}", "--limit",
                                          args.limit, "--predictions", predictions))
                 assert said["scheme_id"] == judged["scheme_id"], (said, judged)

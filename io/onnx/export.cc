@@ -63,6 +63,10 @@ int choose_opset(const Graph& graph,
                   is_int4 ? "Use --int4-as-int8 or a newer --opset" : "Use a newer --opset");
     }
     opset = std::max(opset, need.opset);
+    // With opset 19 ONNX Runtime's default optimizations compute something else: see GraphWriter.
+    const bool is_float8 =
+        has_scale(exports[i].activation.format) && !is_integer(exports[i].activation.format.dtype);
+    if (is_float8 && options.opset == 0) opset = std::max(opset, detail::kTypeAttributeOpset);
   }
   if (options.opset == 0 || options.opset == graph.opset) return opset;
   if (options.opset < graph.opset || options.opset > detail::kNewestOpset) {

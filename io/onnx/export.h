@@ -24,7 +24,8 @@ struct LayerExport {
 };
 
 struct ExportOptions {
-  /// 0: the least that the formats need, at least the model's own. Otherwise that one exactly.
+  /// 0: the least that the formats need (float8 activations: 21, though 19 has them), at least the
+  /// model's own. Otherwise that one exactly.
   int opset = 0;
   bool int4_as_int8 = false;  ///< INT4 codes in INT8 tensors, for runtimes without opset 21
   std::string scheme{}, scheme_id{}, source_sha256{};  ///< for metadata_props

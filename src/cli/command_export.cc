@@ -100,8 +100,8 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
                       "Also write this folder: scripts for trtexec, ModelOpt and ONNX Runtime, the "
                       "float model and calibration images they start from");
   command->footer(
-      "INT8 needs opset 13, FP8 19, INT4 and blocks 21. The file computes what `qsweep eval\n"
-      "--scheme` with the same options simulates.\n"
+      "INT8 needs opset 13, FP8 19 (21 unless asked), INT4 and blocks 21. The file\n"
+      "computes what `qsweep eval --scheme` with the same options simulates.\n"
       "Examples:\n"
       "  qsweep export net.onnx --scheme '*=W8A8; conv1=FP16' --calib cifar10:train.bin --out "
       "net_int8.onnx\n"

@@ -184,8 +184,10 @@ TEST(Export, OpsetIsTheLeastThatTheFormatsNeed) {
   EXPECT_EQ(write(two_branches(11), "FP32").exported.opset, 11);
   EXPECT_EQ(write(two_branches(11), "FP16").exported.opset, 11);
   EXPECT_EQ(write(two_branches(11), "W8A8").exported.opset, 13);
-  EXPECT_EQ(write(two_branches(11), "W8FA8F").exported.opset, 19);
-  EXPECT_EQ(write(two_branches(11), "W8A8F").exported.ir_version, 9);
+  EXPECT_EQ(write(two_branches(11), "W8FA16").exported.opset, 19);
+  EXPECT_EQ(write(two_branches(11), "W8FA16").exported.ir_version, 9);
+  EXPECT_EQ(write(two_branches(11), "W8FA8F").exported.opset, 21);
+  EXPECT_EQ(write(two_branches(11), "W8FA8F", {.opset = 19}).exported.opset, 19);
   EXPECT_EQ(write(two_branches(11), "W8A16:g2").exported.opset, 21);
   EXPECT_EQ(write(two_branches(11), "W8A8", {.opset = 18}).exported.opset, 18);
 }
@@ -200,12 +202,17 @@ TEST(Export, OpsetThatIsTooOldIsRefusedByLayer) {
   EXPECT_EQ(error_of(two_branches(17), "FP32", {.opset = 13}).code(), ErrorCode::config);
 }
 
-TEST(Export, Float8HasItsTypeInTheZeroPoint) {
-  const File file = write(two_branches(), "W8FA8F");
+TEST(Export, Float8HasItsTypeInTheZeroPointThenInAnAttribute) {
+  const File file = write(two_branches(), "W8FA8F", {.opset = 19});
   const auto& dq = *file.maker(file.node("one").input(0));
   EXPECT_EQ(file.tensor(dq.input(2)).data_type(), 17);  // FLOAT8E4M3FN
   EXPECT_EQ(file.elements<float>(dq.input(1)), std::vector<float>{3.0f / 448.0f});
   EXPECT_EQ(file.tensor("w_quantized").data_type(), 17);
+  const File newer = write(two_branches(), "W8FA8F");
+  const auto& q = *newer.maker(newer.maker(newer.node("one").input(0))->input(0));
+  EXPECT_EQ(q.input_size(), 2);
+  EXPECT_EQ(q.attribute(0).name(), "output_dtype");
+  EXPECT_EQ(q.attribute(0).i(), 17);
 }
 
 TEST(Export, HalfPrecisionLayersCastThereAndBack) {
