@@ -31,7 +31,8 @@ void add_data_options(CLI::App& command, DataOptions& o) {
   command.add_option("model", o.model, "ONNX model")->required();
   command
       .add_option("--data", o.data,
-                  "Evaluation data: cifar10:FILE[,FILE...], cifar100:FILE or npy:X.npy,Y.npy")
+                  "Evaluation data: cifar10:FILE[,FILE...], cifar100:FILE, npy:X.npy,Y.npy or "
+                  "images:LIST.txt")
       ->required();
   command.add_option("--limit", o.limit, "Evaluate only the first N images (0 = all)")
       ->capture_default_str()

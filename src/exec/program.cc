@@ -32,8 +32,8 @@ Tensor widened(const Tensor& half) {
 }
 
 /// Makes a float16 or bfloat16 model an FP32 one: constants, declared types and casts.
-/// A Cast to a half type still rounds: it is followed by a Cast back, which also keeps an FP16 layer
-/// of an exported scheme what it was.
+/// A Cast to a half type still rounds: it is followed by a Cast back, which also keeps an FP16
+/// layer of an exported scheme what it was.
 void widen_halves(Graph& graph) {
   for (Value& value : graph.values) {
     if (!is_half(value.dtype)) continue;

@@ -79,7 +79,7 @@ Key<JobConfig> shapes_key() {
 Key<JobConfig> data_key() {
   using D = JobConfig::Data;
   const auto format = required(
-      key("format", &D::format, choice({"cifar10", "cifar100", "npy"}, {"coco", "masks", "images"}),
+      key("format", &D::format, choice({"cifar10", "cifar100", "npy", "images"}, {"coco", "masks"}),
           "container of the images"));
   const auto path =
       required(key("path", &D::path, file_paths(), "the file or files; npy: images, then labels"));
