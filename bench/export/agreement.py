@@ -72,6 +72,7 @@ def main():
     parser.add_argument("--limit", type=int, default=0, help="images (0: all)")
     parser.add_argument("--calib-images", type=int, default=256)
     parser.add_argument("--int4-as-int8", action="store_true")
+    parser.add_argument("--format", default="qdq")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("workloads", nargs="+", metavar="MODEL,TEST,TRAIN")
     args = parser.parse_args()
@@ -88,7 +89,7 @@ def main():
             with tempfile.TemporaryDirectory() as folder:
                 file, predictions = pathlib.Path(folder, "scheme.onnx"), pathlib.Path(folder, "predictions.csv")
                 options = ["--scheme", text, "--calib", f"cifar10:{train}", "--calib-images", args.calib_images, "--json"]
-                said = json.loads(call(args.qsweep, "export", model, *options, "--out", file,
+                said = json.loads(call(args.qsweep, "export", model, *options, "--out", file, "--format", args.format,
                                        *(["--int4-as-int8"] if args.int4_as_int8 else [])))
                 judged = json.loads(call(args.qsweep, "eval", model, *options, "--data", f"cifar10:{test}", "--limit",
                                          args.limit, "--predictions", predictions))

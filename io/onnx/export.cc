@@ -23,9 +23,10 @@ struct Need {
   Format format;
 };
 
-Need need_of(const LayerExport& layer, bool int4_as_int8) {
+Need need_of(const LayerExport& layer, const ExportOptions& options) {
   Format weight = layer.weight.params.format;
-  if (int4_as_int8 && weight.dtype == DType::i4) weight.dtype = DType::i8;
+  const bool as_int8 = options.int4_as_int8 || (options.integer_operators && layer.integer);
+  if (as_int8 && weight.dtype == DType::i4) weight.dtype = DType::i8;
   const Format& activation = layer.activation.format;
   const Need of_weight{detail::least_opset(weight), weight};
   const Need of_activation{detail::least_opset(activation), activation};
@@ -47,7 +48,7 @@ int choose_opset(const Graph& graph,
   int opset = std::max(graph.opset, options.opset);
   const int limit = options.opset == 0 ? detail::kNewestOpset : options.opset;
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    const Need need = need_of(exports[i], options.int4_as_int8);
+    const Need need = need_of(exports[i], options);
     if (need.opset > detail::kNewestOpset) {
       throw Error(ErrorCode::unsupported,
                   fmt::format("{} needs opset {}, which is not written in this version",

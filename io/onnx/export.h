@@ -27,6 +27,9 @@ struct ExportOptions {
   /// 0: the least that the formats need (float8 activations: 21, though 19 has them), at least the
   /// model's own. Otherwise that one exactly.
   int opset = 0;
+  /// Layers that compute on codes are written as ConvInteger and MatMulInteger: the engine's own
+  /// integer arithmetic, bit for bit. ConvTranspose has no such operator and stays QDQ.
+  bool integer_operators = false;
   bool int4_as_int8 = false;  ///< INT4 codes in INT8 tensors, for runtimes without opset 21
   std::string scheme{}, scheme_id{}, source_sha256{};  ///< for metadata_props
 };
@@ -46,6 +49,8 @@ struct ExportedModel {
 ///   -128) get a Clip before, unless a Relu makes it idle.
 /// - a quantized weight is an initializer of codes -> DequantizeLinear; f16 and bf16 -> Cast.
 /// - arithmetic stays FP32; the bias of an integer layer is INT32 -> DequantizeLinear.
+/// With integer_operators, integer layers are QuantizeLinear -> ConvInteger or MatMulInteger -> Add
+/// of the INT32 bias -> Cast -> Mul by s_x * s_w instead, INT4 codes in INT8 tensors.
 /// Names of values, nodes, inputs and outputs are kept. A MatMul with a bias becomes MatMul + Add.
 /// Operators are rewritten where the file's opset is newer than the model's
 /// (io/onnx/detail/upgrade.h).

@@ -92,6 +92,15 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
                       "Precisions by layer: '*=W8A8; conv1=FP16'; with --run also a scheme id "
                       "(default: float)");
   command->add_option("-o,--out", options->places.model, "The ONNX file to write")->required();
+  command
+      ->add_option_function<std::string>(
+          "--format",
+          [options](const std::string& format) {
+            options->file.integer_operators = format == "qoperator";
+          },
+          "qdq, or qoperator: INT8 layers as ConvInteger and MatMulInteger, bit for bit the "
+          "engine's arithmetic (default: qdq)")
+      ->check(CLI::IsMember({"qdq", "qoperator"}));
   command->add_option("--opset", options->file.opset,
                       "Write exactly this opset (default: the least that the formats need)");
   command->add_flag("--int4-as-int8", options->file.int4_as_int8,

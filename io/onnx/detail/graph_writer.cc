@@ -75,6 +75,46 @@ Tensor narrowed(const Tensor& rounded, DType to) {
   return out;
 }
 
+/// s_x * s_w, rounded to FP32 once: one, or one for each of `channels` output channels.
+std::vector<float> product_scales(const LayerExport& format, std::int64_t channels) {
+  const std::vector<float>& weight = format.weight.params.scale;
+  if (weight.size() == 1) return {format.activation.scale.at(0) * weight[0]};
+  std::vector<float> scales;
+  // A grouped ConvTranspose has one scale for each output channel of a group.
+  for (std::size_t o = 0; o < static_cast<std::size_t>(channels); ++o)
+    scales.push_back(format.activation.scale.at(0) * weight[o % weight.size()]);
+  return scales;
+}
+
+/// The bias on the grid of the product, as the integer kernel rounds it (kernels/linear.h).
+Tensor bias_codes(const Tensor& bias, const LayerExport& format) {
+  const std::vector<float> scales = product_scales(format, bias.size());
+  const auto real = bias.data<float>();
+  Tensor codes(DType::i32, bias.shape());
+  const auto out = codes.mutable_data<std::int32_t>();
+  using Limits = std::numeric_limits<std::int32_t>;
+  for (std::size_t o = 0; o < real.size(); ++o) {
+    const double scale = static_cast<double>(scales[scales.size() == 1 ? 0 : o]);
+    const double code = std::nearbyint(static_cast<double>(real[o]) / scale);
+    out[o] = static_cast<std::int32_t>(
+        std::clamp(code, static_cast<double>(Limits::min()), static_cast<double>(Limits::max())));
+  }
+  return codes;
+}
+
+/// [N, K] codes as [K, N].
+Tensor transposed(const Tensor& codes) {
+  const std::int64_t rows = codes.dim(0), columns = codes.dim(1);
+  Tensor out(codes.dtype(), {columns, rows});
+  const auto from = codes.data<std::int8_t>();
+  const auto to = out.mutable_data<std::int8_t>();
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < columns; ++c)
+      to[static_cast<std::size_t>(c * rows + r)] = from[static_cast<std::size_t>(r * columns + c)];
+  }
+  return out;
+}
+
 bool is_left_alone(const QuantParams& params) {
   return !params.format.is_quantized();
 }
@@ -130,6 +170,8 @@ void GraphWriter::write_node(const Node& node) {
 void GraphWriter::write_layer(const Node& node, const LayerPlan& plan) {
   const Layer& layer = *plan.layer;
   const LayerExport& format = *plan.format;
+  if (options_.integer_operators && format.integer && node.op != "ConvTranspose")
+    return write_integer_layer(node, plan);
   const std::string input = rounded_input(layer.input, format.activation);
   const std::string weight = is_left_alone(format.weight.params)
                                  ? operand(layer.weight)
@@ -151,6 +193,46 @@ void GraphWriter::write_layer(const Node& node, const LayerPlan& plan) {
   } else {
     proto.add_input(bias);
   }
+}
+
+/// y = (sum (x_q - z_x) * w_q + b_q) * (s_x * s_w).
+void GraphWriter::write_integer_layer(const Node& node, const LayerPlan& plan) {
+  const Layer& layer = *plan.layer;
+  const LayerExport& format = *plan.format;
+  const bool is_conv = node.op == "Conv";
+  const Codes input = codes_of(layer.input, format.activation);
+  Tensor codes = format.weight.codes.reinterpreted(DType::i8);
+  if (node.op == "Gemm" && node.attributes.i("transB", 0) != 0) codes = transposed(codes);
+  const std::int64_t channels = codes.dim(is_conv ? 0 : 1);
+  Shape per_channel = {channels};  // broadcasts along the axis of output channels
+  if (is_conv) per_channel.insert(per_channel.end(), static_cast<std::size_t>(codes.rank() - 2), 1);
+
+  const std::string& base = node.name;
+  std::vector<std::string> operands = {input.name, initializer(base + "_weight_quantized", codes),
+                                       input.scaling.at(1)};
+  auto& product = *proto_.add_node();
+  product.set_name(node.name);
+  product.set_op_type(is_conv ? "ConvInteger" : "MatMulInteger");
+  for (const std::string& operand : operands) product.add_input(operand);
+  product.add_output(unique(base + "_product"));
+  if (is_conv) {
+    for (const auto& [name, value] : node.attributes.all()) write_attribute(name, value, product);
+  }
+  std::string sum = product.output(0);
+  if (layer.bias != kNoValue) {
+    const Tensor bias = bias_codes(*graph_.value(layer.bias).constant, format);
+    sum = add_node("Add", {sum, initializer(base + "_bias_quantized", bias.reshaped(per_channel))},
+                   base)
+              .output(0);
+  }
+  const std::vector<float> scales = product_scales(format, channels);
+  const Shape extents = scales.size() == 1 ? Shape{} : per_channel;
+  auto& scaled =
+      add_node("Mul",
+               {cast(sum, base, DType::f32),
+                initializer(base + "_scale", Tensor::of<float>(DType::f32, extents, scales))},
+               base);
+  scaled.set_output(0, graph_.value(node.outputs.at(0)).name);
 }
 
 void GraphWriter::write_matmul_bias(onnx::NodeProto& matmul,
@@ -184,19 +266,28 @@ std::string GraphWriter::rounded_input(ValueId value, const QuantParams& params)
   if (!has_scale(params.format)) {
     name = cast(cast(x, x, params.format.dtype), x, DType::f32);
   } else {
-    const std::vector<std::string> scaling = parameters(x, {}, params);
-    const std::string limited = clipped(x, value, params);
-    std::vector<std::string> operands = {limited};
-    operands.insert(operands.end(), scaling.begin(), scaling.end());
-    auto& quantize = add_node("QuantizeLinear", operands, x);
-    if (scaling.size() == 1) {
-      const auto type = static_cast<std::int64_t>(onnx_type_of(params.format.dtype));
-      write_attribute("output_dtype", type, quantize);
-    }
-    name = dequantize(quantize.output(0), x, scaling, params);
+    const Codes& codes = codes_of(value, params);
+    name = dequantize(codes.name, x, codes.scaling, params);
   }
   inputs_.push_back({value, params, name});
   return name;
+}
+
+const GraphWriter::Codes& GraphWriter::codes_of(ValueId value, const QuantParams& params) {
+  for (const Codes& known : codes_) {
+    if (known.value == value && known.params == params) return known;
+  }
+  const std::string x = operand(value);
+  const std::vector<std::string> scaling = parameters(x, {}, params);
+  std::vector<std::string> operands = {clipped(x, value, params)};
+  operands.insert(operands.end(), scaling.begin(), scaling.end());
+  auto& quantize = add_node("QuantizeLinear", operands, x);
+  if (scaling.size() == 1) {
+    const auto type = static_cast<std::int64_t>(onnx_type_of(params.format.dtype));
+    write_attribute("output_dtype", type, quantize);
+  }
+  codes_.push_back({value, params, quantize.output(0), scaling});
+  return codes_.back();
 }
 
 std::string GraphWriter::rounded_weight(const Layer& layer, const QuantizedWeight& weight) {
@@ -223,27 +314,12 @@ std::string GraphWriter::rounded_weight(const Layer& layer, const QuantizedWeigh
 }
 
 std::string GraphWriter::integer_bias(const Layer& layer, const LayerExport& format) {
-  const Value& bias = graph_.value(layer.bias);
-  const auto real = bias.constant->data<float>();
-  const std::vector<float>& weight_scale = format.weight.params.scale;
+  const Tensor codes = bias_codes(*graph_.value(layer.bias).constant, format);
   QuantParams params;
   params.format = format.weight.params.format;
   params.format.dtype = DType::i32;
   params.axis = 0;
-  for (const float s : weight_scale) params.scale.push_back(format.activation.scale.at(0) * s);
-  // A grouped ConvTranspose has one scale for each output channel of a group.
-  while (params.scale.size() > 1 && params.scale.size() < real.size())
-    params.scale.push_back(params.scale[params.scale.size() - weight_scale.size()]);
-
-  Tensor codes(DType::i32, bias.constant->shape());
-  const auto out = codes.mutable_data<std::int32_t>();
-  for (std::size_t o = 0; o < real.size(); ++o) {
-    const float scale = params.scale[params.scale.size() == 1 ? 0 : o];
-    const double code = std::nearbyint(static_cast<double>(real[o]) / static_cast<double>(scale));
-    using Limits = std::numeric_limits<std::int32_t>;
-    out[o] = static_cast<std::int32_t>(
-        std::clamp(code, static_cast<double>(Limits::min()), static_cast<double>(Limits::max())));
-  }
+  params.scale = product_scales(format, codes.size());
   // Layers may share a bias and have scales of their own, so it is named after the layer.
   const std::string base = layer.name + "_bias";
   return dequantize(initializer(base + "_quantized", codes), base,

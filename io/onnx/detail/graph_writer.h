@@ -38,13 +38,23 @@ class GraphWriter {
     std::string name;
   };
 
+  /// Codes of a value with the initializers that scale them.
+  struct Codes {
+    ValueId value;
+    QuantParams params;
+    std::string name;
+    std::vector<std::string> scaling;  ///< scale, and the zero point where it is written
+  };
+
   void write_node(const Node& node);
   void write_layer(const Node& node, const LayerPlan& plan);
+  void write_integer_layer(const Node& node, const LayerPlan& plan);
   void write_matmul_bias(onnx::NodeProto& matmul, const Node& node, const std::string& bias);
 
   /// Names of float values ready to be read: `value` itself, or what makes it the rounded one.
   std::string operand(ValueId value);
   std::string rounded_input(ValueId value, const QuantParams& params);
+  const Codes& codes_of(ValueId value, const QuantParams& params);
   std::string rounded_weight(const Layer& layer, const QuantizedWeight& weight);
   std::string integer_bias(const Layer& layer, const LayerExport& format);
 
@@ -72,6 +82,7 @@ class GraphWriter {
   std::set<std::string> names_;
   std::set<ValueId> written_constants_;
   std::vector<Rounded> inputs_, weights_;
+  std::vector<Codes> codes_;
 };
 
 }  // namespace qsweep::detail
