@@ -5,7 +5,9 @@
 agreement=("$QSWEEP_PYTHON" "$QSWEEP_SOURCE_DIR/bench/export/agreement.py" --qsweep "$QSWEEP_BINARY" --check)
 folder=$QSWEEP_SOURCE_DIR/jobs/demo
 "${agreement[@]}" --random 3 "$folder/demo_cnn.onnx,$folder/eval.bin,$folder/train.bin" 2>/dev/null
-"${agreement[@]}" --random 1 --uniform W4A8 --int4-as-int8 \
+"${agreement[@]}" --strict --format qoperator --uniform W8A8 W4A8 --random 0 \
+  "$folder/demo_cnn.onnx,$folder/eval.bin,$folder/train.bin" 2>/dev/null
+"${agreement[@]}" --uniform W4A8 --random 1 --int4-as-int8 \
   "$folder/demo_cnn.onnx,$folder/eval.bin,$folder/train.bin" 2>/dev/null
 if [ -d "$shared/models" ]; then
   for model in resnet8 resnet20 vit; do

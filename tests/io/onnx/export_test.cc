@@ -261,6 +261,30 @@ TEST(Export, MatMulWithBiasBecomesTwoNodes) {
   EXPECT_EQ(file.maker(add.input(1))->op_type(), "DequantizeLinear");
 }
 
+TEST(Export, IntegerOperatorsAddTheBiasBeforeScaling) {
+  const File file = write(two_branches(), "W4A8", {.integer_operators = true});
+  EXPECT_EQ(file.exported.opset, 17);  // INT4 codes are in INT8 tensors
+  EXPECT_EQ(file.exported.dequantize_nodes, 0);
+  EXPECT_EQ(file.exported.quantize_nodes, 2);
+  const auto& conv = file.node("conv");
+  EXPECT_EQ(conv.op_type(), "ConvInteger");
+  EXPECT_EQ(file.maker(conv.input(0))->op_type(), "QuantizeLinear");
+  const auto& scaled = *file.maker("c");
+  EXPECT_EQ(scaled.op_type(), "Mul");
+  const auto& sum = *file.maker(file.maker(scaled.input(0))->input(0));
+  EXPECT_EQ(sum.op_type(), "Add");
+  EXPECT_EQ(sum.input(0), conv.output(0));
+  const auto& bias = file.tensor(sum.input(1));
+  EXPECT_EQ(bias.data_type(), onnx::TensorProto::INT32);
+  EXPECT_EQ(std::vector<std::int64_t>(bias.dims().begin(), bias.dims().end()),
+            (std::vector<std::int64_t>{2, 1, 1}));
+  // Gemm with transB: [2, 8] becomes [8, 2].
+  EXPECT_EQ(file.node("one").op_type(), "MatMulInteger");
+  const auto& weight = file.tensor(file.node("one").input(1));
+  EXPECT_EQ(std::vector<std::int64_t>(weight.dims().begin(), weight.dims().end()),
+            (std::vector<std::int64_t>{8, 2}));
+}
+
 TEST(Export, SaysWhereItCameFrom) {
   const File file =
       write(two_branches(), "W8A8",
