@@ -48,6 +48,13 @@ int choose_opset(const Graph& graph,
   int opset = std::max(graph.opset, options.opset);
   const int limit = options.opset == 0 ? detail::kNewestOpset : options.opset;
   for (std::size_t i = 0; i < layers.size(); ++i) {
+    const Format& activation = exports[i].activation.format;
+    if (has_scale(activation) && activation.granularity != Granularity::per_tensor) {
+      throw Error(
+          ErrorCode::unsupported,
+          fmt::format("activations of {} cannot be written in this version", describe(activation)),
+          layers[i].name, "Choose another precision for it");
+    }
     const Need need = need_of(exports[i], options);
     if (need.opset > detail::kNewestOpset) {
       throw Error(ErrorCode::unsupported,

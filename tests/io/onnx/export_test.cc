@@ -285,6 +285,23 @@ TEST(Export, IntegerOperatorsAddTheBiasBeforeScaling) {
             (std::vector<std::int64_t>{8, 2}));
 }
 
+TEST(Export, BlocksOfActivationsAreRefused) {
+  const Graph graph = two_branches();
+  const std::vector<Layer> layers = find_layers(graph);
+  std::vector<LayerExport> exports = at(graph, layers, "W8FA8F");
+  exports[1].activation.format.granularity = Granularity::per_block;
+  exports[1].activation.format.block_size = 32;
+  try {
+    (void)export_onnx(graph, layers, exports);
+    ADD_FAILURE() << "written";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::unsupported);
+    EXPECT_EQ(e.where(), "one");
+    EXPECT_EQ(e.message(),
+              "activations of float8e4m3fn in blocks of 32 cannot be written in this version");
+  }
+}
+
 TEST(Export, SaysWhereItCameFrom) {
   const File file =
       write(two_branches(), "W8A8",
