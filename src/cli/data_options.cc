@@ -100,7 +100,7 @@ JobConfig to_job(const DataOptions& o) {
       paths += (paths.empty() ? "" : ",") + std::filesystem::absolute(path).string();
     data.path = paths;
   };
-  set(o.data, job.evaluation);
+  if (!o.data.empty()) set(o.data, job.evaluation);
   job.evaluation.images = o.limit;
   if (!o.calibration.empty()) set(o.calibration, job.calibration);
   job.calibration.images = o.calibration_images;
@@ -111,7 +111,8 @@ JobConfig to_job(const DataOptions& o) {
   job.batch = o.batch;
   job.seed = o.seed;
   // A missing model is reported together with the other inputs when the job is opened.
-  if (std::filesystem::exists(job.model)) require_input(job);
+  const bool reads_images = !o.data.empty() || !o.calibration.empty();
+  if (reads_images && std::filesystem::exists(job.model)) require_input(job);
   return job;
 }
 

@@ -29,6 +29,7 @@ struct DataOptions {
 void add_data_options(CLI::App& command, DataOptions& options);
 
 /// The job these options describe; preprocessing from the flags or from the YAML beside the model.
+/// Without data and calibration images, as some commands allow, the preprocessing may be unknown.
 [[nodiscard]] JobConfig to_job(const DataOptions& options);
 
 /// `input:1x3x32x32` -> name and extents.

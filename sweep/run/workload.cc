@@ -212,7 +212,7 @@ QuantDefaults quant_defaults(const JobConfig& job) {
 }
 
 std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
-  if (job.task != "classification") {
+  if (job.task != "classification" && !job.evaluation.path.empty()) {
     throw Error(ErrorCode::unsupported,
                 fmt::format("task '{}' has no evaluator in this version", job.task), "task",
                 "Use task: classification");
@@ -224,7 +224,9 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
     w->model = import_onnx(job.model);
     w->program = std::make_unique<Program>(std::move(w->model.graph));
   });
-  problems.attempt([&] { w->evaluation = open_set(job, job.evaluation); });
+  if (!job.evaluation.path.empty()) {
+    problems.attempt([&] { w->evaluation = open_set(job, job.evaluation); });
+  }
   if (!job.calibration.path.empty()) {
     problems.attempt([&] { w->calibration = open_set(job, job.calibration); });
   }
@@ -241,15 +243,18 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
   });
   problems.raise();
 
-  const std::int64_t available = w->evaluation->size();
-  const std::int64_t wanted = job.evaluation.images == 0 ? available : job.evaluation.images;
-  w->evaluation_ids =
-      choose_samples(*w->evaluation, wanted, parse_sampling(job.evaluation.sampling), job.seed);
+  if (w->evaluation) {
+    const std::int64_t available = w->evaluation->size();
+    const std::int64_t wanted = job.evaluation.images == 0 ? available : job.evaluation.images;
+    w->evaluation_ids =
+        choose_samples(*w->evaluation, wanted, parse_sampling(job.evaluation.sampling), job.seed);
+  }
   if (w->calibration) {
     w->calibration_ids = choose_samples(*w->calibration, job.calibration.images,
                                         parse_sampling(job.calibration.sampling), job.seed);
-    const auto leaked =
-        overlapping_samples(*w->calibration, w->calibration_ids, *w->evaluation, w->evaluation_ids);
+    const auto leaked = w->evaluation ? overlapping_samples(*w->calibration, w->calibration_ids,
+                                                            *w->evaluation, w->evaluation_ids)
+                                      : std::vector<std::int64_t>{};
     if (!leaked.empty()) {
       throw Error(
           ErrorCode::mismatch,
@@ -289,7 +294,7 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
   }
   if (job.quantization.has_rules()) add_ruled_scheme(*w);
   warn_of_unusual(*w);
-  check_fit(*w);
+  if (w->evaluation) check_fit(*w);
   w->settings = canonical_settings(*w);
   return w;
 }

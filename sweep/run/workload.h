@@ -24,7 +24,7 @@ struct Workload {
   JobConfig job;
   ImportedModel model;  ///< its graph has moved into `program`
   std::unique_ptr<Program> program;
-  std::unique_ptr<Dataset> evaluation;
+  std::unique_ptr<Dataset> evaluation;       ///< null when the job names none (export)
   std::unique_ptr<Dataset> calibration;      ///< null when the job names none
   std::vector<std::int64_t> evaluation_ids;  ///< in evaluation order; shards are cut from it
   std::vector<std::int64_t> calibration_ids;

@@ -1,0 +1,118 @@
+"""Exported files in ONNX Runtime against qsweep's own predictions of the same schemes.
+
+For every scheme: `qsweep export`, onnx.checker (full), ONNX Runtime with graph optimizations off and on, and
+`qsweep eval --predictions`. The table gives the images on which the class agrees, and the difference of the margins
+(highest minus second score) relative to the largest score of the set: median, maximum, share within 1e-3.
+ONNX Runtime sums in another order; where that puts an activation on the other side of a rounding boundary, the next
+layers see another code. Single images therefore differ by more than 1e-3 although every layer computes the same (as
+ONNX Runtime differs from itself when its batch changes). Integer operators (--format qoperator) sum exactly.
+With --check it fails when the class differs on more than 0.1 % of the images (one image is always allowed) or the
+median exceeds 1e-3, with optimizations off; with --strict when any image exceeds 1e-3.
+
+  python bench/export/agreement.py --qsweep build/qsweep --random 20 MODEL.onnx,TEST.bin,TRAIN.bin ...
+"""
+import argparse
+import csv
+import json
+import pathlib
+import random
+import subprocess
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import yaml
+
+UNIFORM = ["FP32", "W8A8", "W8A16", "W4A16", "W4A16:g32", "W4A8", "W4A8F", "W8FA8F", "FP16", "BF16"]
+MIXED = ["FP32", "FP16", "W8A8", "W8A16", "W4A16", "W4A8", "W4A8F", "W8FA8F", "W4A16:g32"]
+ALLOWED, MARGIN = 0.001, 1e-3
+
+
+def call(*command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr.splitlines()[-1])
+    return done.stdout
+
+
+def images(model, data, limit):
+    """Preprocessed as the YAML beside the model says, every step rounded to float32."""
+    spec = yaml.safe_load(model.with_suffix(".yaml").read_text())["input"]
+    records = np.fromfile(data, np.uint8).reshape(-1, 3073)[: limit or None]
+    x = records[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32) / np.float32(spec["scale"])
+    mean, std = (np.float32(spec[k]).reshape(1, -1, 1, 1) for k in ("mean", "std"))
+    return (x - mean) / std
+
+
+def scores(path, x, level):
+    options = ort.SessionOptions()
+    options.graph_optimization_level = level
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return np.concatenate([session.run(None, {name: x[i : i + 16]})[0] for i in range(0, len(x), 16)])
+
+
+def compare(out, top1, margin):
+    ordered = np.sort(out, axis=1)
+    error = np.abs(ordered[:, -1] - ordered[:, -2] - margin) / np.abs(out).max()
+    return int((out.argmax(1) == top1).sum()), float(np.median(error)), float(error.max()), float((error <= MARGIN).mean())
+
+
+def random_schemes(layers, count, seed):
+    rng = random.Random(seed)
+    return [";".join(f'"{name}"={rng.choice(MIXED)}' for name in layers) for _ in range(count)]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--qsweep", required=True)
+    parser.add_argument("--random", type=int, default=3, help="random mixed schemes per model")
+    parser.add_argument("--uniform", nargs="*", default=UNIFORM)
+    parser.add_argument("--limit", type=int, default=0, help="images (0: all)")
+    parser.add_argument("--calib-images", type=int, default=256)
+    parser.add_argument("--int4-as-int8", action="store_true")
+    parser.add_argument("--format", default="qdq")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--strict", action="store_true")
+    parser.add_argument("workloads", nargs="+", metavar="MODEL,TEST,TRAIN")
+    args = parser.parse_args()
+    failed = []
+    print(f"{'model':16} {'scheme':12} {'opset':>5} {'bytes':>9} {'images':>6} {'agree':>6} {'median':>9} "
+          f"{'max':>9} {'<=1e-3':>7} | optimized: {'agree':>6} {'median':>9}")
+    for workload in args.workloads:
+        model, test, train = map(pathlib.Path, workload.split(","))
+        x = images(model, test, args.limit)
+        layers = [row["name"] for row in json.loads(call(args.qsweep, "inspect", model, "--json"))["layers"]]
+        schemes = [(name, "*=" + name) for name in args.uniform]
+        schemes += [(f"mixed {i}", text) for i, text in enumerate(random_schemes(layers, args.random, 42))]
+        for name, text in schemes:
+            with tempfile.TemporaryDirectory() as folder:
+                file, predictions = pathlib.Path(folder, "scheme.onnx"), pathlib.Path(folder, "predictions.csv")
+                options = ["--scheme", text, "--calib", f"cifar10:{train}", "--calib-images", args.calib_images, "--json"]
+                said = json.loads(call(args.qsweep, "export", model, *options, "--out", file, "--format", args.format,
+                                       *(["--int4-as-int8"] if args.int4_as_int8 else [])))
+                judged = json.loads(call(args.qsweep, "eval", model, *options, "--data", f"cifar10:{test}", "--limit",
+                                         args.limit, "--predictions", predictions))
+                assert said["scheme_id"] == judged["scheme_id"], (said, judged)
+                onnx.checker.check_model(str(file), full_check=True)
+                rows = list(csv.DictReader(predictions.open()))
+                top1 = np.array([int(r["top1"]) for r in rows])
+                margin = np.array([float(r["margin"]) for r in rows])
+                off = compare(scores(file, x, ort.GraphOptimizationLevel.ORT_DISABLE_ALL), top1, margin)
+                try:
+                    optimized = compare(scores(file, x, ort.GraphOptimizationLevel.ORT_ENABLE_ALL), top1, margin)
+                    on = f"{optimized[0]:17} {optimized[1]:9.2e}"
+                except Exception as e:  # ONNX Runtime's optimizer makes nodes of FP8 that it then refuses
+                    on = f"{type(e).__name__:>17}"
+            good = len(x) - off[0] <= max(1, ALLOWED * len(x)) and off[2 if args.strict else 1] <= MARGIN
+            print(f"{model.stem[:16]:16} {name:12} {said['opset']:5} {said['bytes']:9} {len(x):6} {off[0]:6} {off[1]:9.2e} "
+                  f"{off[2]:9.2e} {off[3]:7.3f} | {on}{'' if good else '  <<'}", flush=True)
+            if not good:
+                failed.append(f"{model.stem} {name}")
+    if args.check and failed:
+        raise SystemExit("too far from qsweep's own predictions: " + ", ".join(failed))
+
+
+main()

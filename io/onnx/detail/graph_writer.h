@@ -1,0 +1,88 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <onnx/onnx_pb.h>
+
+#include "io/onnx/export.h"
+
+namespace qsweep::detail {
+
+/// A layer of the graph with what its operands are rounded to.
+struct LayerPlan {
+  const Layer* layer = nullptr;
+  const LayerExport* format = nullptr;
+};
+
+/// Writes one graph into a GraphProto, node by node; used once. See export_onnx().
+class GraphWriter {
+ public:
+  /// @param plans by node name
+  GraphWriter(const Graph& graph,
+              const std::map<std::string, LayerPlan>& plans,
+              const ExportOptions& options,
+              onnx::GraphProto& proto);
+
+  /// Fills `proto` and the counts of `model`.
+  void write(ExportedModel& model);
+
+ private:
+  /// The float value that stands for a value rounded in some way, once per way.
+  struct Rounded {
+    ValueId value;
+    QuantParams params;
+    std::string name;
+  };
+
+  /// Codes of a value with the initializers that scale them.
+  struct Codes {
+    ValueId value;
+    QuantParams params;
+    std::string name;
+    std::vector<std::string> scaling;  ///< scale, and the zero point where it is written
+  };
+
+  void write_node(const Node& node);
+  void write_layer(const Node& node, const LayerPlan& plan);
+  void write_integer_layer(const Node& node, const LayerPlan& plan);
+  void write_matmul_bias(onnx::NodeProto& matmul, const Node& node, const std::string& bias);
+
+  /// Names of float values ready to be read: `value` itself, or what makes it the rounded one.
+  std::string operand(ValueId value);
+  std::string rounded_input(ValueId value, const QuantParams& params);
+  const Codes& codes_of(ValueId value, const QuantParams& params);
+  std::string rounded_weight(const Layer& layer, const QuantizedWeight& weight);
+  std::string integer_bias(const Layer& layer, const LayerExport& format);
+
+  std::string clipped(const std::string& x, ValueId value, const QuantParams& params);
+  std::string cast(const std::string& x, const std::string& base, DType to);
+  std::string dequantize(const std::string& codes,
+                         const std::string& base,
+                         const std::vector<std::string>& parameters,
+                         const QuantParams& params);
+  std::vector<std::string> parameters(const std::string& base,
+                                      const Shape& shape,
+                                      const QuantParams& params);
+
+  std::string initializer(const std::string& wanted, const Tensor& tensor);
+  onnx::NodeProto& add_node(const std::string& op,
+                            const std::vector<std::string>& inputs,
+                            const std::string& base);
+  std::string unique(const std::string& wanted);
+  void describe(ValueId id, onnx::ValueInfoProto& info) const;
+
+  const Graph& graph_;
+  const std::map<std::string, LayerPlan>& plans_;
+  const ExportOptions& options_;
+  onnx::GraphProto& proto_;
+  std::set<std::string> names_;
+  std::set<ValueId> written_constants_;
+  std::vector<Rounded> inputs_, weights_;
+  std::vector<Codes> codes_;
+};
+
+}  // namespace qsweep::detail

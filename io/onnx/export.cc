@@ -1,0 +1,135 @@
+#include "io/onnx/export.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+
+#include <fmt/format.h>
+#include <onnx/onnx_pb.h>
+
+#include "src/base/error.h"
+#include "src/base/machine.h"
+
+#include "io/onnx/detail/graph_writer.h"
+#include "io/onnx/detail/opset.h"
+#include "io/onnx/detail/upgrade.h"
+
+namespace qsweep {
+namespace {
+
+/// The opset a layer needs, and the format that needs it.
+struct Need {
+  int opset = 0;
+  Format format;
+};
+
+Need need_of(const LayerExport& layer, const ExportOptions& options) {
+  Format weight = layer.weight.params.format;
+  const bool as_int8 = options.int4_as_int8 || (options.integer_operators && layer.integer);
+  if (as_int8 && weight.dtype == DType::i4) weight.dtype = DType::i8;
+  const Format& activation = layer.activation.format;
+  const Need of_weight{detail::least_opset(weight), weight};
+  const Need of_activation{detail::least_opset(activation), activation};
+  return of_weight.opset >= of_activation.opset ? of_weight : of_activation;
+}
+
+std::string describe(const Format& format) {
+  std::string text(name_of(format.dtype));
+  if (format.granularity == Granularity::per_block)
+    text += fmt::format(" in blocks of {}", format.block_size);
+  return text;
+}
+
+/// The file's opset; says which layer asks for too much.
+int choose_opset(const Graph& graph,
+                 std::span<const Layer> layers,
+                 std::span<const LayerExport> exports,
+                 const ExportOptions& options) {
+  int opset = std::max(graph.opset, options.opset);
+  const int limit = options.opset == 0 ? detail::kNewestOpset : options.opset;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const Format& activation = exports[i].activation.format;
+    if (has_scale(activation) && activation.granularity != Granularity::per_tensor) {
+      throw Error(
+          ErrorCode::unsupported,
+          fmt::format("activations of {} cannot be written in this version", describe(activation)),
+          layers[i].name, "Choose another precision for it");
+    }
+    const Need need = need_of(exports[i], options);
+    if (need.opset > detail::kNewestOpset) {
+      throw Error(ErrorCode::unsupported,
+                  fmt::format("{} needs opset {}, which is not written in this version",
+                              describe(need.format), need.opset),
+                  layers[i].name, "Choose another precision for it");
+    }
+    if (need.opset > limit) {
+      const bool is_int4 = need.format.dtype == DType::i4;
+      throw Error(ErrorCode::config,
+                  fmt::format("{} needs opset {}, and {} was asked for", describe(need.format),
+                              need.opset, options.opset),
+                  layers[i].name,
+                  is_int4 ? "Use --int4-as-int8 or a newer --opset" : "Use a newer --opset");
+    }
+    opset = std::max(opset, need.opset);
+    // With opset 19 ONNX Runtime's default optimizations compute something else: see GraphWriter.
+    const bool is_float8 =
+        has_scale(exports[i].activation.format) && !is_integer(exports[i].activation.format.dtype);
+    if (is_float8 && options.opset == 0) opset = std::max(opset, detail::kTypeAttributeOpset);
+  }
+  if (options.opset == 0 || options.opset == graph.opset) return opset;
+  if (options.opset < graph.opset || options.opset > detail::kNewestOpset) {
+    throw Error(ErrorCode::config,
+                fmt::format("opset {} was asked for; this model can be written in {} to {}",
+                            options.opset, graph.opset, detail::kNewestOpset),
+                graph.name, "Choose --opset among them");
+  }
+  return opset;
+}
+
+void add_property(onnx::ModelProto& model, const std::string& key, const std::string& value) {
+  if (value.empty()) return;
+  auto& property = *model.add_metadata_props();
+  property.set_key(key);
+  property.set_value(value);
+}
+
+}  // namespace
+
+ExportedModel export_onnx(const Graph& graph,
+                          std::span<const Layer> layers,
+                          std::span<const LayerExport> exports,
+                          const ExportOptions& options) {
+  QSWEEP_CHECK(layers.size() == exports.size());
+  ExportedModel out;
+  out.opset = choose_opset(graph, layers, exports, options);
+  out.ir_version = detail::ir_version_of(out.opset);
+  Graph upgraded = graph;
+  detail::upgrade_opset(upgraded, out.opset);
+
+  onnx::ModelProto model;
+  model.set_ir_version(out.ir_version);
+  model.set_producer_name("qsweep");
+  model.set_producer_version(version());
+  add_property(model, "qsweep.source_sha256", options.source_sha256);
+  add_property(model, "qsweep.scheme", options.scheme);
+  add_property(model, "qsweep.scheme_id", options.scheme_id);
+  auto& import = *model.add_opset_import();
+  import.set_domain("");
+  import.set_version(out.opset);
+
+  // Upgrading moves nodes; their names stay.
+  std::map<std::string, detail::LayerPlan> plans;
+  for (std::size_t i = 0; i < layers.size(); ++i) plans[layers[i].name] = {&layers[i], &exports[i]};
+  detail::GraphWriter(upgraded, plans, options, *model.mutable_graph()).write(out);
+
+  if (model.ByteSizeLong() > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
+    throw Error(ErrorCode::unsupported, "the exported model would be larger than 2 GiB",
+                graph.name);
+  }
+  out.bytes.resize(model.ByteSizeLong());
+  if (!model.SerializeToArray(out.bytes.data(), static_cast<int>(out.bytes.size())))
+    throw Error(ErrorCode::internal, "the model could not be serialized", graph.name);
+  return out;
+}
+
+}  // namespace qsweep

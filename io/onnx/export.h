@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "src/base/bytes.h"
+
+#include "src/quant/affine.h"
+#include "src/quant/weight.h"
+
+#include "src/graph/graph.h"
+#include "src/graph/layers.h"
+
+namespace qsweep {
+
+/// What a layer's operands are rounded to. Formats of f32 leave an operand as it is in the graph.
+struct LayerExport {
+  QuantParams activation;  ///< of the layer's input, per tensor
+  QuantizedWeight weight;  ///< unused when its format is f32
+  /// The layer computes on codes: its bias is rounded to the grid s_x * s_w as the integer kernel
+  /// does (kernels/linear.h) and stored as INT32.
+  bool integer = false;
+};
+
+struct ExportOptions {
+  /// 0: the least that the formats need (float8 activations: 21, though 19 has them), at least the
+  /// model's own. Otherwise that one exactly.
+  int opset = 0;
+  /// Layers that compute on codes are written as ConvInteger and MatMulInteger: the engine's own
+  /// integer arithmetic, bit for bit. ConvTranspose has no such operator and stays QDQ.
+  bool integer_operators = false;
+  bool int4_as_int8 = false;  ///< INT4 codes in INT8 tensors, for runtimes without opset 21
+  std::string scheme{}, scheme_id{}, source_sha256{};  ///< for metadata_props
+};
+
+struct ExportedModel {
+  Bytes bytes;  ///< a serialized ModelProto
+  int opset = 0;
+  int ir_version = 0;
+  std::int64_t quantize_nodes = 0, dequantize_nodes = 0, cast_nodes = 0;
+  std::int64_t initializer_bytes = 0;  ///< of elements, packed as in the file
+};
+
+/// Writes the model that computes what the engine simulates, in QDQ form (ONNX QuantizeLinear and
+/// DequantizeLinear):
+/// - a quantized input is QuantizeLinear -> DequantizeLinear, one pair per (value, parameters);
+///   f16 and bf16 inputs are Cast there and back. Codes narrower than their type (INT8 without
+///   -128) get a Clip before, unless a Relu makes it idle.
+/// - a quantized weight is an initializer of codes -> DequantizeLinear; f16 and bf16 -> Cast.
+/// - arithmetic stays FP32; the bias of an integer layer is INT32 -> DequantizeLinear.
+/// With integer_operators, integer layers are QuantizeLinear -> ConvInteger or MatMulInteger -> Add
+/// of the INT32 bias -> Cast -> Mul by s_x * s_w instead, INT4 codes in INT8 tensors.
+/// Names of values, nodes, inputs and outputs are kept. A MatMul with a bias becomes MatMul + Add.
+/// Operators are rewritten where the file's opset is newer than the model's
+/// (io/onnx/detail/upgrade.h).
+/// @param graph   as Program holds it: folded, node names unique
+/// @param layers  of `graph`; `exports` has one entry for each
+/// @throws Error(unsupported) listing the operators that cannot be written in the opset, a format
+/// that no supported opset has, a model over 2 GiB; Error(config) when options.opset is too old for
+/// a layer's format, naming the layer.
+[[nodiscard]] ExportedModel export_onnx(const Graph& graph,
+                                        std::span<const Layer> layers,
+                                        std::span<const LayerExport> exports,
+                                        const ExportOptions& options = {});
+
+}  // namespace qsweep

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/tensor/tensor.h"
+
+#include "io/config/job.h"
+#include "io/onnx/export.h"
+
+#include "ranks/transport.h"
+
+#include "sweep/plan/handoff.h"
+#include "sweep/run/progress.h"
+
+namespace qsweep {
+
+/// Where the files of an export will lie: scripts name them.
+struct ExportPlaces {
+  std::filesystem::path model;    ///< the scheme's ONNX file
+  std::filesystem::path scripts;  ///< folder for other tools' scripts; empty: none
+};
+
+/// What lies in the scripts' folder.
+struct ScriptFolder {
+  std::vector<HandoffFile> scripts;
+  ExportedModel float_model;  ///< model_fp32.onnx: folded, with the scheme's names
+  Tensor calibration;         ///< calibration_data.npy; empty without calibration data
+};
+
+/// A scheme as an ONNX file.
+struct SchemeFile {
+  ExportedModel model;
+  std::string scheme_text, scheme_id;  ///< those `qsweep eval` gives for the same options
+  std::int64_t weight_bytes = 0;       ///< of the scheme as reports count it (SchemeSize)
+  std::optional<ScriptFolder> scripts{};
+};
+
+/// Calibrates if the scheme needs ranges and writes the file in memory. The job needs no evaluation
+/// data.
+/// @param scheme  text form; empty = the float model, folded
+/// @param options its scheme, id and digest are filled in here
+[[nodiscard]] SchemeFile export_scheme(const JobConfig& job,
+                                       const std::string& scheme,
+                                       const ExportOptions& options,
+                                       const ExportPlaces& places,
+                                       Transport& transport,
+                                       Progress& progress,
+                                       const std::atomic<bool>& stop);
+
+/// The same with the model, settings and calibration of a run directory.
+/// @param scheme id of one of the run's evaluations, or text form
+/// @throws Error(config) when the run has no scheme of this id
+[[nodiscard]] SchemeFile export_from_run(const std::filesystem::path& directory,
+                                         const std::string& scheme,
+                                         const ExportOptions& options,
+                                         const ExportPlaces& places);
+
+}  // namespace qsweep
