@@ -33,6 +33,8 @@ void write_reports(FileSystem& files,
 [[nodiscard]] std::string render_decision_json(const RunResults& results);
 /// As a job's `latency: {table: FILE}` reads it; layer `*` is the time outside layers.
 [[nodiscard]] std::string render_latency_csv(const RunResults& results);
+/// Every calibrated tensor's range by each calibrator, and the warnings (calibration.json).
+[[nodiscard]] std::string render_calibration_json(const RunResults& results);
 [[nodiscard]] std::string render_manifest_json(const RunResults& results);
 /// One document with everything but predictions and confusion matrices; what `--json` prints.
 [[nodiscard]] std::string render_results_json(const RunResults& results);

@@ -52,18 +52,20 @@ std::string canonical_settings(const Workload& w) {
   for (double m : job.input.mean) input += fmt::format(" {}", m);
   input += " std";
   for (double s : job.input.std) input += fmt::format(" {}", s);
+  std::string calibrator = fmt::format("{} {}", q.calibrator, q.percentile);
+  if (w.calibrator.kind == CalibratorKind::entropy) calibrator += fmt::format(" bins {}", q.bins);
   std::string calibration = "none";
   if (w.calibration) {
     calibration = fmt::format("{} images {} {} seed {}", w.calibration->digest(),
                               w.calibration_ids.size(), job.calibration.sampling, job.seed);
   }
   return fmt::format(
-      "model {}\ninput {}\ncalibration {}\ncalibrator {} {}\nweights {} symmetric {} narrow {} "
+      "model {}\ninput {}\ncalibration {}\ncalibrator {}\nweights {} symmetric {} narrow {} "
       "reduce {}\n"
       "activations symmetric {} {}\nalgorithm {}\nbatch {}\n",
-      w.model.sha256, input, calibration, q.calibrator, q.percentile, q.weight_axis,
-      q.weight_symmetric, q.weight_narrow_range, q.weight_reduce_range, q.activation_symmetric,
-      q.activation_type, q.algorithm, w.batch);
+      w.model.sha256, input, calibration, calibrator, q.weight_axis, q.weight_symmetric,
+      q.weight_narrow_range, q.weight_reduce_range, q.activation_symmetric, q.activation_type,
+      q.algorithm, w.batch);
 }
 
 bool ends_in_softmax(const Graph& graph) {
@@ -132,6 +134,7 @@ std::string Workload::fingerprint() const {
   hash.update(settings);
   hash.update(fmt::format("evaluation {} shard {} images {}\n", evaluation->digest(),
                           job.evaluation.shard, evaluation_ids.size()));
+  hash.update("statistics 2\n");  // of the layout of TensorStats in records
   hash.update(engine_identity());
   return hash.hex();
 }
@@ -155,14 +158,15 @@ QuantDefaults quant_defaults(const JobConfig& job) {
   return d;
 }
 
-std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
-  if (job.task != "classification") {
+std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse use) {
+  if (use == WorkloadUse::evaluate && job.task != "classification") {
     throw Error(ErrorCode::unsupported,
                 fmt::format("task '{}' has no evaluator in this version", job.task), "task",
                 "Use task: classification");
   }
   auto w = std::make_shared<Workload>();
   w->job = job;
+  w->use = use;
   ProblemList problems;
   problems.attempt([&] {
     w->model = import_onnx(job.model);
@@ -180,7 +184,8 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
       set.add(family.keep);
     }
     w->precisions = std::move(set);
-    w->calibrator = {parse_calibrator(job.quantization.calibrator), job.quantization.percentile};
+    w->calibrator = {parse_calibrator(job.quantization.calibrator), job.quantization.percentile,
+                     static_cast<int>(job.quantization.bins)};
     w->weight_algorithm = parse_weight_algorithm(job.quantization.algorithm);
   });
   problems.raise();
@@ -192,8 +197,10 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
   if (w->calibration) {
     w->calibration_ids = choose_samples(*w->calibration, job.calibration.images,
                                         parse_sampling(job.calibration.sampling), job.seed);
-    const auto leaked =
-        overlapping_samples(*w->calibration, w->calibration_ids, *w->evaluation, w->evaluation_ids);
+    const auto leaked = use == WorkloadUse::calibrate
+                            ? std::vector<std::int64_t>{}
+                            : overlapping_samples(*w->calibration, w->calibration_ids,
+                                                  *w->evaluation, w->evaluation_ids);
     if (!leaked.empty()) {
       throw Error(
           ErrorCode::mismatch,
@@ -201,10 +208,6 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
               "{} of {} calibration images are also evaluation images (the first is sample {})",
               leaked.size(), w->calibration_ids.size(), leaked.front()),
           job.calibration.path.string(), "Calibrate on training images");
-    }
-    if (job.calibration.images < 100) {
-      log_warning(fmt::format("{} calibration images are few; 100 to 1000 are usual",
-                              job.calibration.images));
     }
   }
   const Program& program = *w->program;
@@ -229,7 +232,7 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
   // Schemes given as text may use precisions no family names; parsing them adds those.
   for (const std::string& text : job.schemes)
     (void)parse_scheme(text, program.layers(), w->precisions);
-  check_fit(*w);
+  if (use == WorkloadUse::evaluate) check_fit(*w);
   w->settings = canonical_settings(*w);
   return w;
 }
