@@ -8,6 +8,26 @@
 #include "src/quant/rounding.h"
 
 namespace qsweep {
+namespace {
+
+/// Seven bits a byte, the lowest first; the top bit says that more follow. Most counts of a chunk
+/// of images are small, and every chunk's are kept.
+void write_count(ByteWriter& out, std::uint64_t count) {
+  for (; count >= 0x80u; count >>= 7) out.u8(static_cast<std::uint8_t>(count | 0x80u));
+  out.u8(static_cast<std::uint8_t>(count));
+}
+
+std::uint64_t read_count(ByteReader& in) {
+  std::uint64_t count = 0;
+  for (unsigned shift = 0; shift < 64; shift += 7) {
+    const std::uint8_t byte = in.u8();
+    count |= std::uint64_t{byte & 0x7Fu} << shift;
+    if (byte < 0x80u) return count;
+  }
+  throw Error(ErrorCode::corrupt_input, "a histogram count is over 64 bits");
+}
+
+}  // namespace
 
 void TensorStats::add_range(std::span<const float> values) {
   if (values.empty()) return;
@@ -80,7 +100,7 @@ void TensorStats::write(ByteWriter& out) const {
   maxima_.write(out);
   out.u64(zeros_);
   out.u8(counts_.empty() ? 0 : 1);
-  for (std::uint64_t c : counts_) out.u64(c);
+  for (std::uint64_t c : counts_) write_count(out, c);
 }
 
 TensorStats TensorStats::read(ByteReader& in) {
@@ -93,7 +113,7 @@ TensorStats TensorStats::read(ByteReader& in) {
   s.zeros_ = in.u64();
   if (in.u8() != 0) {
     s.counts_.resize(kBins);
-    for (std::uint64_t& c : s.counts_) c = in.u64();
+    for (std::uint64_t& c : s.counts_) c = read_count(in);
   }
   return s;
 }

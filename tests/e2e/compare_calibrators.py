@@ -9,12 +9,16 @@ import json
 import pathlib
 import subprocess
 import sys
+import unittest.mock
 
 import numpy as np
 from onnxruntime.quantization import calibrate as ort
 
 ENTROPY_BINS = (128, 512, 2048)
 PERCENTILES = (99.0, 99.9, 99.999)
+
+
+ties = {}
 
 
 class Images(ort.CalibrationDataReader):
@@ -25,12 +29,31 @@ class Images(ort.CalibrationDataReader):
         return next(self.batches, None)
 
 
+def entropy_ties(collector, tensor):
+    """Upper thresholds whose divergence is the least to float32's last digits: ONNX Runtime sums in float32."""
+    histogram = collector.histogram_dict[tensor]
+    divergences = []
+
+    def argmin(values):
+        divergences.append(values)
+        return values.argmin()
+
+    with unittest.mock.patch.object(ort.np, "argmin", argmin):
+        collector.get_entropy_threshold(histogram, collector.num_quantized_bins)
+    middle = len(histogram[0]) // 2
+    first = middle + collector.num_quantized_bins // 2 + 1
+    tied = np.flatnonzero(divergences[0] <= divergences[0].min() * (1 + 1e-5))
+    return [min(float(histogram[1][min(first + i, 2 * middle)]), float(histogram[3])) for i in tied]
+
+
 def ranges_of_ort(model, images, scratch, make):
     calibrater = make(model, augmented_model_path=str(scratch / "augmented.onnx"))
     with contextlib.redirect_stdout(io.StringIO()):
         calibrater.augment_graph()
         calibrater.create_inference_session()
         calibrater.collect_data(Images(calibrater.infer_session.get_inputs()[0].name, images))
+        if isinstance(calibrater, ort.EntropyCalibrater):
+            ties.update({k: entropy_ties(calibrater.collector, k) for k in calibrater.collector.histogram_dict})
         return {k: tuple(float(np.ravel(x)[0]) for x in v.range_value) for k, v in calibrater.compute_data().data.items()}
 
 
@@ -60,6 +83,9 @@ def main():
             # Both compute the network in float32, each in its own order.
             noise = 2e-5 * max(map(abs, whole[tensor]))
             apart = max(abs(a - b) for a, b in zip(ours[tensor], theirs[tensor]))
+            if apart > width and any(abs(ours[tensor][1] - high) <= width for high in ties.get(tensor, [])):
+                print(f"{title} {tensor}: two thresholds tie, {theirs[tensor][1]:.6g} and {ours[tensor][1]:.6g}")
+                continue
             worst = max(worst, apart / width)
             compared += 1
             if apart > width + noise:
@@ -77,6 +103,7 @@ def main():
     for bins in ENTROPY_BINS:
         compare(f"entropy, {bins} bins",
                 *both("entropy", lambda m, **k: ort.EntropyCalibrater(m, num_bins=bins, **k), "--bins", str(bins)), bins)
+    ties.clear()
     for p in PERCENTILES:
         compare(f"percentile {p}",
                 *both("percentile", lambda m, **k: ort.PercentileCalibrater(m, percentile=p, **k), "--percentile", str(p)),

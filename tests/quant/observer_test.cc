@@ -130,6 +130,21 @@ TEST(TensorStatsTest, histograms_of_other_ranges_do_not_merge) {
   EXPECT_THROW(without.add_histogram(std::vector{0.5f}), Error);
 }
 
+TEST(TensorStatsTest, counts_that_need_several_bytes_are_read_back) {
+  TensorStats h = ranged({{0.0f, 1.0f}}).empty_histogram();
+  h.add_histogram(std::vector<float>(40000, 0.0f));
+  for (int doubling = 0; doubling < 20; ++doubling) h.merge(TensorStats(h));
+  ASSERT_EQ(h.histogram()[2048], std::uint64_t{40000} << 20);
+  ByteWriter out;
+  h.write(out);
+  ByteReader in(out.bytes(), "stats");
+  EXPECT_EQ(TensorStats::read(in), h);
+  Bytes endless = out.bytes();
+  for (std::size_t i = endless.size() - 4000; i < endless.size(); ++i) endless[i] = static_cast<Bytes::value_type>(0xFF);
+  ByteReader bad(endless, "stats");
+  EXPECT_THROW((void)TensorStats::read(bad), Error);
+}
+
 TEST(TensorStatsTest, is_read_back_as_written_and_every_cut_is_noticed) {
   TensorStats s = ranged({test::wide_values(100, 3)});
   TensorStats h = s.empty_histogram();
