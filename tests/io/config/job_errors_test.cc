@@ -86,6 +86,8 @@ INSTANTIATE_TEST_SUITE_P(
              "'quantization.calibrator' must be one of minmax, percentile, entropy, mse, "
              "moving_average, got "
              "'entropi' [job.yaml:5]. Did you mean 'entropy'?"},
+        Case{"quantization: {bins: 200}\n",
+             "'quantization.bins' must be a power of two from 128 to 4096 [job.yaml]"},
         Case{"sensitivity: {modes: [only, al_but]}\n",
              "'sensitivity.modes.1' must be one of only, all_but, got 'al_but' [job.yaml:5]. Did "
              "you mean 'all_but'?"},
