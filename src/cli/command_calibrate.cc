@@ -63,6 +63,18 @@ bool is_job_file(const std::string& path) {
   return extension == ".yaml" || extension == ".yml";
 }
 
+/// A job names its data and quantizer; of the options for models only the cache goes with it.
+void apply_to_job(Options& o) {
+  if (!o.data.data.empty() || !o.data.calibration.empty()) {
+    throw Error(ErrorCode::usage, "--data and --calib are for models, a job names its data", {},
+                "Use --set data.calibration.path=FILE");
+  }
+  if (!o.data.cache.empty()) {
+    o.set.push_back("data.calibration.cache=" + std::filesystem::absolute(o.data.cache).string());
+    o.data.cache.clear();
+  }
+}
+
 /// Without --data nothing is evaluated, whatever the model's task: the calibration images stand in
 /// for the evaluation data that a job has.
 std::pair<JobConfig, WorkloadUse> job_of(const Options& o) {
@@ -164,6 +176,7 @@ void add_calibrate_command(CLI::App& app, Invocation& invocation) {
       "100,256,512");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
+      if (is_job_file(options->data.model)) apply_to_job(*options);
       return options->sizes.empty() ? calibrate(*options, invocation.json)
                                     : study_sizes(*options, invocation.json);
     };

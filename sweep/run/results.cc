@@ -43,6 +43,7 @@ class Assembler {
   /// What calibration alone has found.
   RunResults calibration() {
     describe_inputs();
+    describe_layers();
     describe_calibration();
     add_provenance();
     return std::move(r_);

@@ -54,6 +54,11 @@ grep -q 'do not resemble the evaluation images.*roughness' noise.json || fail "n
 ! grep -q 'do not resemble' real.json || fail "training images do not resemble evaluation images"
 
 "$QSWEEP_BINARY" calibrate "$demo" --out run >/dev/null
+"$QSWEEP_BINARY" calibrate "$demo" --cache job.cache --json >job1.json
+"$QSWEEP_BINARY" -v calibrate "$demo" --cache job.cache --json 2>log >job2.json
+grep -q 'reused from' log && cmp job1.json job2.json && cmp job1.json run/calibration.json ||
+  fail "a job's cache changes its ranges, or was not used"
+! "$QSWEEP_BINARY" calibrate "$demo" --calib cifar10:model/train.bin 2>/dev/null || fail "--calib was ignored"
 [ -s run/calibration.json ] || fail "the run directory has no calibration.json"
 grep -q '"path": "calibration.json"' run/manifest.json || fail "the manifest lacks calibration.json"
 ls -l model | cmp - before || fail "something was written beside the model"
