@@ -12,6 +12,7 @@
 #include "src/base/text.h"
 
 #include "src/quant/format.h"
+#include "src/quant/observer.h"
 #include "src/quant/presets.h"
 
 #include "io/config/detail/job_keys.h"
@@ -141,6 +142,10 @@ void check_together(const JobConfig& job, const std::string& where) {
   if (job.latency.source == "table" && job.latency.table.empty()) {
     throw Error(ErrorCode::config, "'latency.table' is missing", where,
                 "Name the file that 'source: table' reads");
+  }
+  if (!is_bin_count(job.quantization.bins)) {
+    throw Error(ErrorCode::config, "'quantization.bins' must be a power of two from 128 to 4096",
+                where);
   }
   if (job.objectives.empty()) {
     throw Error(ErrorCode::config, "'objectives' is empty", where);

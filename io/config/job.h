@@ -28,7 +28,8 @@ struct JobConfig {
     std::filesystem::path path{};  ///< one file, or several joined by commas; see data_spec()
     std::int64_t images = 0;       ///< 0 = all (evaluation)
     std::string sampling = "first";
-    std::int64_t shard = 250;  ///< evaluation: images per shard
+    std::int64_t shard = 250;       ///< evaluation: images per shard
+    std::filesystem::path cache{};  ///< calibration: statistics kept between runs; empty: none
     friend bool operator==(const Data&, const Data&) = default;
   };
   Data calibration{.images = 256, .sampling = "stratified"};
@@ -37,6 +38,7 @@ struct JobConfig {
   struct Quantization {
     std::string calibrator = "minmax";
     double percentile = 99.999;
+    std::int64_t bins = 128;              ///< calibrator entropy: bins of its histogram
     std::string weight_axis = "channel";  ///< channel or tensor
     bool weight_symmetric = true;
     bool weight_narrow_range = true;

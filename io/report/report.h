@@ -13,11 +13,11 @@ class FileSystem;
 /// Writes every result file of DESIGN.md section 3 that derives from results (all but journal,
 /// HDF5, composed configuration): layer-sensitivity-report.{md,json},
 /// outputs/sweep_index.{csv,json}, outputs/failures.json, latency.csv, pareto.{csv,json},
-/// tradeoff.csv, decision.json, confusion and per-class CSV files, report.html, manifest.json. Each
-/// is replaced atomically. Byte-equal for equal results (manifest.json and the elapsed columns
-/// aside). manifest.json is written last and lists every file with its SHA-256; `other_files` are
-/// files that others wrote (relative to `directory`, read whole), listed as well. @throws
-/// Error(io).
+/// tradeoff.csv, decision.json, calibration.json, confusion and per-class CSV files, report.html,
+/// manifest.json. Each is replaced atomically. Byte-equal for equal results (manifest.json and the
+/// elapsed columns aside). manifest.json is written last and lists every file with its SHA-256;
+/// `other_files` are files that others wrote (relative to `directory`, read whole), listed as well.
+/// @throws Error(io).
 void write_reports(FileSystem& files,
                    const std::filesystem::path& directory,
                    const RunResults& results,
@@ -33,6 +33,8 @@ void write_reports(FileSystem& files,
 [[nodiscard]] std::string render_decision_json(const RunResults& results);
 /// As a job's `latency: {table: FILE}` reads it; layer `*` is the time outside layers.
 [[nodiscard]] std::string render_latency_csv(const RunResults& results);
+/// Every calibrated tensor's range by each calibrator, and the warnings (calibration.json).
+[[nodiscard]] std::string render_calibration_json(const RunResults& results);
 [[nodiscard]] std::string render_manifest_json(const RunResults& results);
 /// One document with everything but predictions and confusion matrices; what `--json` prints.
 [[nodiscard]] std::string render_results_json(const RunResults& results);

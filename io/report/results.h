@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "src/quant/range_report.h"
+
 namespace qsweep {
 
 /// Everything a run found, as plain data in a fixed order: what the report renderers and the HDF5
@@ -49,8 +51,10 @@ struct RunResults {
     float min = 0, max = 0;
     std::vector<std::uint64_t> histogram;
     std::int64_t images = 0;
+    RangeReport ranges{};  ///< of 8-bit activations; without choices where nothing was counted
   };
   std::vector<Calibration> calibration_stats;
+  std::vector<std::string> calibration_warnings;  ///< about its images and ranges
 
   struct Sensitivity {
     std::string layer, precision, mode;

@@ -35,6 +35,8 @@ void write_reports(FileSystem& files,
     if (e == &results.baseline || e->confusion.empty()) continue;
     write("outputs/confusion_" + e->id + ".csv", report::confusion_csv(results, *e));
   }
+  if (!results.calibration_stats.empty())
+    write("calibration.json", render_calibration_json(results));
   write("latency.csv", render_latency_csv(results));
   write("pareto.csv", render_pareto_csv(results));
   write("pareto.json", render_pareto_json(results));

@@ -9,15 +9,16 @@
 
 namespace qsweep {
 
-ExitCode with_ranks(
-    const std::function<ExitCode(Transport&, const std::atomic<bool>& stop)>& work) {
+ExitCode with_ranks(const std::function<ExitCode(Transport&, const std::atomic<bool>& stop)>& work,
+                    std::size_t coordinators) {
   if (!MpiSession::launched_by_mpi())
     return work(*make_thread_transports(1).front(), stop_on_signals());
   MpiSession session;
   Transport& transport = session.transport();
   if (transport.rank() != 0) {
     ignore_stop_signals();
-    const bool released = serve_job(transport);
+    bool released = true;
+    for (std::size_t i = 0; i < coordinators && released; ++i) released = serve_job(transport);
     if (!released) session.abandon();
     return released ? kExitOk : kExitEnvironment;
   }

@@ -44,10 +44,17 @@ void add_data_options(CLI::App& command, DataOptions& o) {
       ->check(at_least(1));
   command.add_option("--calib-sampling", o.sampling, "first, random or stratified")
       ->capture_default_str();
-  command.add_option("--calibrator", o.calibrator, "minmax, percentile, entropy or mse")
+  command
+      .add_option("--calibrator", o.calibrator,
+                  "minmax, percentile, entropy, mse or moving_average")
       ->capture_default_str();
   command.add_option("--percentile", o.percentile, "For --calibrator percentile")
       ->capture_default_str();
+  command.add_option("--bins", o.bins, "For --calibrator entropy: 128 to 4096")
+      ->capture_default_str();
+  command.add_option("--cache,--calib-cache", o.cache,
+                     "Calibration statistics are kept in this file and reused while model, images "
+                     "and engine are the same");
   command
       .add_option("--scale", o.scale,
                   "Preprocessing x' = (x / scale - mean) / std; default: the YAML beside the model")
@@ -105,8 +112,10 @@ JobConfig to_job(const DataOptions& o) {
   if (!o.calibration.empty()) set(o.calibration, job.calibration);
   job.calibration.images = o.calibration_images;
   job.calibration.sampling = o.sampling;
+  if (!o.cache.empty()) job.calibration.cache = std::filesystem::absolute(o.cache);
   job.quantization.calibrator = o.calibrator;
   job.quantization.percentile = o.percentile;
+  job.quantization.bins = o.bins;
   for (const std::string& shape : o.shapes) job.shapes.insert(parse_shape(shape));
   job.batch = o.batch;
   job.seed = o.seed;

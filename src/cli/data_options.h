@@ -22,6 +22,8 @@ struct DataOptions {
   std::vector<std::string> shapes;
   std::string calibrator = "minmax";
   double percentile = 99.999;
+  std::int64_t bins = 128;
+  std::string cache;
   std::int64_t batch = 16;
   std::uint64_t seed = 42;
 };

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -9,162 +10,121 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 
+#include "src/quant/detail/histogram.h"
 #include "src/quant/observer.h"
 
 namespace qsweep {
 namespace {
 
-constexpr std::array<std::string_view, 4> kNames = {"minmax", "percentile", "entropy", "mse"};
+using detail::Histogram;
+
+constexpr std::array<std::string_view, 5> kNames = {"minmax", "percentile", "entropy", "mse",
+                                                    "moving_average"};
+constexpr std::array kKinds = {CalibratorKind::minmax, CalibratorKind::percentile,
+                               CalibratorKind::entropy, CalibratorKind::mse,
+                               CalibratorKind::moving_average};
 
 /// Clips tried by the mse calibrator, as shares of the observed range.
 constexpr int kClipSteps = 100;
 constexpr double kLeastClip = 0.05;
-/// Bins the entropy calibrator folds a clipped histogram into: the codes of one sign of INT8.
-constexpr std::size_t kEntropyLevels = 128;
+/// What a clip must gain over the whole range to be taken: a histogram knows a value to a bin only.
+constexpr double kClipGain = 0.98;
+/// Bins the entropy calibrator folds a clipped histogram into.
+constexpr std::int64_t kEntropyLevels = 128;
 
-struct Interval {
-  double low = 0.0;
-  double high = 0.0;
-};
-
-class Histogram {
- public:
-  explicit Histogram(const TensorStats& s)
-      : counts_(s.histogram()),
-        low_(static_cast<double>(s.min())),
-        width_((static_cast<double>(s.max()) - low_) / TensorStats::kBins) {}
-  [[nodiscard]] double edge(std::size_t bin) const {
-    return low_ + width_ * static_cast<double>(bin);
-  }
-  [[nodiscard]] double center(std::size_t bin) const {
-    return low_ + width_ * (static_cast<double>(bin) + 0.5);
-  }
-  [[nodiscard]] std::uint64_t count(std::size_t bin) const { return counts_[bin]; }
-  [[nodiscard]] std::uint64_t total() const {
-    return std::accumulate(counts_.begin(), counts_.end(), std::uint64_t{0});
-  }
-
-  /// Value below which a share q of the mass lies, linear within its bin.
-  [[nodiscard]] double quantile(double q) const {
-    const double wanted = q * static_cast<double>(total());
-    double sum = 0.0;
-    for (std::size_t b = 0; b < counts_.size(); ++b) {
-      const auto c = static_cast<double>(counts_[b]);
-      if (sum + c >= wanted && c > 0.0) return edge(b) + width_ * (wanted - sum) / c;
-      sum += c;
-    }
-    return edge(counts_.size());
-  }
-
-  /// The histogram of |x| over [0, amax] in as many bins.
-  [[nodiscard]] std::vector<double> magnitudes(double amax) const {
-    std::vector<double> m(counts_.size(), 0.0);
-    for (std::size_t b = 0; b < counts_.size(); ++b) {
-      const double share = amax > 0.0 ? std::fabs(center(b)) / amax : 0.0;
-      const auto bin = static_cast<std::size_t>(
-          std::min(share * static_cast<double>(m.size()), static_cast<double>(m.size()) - 1.0));
-      m[bin] += static_cast<double>(counts_[b]);
-    }
-    return m;
-  }
-
- private:
-  const std::vector<std::uint64_t>& counts_;
-  double low_;
-  double width_;
-};
-
-Interval percentile_range(const Histogram& h, const Format& format, double percentile) {
-  const double tail = 1.0 - percentile / 100.0;
-  if (!format.symmetric) return {h.quantile(tail / 2.0), h.quantile(1.0 - tail / 2.0)};
-  const double amax = std::max(std::fabs(h.edge(0)), std::fabs(h.edge(TensorStats::kBins)));
-  const std::vector<double> m = h.magnitudes(amax);
-  const double wanted = (1.0 - tail) * static_cast<double>(h.total());
-  double sum = 0.0;
-  for (std::size_t b = 0; b < m.size(); ++b) {
-    if (sum + m[b] >= wanted && m[b] > 0.0) {
-      const double bins = static_cast<double>(b) + (wanted - sum) / m[b];
-      const double threshold = amax * std::min(1.0, bins / static_cast<double>(m.size()));
-      return {-threshold, threshold};
-    }
-    sum += m[b];
-  }
-  return {-amax, amax};
+ValueRange whole(const TensorStats& s) {
+  return {static_cast<double>(s.min()), static_cast<double>(s.max())};
 }
 
-/// KL(p || q) where p is the histogram clipped at `bins` (outliers added to its last bin) and q the
-/// same mass folded into kEntropyLevels levels and spread again over the bins that were not empty.
-double clipped_divergence(const std::vector<double>& m, std::size_t bins) {
-  std::vector<double> p(m.begin(), m.begin() + static_cast<std::ptrdiff_t>(bins));
-  p.back() += std::accumulate(m.begin() + static_cast<std::ptrdiff_t>(bins), m.end(), 0.0);
-  std::vector<double> q(bins, 0.0);
-  for (std::size_t level = 0; level < kEntropyLevels; ++level) {
-    const std::size_t begin = level * bins / kEntropyLevels;
-    const std::size_t end = (level + 1) * bins / kEntropyLevels;
-    double sum = 0.0;
-    std::size_t filled = 0;
-    for (std::size_t b = begin; b < end; ++b) {
-      sum += m[b];
-      filled += m[b] > 0.0 ? 1 : 0;
-    }
-    for (std::size_t b = begin; b < end; ++b)
-      q[b] = m[b] > 0.0 ? sum / static_cast<double>(filled) : 0.0;
+ValueRange percentile_range(const Histogram& h, const Format& format, double percentile) {
+  const double tail = 1.0 - percentile / 100.0;
+  if (!format.symmetric) return {h.quantile(tail / 2.0), h.quantile(1.0 - tail / 2.0)};
+  const double threshold = h.magnitude_quantile(1.0 - tail);
+  return {-threshold, threshold};
+}
+
+/// Counts with zeros replaced by a small mass that the others give up.
+struct Smoothed {
+  explicit Smoothed(const std::vector<std::int64_t>& counts) {
+    constexpr double kEpsilon = 1e-4;
+    const auto zeros = static_cast<double>(std::count(counts.begin(), counts.end(), 0));
+    const double filled = static_cast<double>(counts.size()) - zeros;
+    at_zero = kEpsilon;
+    taken = filled > 0.0 ? kEpsilon * zeros / filled : 0.0;
+    sum = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
+    if (filled == 0.0) sum = 0.0;
   }
-  const double p_sum = std::accumulate(p.begin(), p.end(), 0.0);
-  const double q_sum = std::accumulate(q.begin(), q.end(), 0.0);
-  if (p_sum <= 0.0 || q_sum <= 0.0) return std::numeric_limits<double>::infinity();
-  // Empty bins of q where p has mass would be infinite; both get the smoothing of the original
-  // method.
-  constexpr double kEpsilon = 1e-4;
+  [[nodiscard]] double share(std::int64_t count) const {
+    return (count == 0 ? at_zero : static_cast<double>(count) - taken) / sum;
+  }
+  double at_zero = 0.0, taken = 0.0, sum = 0.0;
+};
+
+/// KL(P || Q) of counts[begin, end): P has the outliers on its first and last bin, Q is the same
+/// mass folded into kEntropyLevels levels and spread over each level's bins.
+double clipped_divergence(const std::vector<std::int64_t>& counts,
+                          std::size_t begin,
+                          std::size_t end) {
+  const auto at = [&](std::size_t i) { return counts.begin() + static_cast<std::ptrdiff_t>(i); };
+  std::vector<std::int64_t> p(at(begin), at(end));
+  p.front() += std::accumulate(counts.begin(), at(begin), std::int64_t{0});
+  p.back() += std::accumulate(at(end), counts.end(), std::int64_t{0});
+  std::vector<std::int64_t> q(p.size(), 0);
+  const std::size_t width = p.size() / static_cast<std::size_t>(kEntropyLevels);
+  for (std::size_t level = 0; level < kEntropyLevels; ++level) {
+    const std::size_t first = level * width;
+    const bool last = level + 1 == kEntropyLevels;
+    const std::int64_t mass = std::accumulate(
+        at(begin + first), last ? at(end) : at(begin + first + width), std::int64_t{0});
+    const auto slice = p.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto filled = static_cast<std::int64_t>(width) -
+                        std::count(slice, slice + static_cast<std::ptrdiff_t>(width), 0);
+    if (filled > 0)
+      std::fill_n(q.begin() + static_cast<std::ptrdiff_t>(first), width, mass / filled);
+  }
+  const Smoothed ps(p), qs(q);
+  if (ps.sum <= 0.0 || qs.sum <= 0.0) return std::numeric_limits<double>::infinity();
   double divergence = 0.0;
-  for (std::size_t b = 0; b < bins; ++b) {
-    if (p[b] <= 0.0) continue;
-    const double pb = p[b] / p_sum;
-    const double qb = std::max(q[b] / q_sum, kEpsilon / static_cast<double>(bins));
-    divergence += pb * std::log(pb / qb);
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const double share = ps.share(p[i]);
+    divergence += share * std::log(share / qs.share(q[i]));
   }
   return divergence;
 }
 
-Interval entropy_range(const Histogram& h, const TensorStats& s) {
-  const double amax =
-      std::max(std::fabs(static_cast<double>(s.min())), std::fabs(static_cast<double>(s.max())));
-  const std::vector<double> m = h.magnitudes(amax);
-  std::size_t best = m.size();
+ValueRange entropy_range(const Histogram& h, const TensorStats& s, int bins) {
+  const std::vector<std::int64_t> counts = h.coarse(bins);
+  const std::size_t n = counts.size(), zero = n / 2;
+  std::size_t best = zero;
   double least = std::numeric_limits<double>::infinity();
-  for (std::size_t bins = kEntropyLevels; bins <= m.size(); bins += 16) {
-    const double divergence = clipped_divergence(m, bins);
+  for (std::size_t i = kEntropyLevels / 2; i <= zero; ++i) {
+    const double divergence = clipped_divergence(counts, zero - i, std::min(zero + i + 1, n));
     if (divergence < least) {
       least = divergence;
-      best = bins;
+      best = i;
     }
   }
-  const double threshold = amax * static_cast<double>(best) / static_cast<double>(m.size());
-  return {std::max(-threshold, static_cast<double>(s.min())),
-          std::min(threshold, static_cast<double>(s.max()))};
+  const double width = 2.0 * s.amax() / static_cast<double>(n);
+  const double low = -width * static_cast<double>(best);
+  const double high = width * static_cast<double>(std::min(best + 1, zero));
+  return {std::max(low, whole(s).low), std::min(high, whole(s).high)};
 }
 
-/// The clip whose quantizer has the least squared error over the histogram's bin centres.
-Interval mse_range(const Histogram& h, const TensorStats& s, const Format& format) {
-  Tensor centers(DType::f32, {TensorStats::kBins});
-  for (std::size_t b = 0; b < TensorStats::kBins; ++b)
-    centers.mutable_data<float>()[b] = static_cast<float>(h.center(b));
-  Interval best{static_cast<double>(s.min()), static_cast<double>(s.max())};
-  double least = std::numeric_limits<double>::infinity();
+/// The clip whose quantizer has the least expected squared error.
+ValueRange mse_range(const Histogram& h, const TensorStats& s, const Format& format) {
+  const Histogram::Points points = h.points();
+  ValueRange best = whole(s);
+  double least = 0.0;
   for (int step = 0; step <= kClipSteps; ++step) {
     const double share = 1.0 - (1.0 - kLeastClip) * step / kClipSteps;
-    const auto low = static_cast<float>(share * static_cast<double>(s.min()));
-    const auto high = static_cast<float>(share * static_cast<double>(s.max()));
-    const Tensor rounded = fake_quantize(centers, params_from_range(low, high, format));
-    double error = 0.0;
-    for (std::size_t b = 0; b < TensorStats::kBins; ++b) {
-      const double d = static_cast<double>(centers.data<float>()[b]) -
-                       static_cast<double>(rounded.data<float>()[b]);
-      error += static_cast<double>(h.count(b)) * d * d;
-    }
-    if (error < least) {
+    const ValueRange range{share * whole(s).low, share * whole(s).high};
+    const double error = points.squared_error(
+        params_from_range(static_cast<float>(range.low), static_cast<float>(range.high), format));
+    if (step == 0) {
+      least = kClipGain * error;
+    } else if (error < least) {
       least = error;
-      best = {static_cast<double>(low), static_cast<double>(high)};
+      best = range;
     }
   }
   return best;
@@ -182,39 +142,55 @@ CalibratorKind parse_calibrator(std::string_view name) {
               "quantization.calibrator", did_you_mean(name, names));
 }
 
+std::span<const CalibratorKind> all_calibrators() {
+  return kKinds;
+}
+bool is_bin_count(std::int64_t bins) {
+  return bins >= kEntropyLevels && bins <= TensorStats::kBins &&
+         std::has_single_bit(static_cast<std::uint64_t>(bins));
+}
 std::string_view name_of(CalibratorKind kind) {
   return kNames.at(static_cast<std::size_t>(kind));
 }
 bool needs_histogram(CalibratorKind kind) {
-  return kind != CalibratorKind::minmax;
+  return kind != CalibratorKind::minmax && kind != CalibratorKind::moving_average;
+}
+
+ValueRange calibrated_range(const TensorStats& stats,
+                            const Format& format,
+                            const CalibratorSettings& settings) {
+  if (stats.images() == 0)
+    throw Error(ErrorCode::config, "a tensor was not calibrated: no image reached it");
+  if (!(stats.max() > stats.min())) return whole(stats);
+  switch (settings.kind) {
+    case CalibratorKind::minmax:
+      return whole(stats);
+    case CalibratorKind::percentile:
+      return percentile_range(Histogram(stats), format, settings.percentile);
+    case CalibratorKind::entropy:
+      if (!is_bin_count(settings.bins)) {
+        throw Error(ErrorCode::config,
+                    fmt::format("{} is no number of histogram bins", settings.bins),
+                    "quantization.bins", "Use a power of two from 128 to 4096");
+      }
+      return entropy_range(Histogram(stats), stats, settings.bins);
+    case CalibratorKind::mse:
+      return mse_range(Histogram(stats), stats, format);
+    case CalibratorKind::moving_average:
+      return {stats.mean_min(), stats.mean_max()};
+  }
+  return whole(stats);
 }
 
 QuantParams calibrate(const TensorStats& stats,
                       const Format& format,
                       const CalibratorSettings& settings) {
   if (!has_scale(format)) return params_from_range(0.0f, 0.0f, format);
-  if (stats.images() == 0)
-    throw Error(ErrorCode::config, "a tensor was not calibrated: no image reached it");
-  Interval range{static_cast<double>(stats.min()), static_cast<double>(stats.max())};
   // Block scales follow the values; the tensor's share of them must cover all of its range.
-  const bool searches = needs_histogram(settings.kind) && format.scale == ScaleFormat::f32;
-  if (searches && stats.max() > stats.min()) {
-    QSWEEP_CHECK(stats.histogram().size() == TensorStats::kBins);
-    const Histogram h(stats);
-    switch (settings.kind) {
-      case CalibratorKind::percentile:
-        range = percentile_range(h, format, settings.percentile);
-        break;
-      case CalibratorKind::entropy:
-        range = entropy_range(h, stats);
-        break;
-      case CalibratorKind::mse:
-        range = mse_range(h, stats, format);
-        break;
-      case CalibratorKind::minmax:
-        break;
-    }
-  }
+  const bool follows_values = format.scale != ScaleFormat::f32;
+  const ValueRange range = calibrated_range(
+      stats, format,
+      follows_values ? CalibratorSettings{.kind = CalibratorKind::minmax} : settings);
   return params_from_range(static_cast<float>(range.low), static_cast<float>(range.high), format);
 }
 

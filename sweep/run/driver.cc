@@ -342,6 +342,17 @@ RunPlan plan_job(const JobConfig& job, const RunOptions& options) {
   return plan;
 }
 
+RunResults calibrate_once(const JobConfig& job,
+                          WorkloadUse use,
+                          Transport& transport,
+                          Progress& progress,
+                          const std::atomic<bool>& stop) {
+  const std::shared_ptr<const Workload> workload = open_workload(job, use);
+  RecordStore records;
+  Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()});
+  return assemble_calibration(*workload, calibrate_layers(crew));
+}
+
 SingleEvaluation evaluate_once(const JobConfig& job,
                                const std::string& scheme_text,
                                Transport& transport,
@@ -357,7 +368,7 @@ SingleEvaluation evaluate_once(const JobConfig& job,
   RecordStore records;
   Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()});
   Findings f;
-  if (needs_calibration(w)) f.stats = calibrate_layers(crew);
+  if (needs_calibration(w)) (void)calibrate_layers(crew);
   const auto start = std::chrono::steady_clock::now();
   Scheme scheme = float_scheme(w);
   f.baseline = evaluate_schemes(crew, "float model", std::vector{scheme}, Detail::margins).front();

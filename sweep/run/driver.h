@@ -11,6 +11,7 @@
 
 #include "sweep/run/progress.h"
 #include "sweep/run/records.h"
+#include "sweep/run/workload.h"
 
 namespace qsweep {
 
@@ -45,6 +46,13 @@ bool serve_job(Transport& transport);
 
 /// load_results(), and every report file written anew from them.
 [[nodiscard]] RunResults rebuild_reports(const std::filesystem::path& directory);
+
+/// Calibrates without a run directory: model, data, calibration_stats, calibration_warnings.
+[[nodiscard]] RunResults calibrate_once(const JobConfig& job,
+                                        WorkloadUse use,
+                                        Transport& transport,
+                                        Progress& progress,
+                                        const std::atomic<bool>& stop);
 
 /// What run_job() would do, for --dry-run.
 struct RunPlan {

@@ -137,6 +137,7 @@ Evaluator::Evaluator(int rank, std::shared_ptr<const Workload> workload)
 Bytes Evaluator::open_job_message(const Workload& workload, const std::string& log_directory) {
   ByteWriter out;
   out.u8(static_cast<std::uint8_t>(MessageKind::open_job));
+  out.u8(static_cast<std::uint8_t>(workload.use));
   out.str(to_yaml(workload.job));
   out.str(workload.fingerprint());
   out.str(log_directory);
@@ -154,6 +155,7 @@ void Evaluator::configure(ByteView state) {
   ByteReader in(state, "state message");
   const auto kind = static_cast<MessageKind>(in.u8());
   if (kind == MessageKind::open_job) {
+    const WorkloadUse use = in.u8() == 0 ? WorkloadUse::evaluate : WorkloadUse::calibrate;
     const std::string yaml = in.str();
     const std::string fingerprint = in.str();
     const std::string log_directory = in.str();
@@ -163,7 +165,7 @@ void Evaluator::configure(ByteView state) {
                     rank_);
       log_info(fmt::format("rank {} opens the job", rank_));
     }
-    if (!workload_) workload_ = open_workload(parse_job(yaml, "configuration sent by rank 0"));
+    if (!workload_) workload_ = open_workload(parse_job(yaml, "configuration sent by rank 0"), use);
     if (workload_->fingerprint() != fingerprint) {
       throw Error(ErrorCode::mismatch,
                   fmt::format("rank {} sees another model, data or engine than rank 0", rank_),

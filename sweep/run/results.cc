@@ -15,6 +15,7 @@
 
 #include "sweep/plan/groups.h"
 #include "sweep/plan/pareto.h"
+#include "sweep/run/calibration.h"
 
 namespace qsweep {
 namespace {
@@ -37,6 +38,15 @@ class Assembler {
   Assembler(const Workload& w, const Findings& f)
       : w_(w), f_(f), labels_(w.labels(w.evaluation_ids)) {
     baseline_ = outcomes_of(f.baseline);
+  }
+
+  /// What calibration alone has found.
+  RunResults calibration() {
+    describe_inputs();
+    describe_layers();
+    describe_calibration();
+    add_provenance();
+    return std::move(r_);
   }
 
   RunResults run(const RunResults::Ledger& ledger) {
@@ -120,15 +130,37 @@ class Assembler {
   }
 
   void describe_calibration() {
+    if (f_.stats.empty()) return;
+    r_.calibration_warnings = calibration_warnings(w_);
+    const Format format = parse_precision("W8A8", quant_defaults(w_.job)).activation;
     for (std::size_t i = 0; i < f_.stats.size(); ++i) {
       const TensorStats& s = f_.stats[i];
       const std::string& tensor = w_.program->graph().value(layers()[i].input).name;
       const bool seen = std::any_of(r_.calibration_stats.begin(), r_.calibration_stats.end(),
                                     [&](const auto& c) { return c.tensor == tensor; });
       if (seen) continue;  // layers that read one tensor share its statistics
-      r_.calibration_stats.push_back(
-          {tensor, layers()[i].name, s.min(), s.max(), s.histogram(), s.images()});
+      RunResults::Calibration c{tensor,  layers()[i].name, s.min(),
+                                s.max(), s.histogram(),    s.images()};
+      if (!c.histogram.empty() && s.max() > s.min())
+        c.ranges = report_range(s, format, w_.calibrator);
+      if (c.ranges.is_stretched) r_.calibration_warnings.push_back(range_warning(c));
+      r_.calibration_stats.push_back(std::move(c));
     }
+  }
+
+  /// A range that a few outliers stretch wastes codes: say where, and which calibrator loses least.
+  static std::string range_warning(const RunResults::Calibration& c) {
+    const RangeReport& r = c.ranges;
+    const double minmax = r.of(CalibratorKind::minmax).error;
+    const std::string advice =
+        r.best == CalibratorKind::minmax
+            ? "minmax still has the least expected error"
+            : fmt::format("{} has the least expected error, {:.2g} of minmax's", name_of(r.best),
+                          minmax > 0.0 ? r.of(r.best).error / minmax : 1.0);
+    return fmt::format(
+        "Tensor '{}' (input of '{}') spans {:.4g} .. {:.4g} but 98 % of it lies within {:.4g} .. "
+        "{:.4g}: {}.",
+        c.tensor, c.layer, c.min, c.max, r.central_low, r.central_high, advice);
   }
 
   RunResults::Evaluation evaluation(const std::string& kind,
@@ -329,39 +361,13 @@ class Assembler {
                       "neighbours cannot be told apart by {}.",
                       inseparable, front - 1, r_.metric));
     }
-    for (const auto& c : r_.calibration_stats) add_range_remark(c);
+    r_.remarks.insert(r_.remarks.end(), r_.calibration_warnings.begin(),
+                      r_.calibration_warnings.end());
     for (const auto& e : r_.evaluations) {
       if (e.status != "ok")
         r_.remarks.push_back(fmt::format("{} {} failed: {}", e.kind, e.id, e.reason));
       else if (!e.reason.empty())
         r_.remarks.push_back(fmt::format("{} {}: {}", e.kind, e.id, e.reason));
-    }
-  }
-
-  /// A range that a few outliers stretch wastes codes: say where, and how much of the mass is how
-  /// narrow.
-  void add_range_remark(const RunResults::Calibration& c) {
-    const std::uint64_t total =
-        std::accumulate(c.histogram.begin(), c.histogram.end(), std::uint64_t{0});
-    if (total == 0) return;
-    const double width = static_cast<double>(c.max) - static_cast<double>(c.min);
-    const auto quantile = [&](double q) {
-      std::uint64_t sum = 0;
-      for (std::size_t b = 0; b < c.histogram.size(); ++b) {
-        sum += c.histogram[b];
-        if (static_cast<double>(sum) >= q * static_cast<double>(total)) {
-          return static_cast<double>(c.min) +
-                 width * static_cast<double>(b + 1) / static_cast<double>(c.histogram.size());
-        }
-      }
-      return static_cast<double>(c.max);
-    };
-    const double low = quantile(0.001), high = quantile(0.999);
-    if (width > 4.0 * std::max(high - low, 1e-30)) {
-      r_.remarks.push_back(fmt::format(
-          "Tensor '{}' (input of '{}') spans {:.4g} .. {:.4g} but 99.8 % of it lies within {:.4g} "
-          ".. {:.4g}: min-max calibration wastes codes there; try calibrator: percentile or mse.",
-          c.tensor, c.layer, c.min, c.max, low, high));
     }
   }
 
@@ -424,6 +430,12 @@ RunResults assemble(const Workload& workload,
                     const Findings& findings,
                     const RunResults::Ledger& ledger) {
   return Assembler(workload, findings).run(ledger);
+}
+
+RunResults assemble_calibration(const Workload& workload, const std::vector<TensorStats>& stats) {
+  Findings findings;
+  findings.stats = stats;
+  return Assembler(workload, findings).calibration();
 }
 
 }  // namespace qsweep

@@ -39,4 +39,8 @@ struct Findings {
                                   const Findings& findings,
                                   const RunResults::Ledger& ledger);
 
+/// What a calibration without evaluations says: inputs, ranges, warnings.
+[[nodiscard]] RunResults assemble_calibration(const Workload& workload,
+                                              const std::vector<TensorStats>& stats);
+
 }  // namespace qsweep

@@ -57,16 +57,18 @@ std::string canonical_settings(const Workload& w) {
   for (double m : job.input.mean) input += fmt::format(" {}", m);
   input += " std";
   for (double s : job.input.std) input += fmt::format(" {}", s);
+  std::string calibrator = fmt::format("{} {}", q.calibrator, q.percentile);
+  if (w.calibrator.kind == CalibratorKind::entropy) calibrator += fmt::format(" bins {}", q.bins);
   std::string calibration = "none";
   if (w.calibration) {
     calibration = fmt::format("{} images {} {} seed {}", w.calibration->digest(),
                               w.calibration_ids.size(), job.calibration.sampling, job.seed);
   }
   return fmt::format(
-      "model {}\ninput {}\ncalibration {}\ncalibrator {} {}\nweights {} {} symmetric {} narrow {} "
+      "model {}\ninput {}\ncalibration {}\ncalibrator {}\nweights {} {} symmetric {} narrow {} "
       "reduce {}\n"
       "activations symmetric {} {}\nalgorithm {}\nbatch {}\n",
-      w.model.sha256, input, calibration, q.calibrator, q.percentile, q.weight_axis, q.weight_type,
+      w.model.sha256, input, calibration, calibrator, q.weight_axis, q.weight_type,
       q.weight_symmetric, q.weight_narrow_range, q.weight_reduce_range, q.activation_symmetric,
       q.activation_type, q.algorithm, w.batch);
 }
@@ -187,6 +189,7 @@ std::string Workload::fingerprint() const {
   hash.update(settings);
   hash.update(fmt::format("evaluation {} shard {} images {}\n", evaluation->digest(),
                           job.evaluation.shard, evaluation_ids.size()));
+  hash.update("statistics 2\n");  // of the layout of TensorStats in records
   hash.update(engine_identity());
   return hash.hex();
 }
@@ -211,14 +214,16 @@ QuantDefaults quant_defaults(const JobConfig& job) {
   return d;
 }
 
-std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
-  if (job.task != "classification" && !job.evaluation.path.empty()) {
+std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse use) {
+  if (use == WorkloadUse::evaluate && job.task != "classification" &&
+      !job.evaluation.path.empty()) {
     throw Error(ErrorCode::unsupported,
                 fmt::format("task '{}' has no evaluator in this version", job.task), "task",
                 "Use task: classification");
   }
   auto w = std::make_shared<Workload>();
   w->job = job;
+  w->use = use;
   ProblemList problems;
   problems.attempt([&] {
     w->model = import_onnx(job.model);
@@ -238,11 +243,13 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
       set.add(family.keep);
     }
     w->precisions = std::move(set);
-    w->calibrator = {parse_calibrator(job.quantization.calibrator), job.quantization.percentile};
+    w->calibrator = {parse_calibrator(job.quantization.calibrator), job.quantization.percentile,
+                     static_cast<int>(job.quantization.bins)};
     w->weight_algorithm = weight_algorithm(job.quantization);
   });
   problems.raise();
 
+  const bool evaluates = use == WorkloadUse::evaluate && w->evaluation != nullptr;
   if (w->evaluation) {
     const std::int64_t available = w->evaluation->size();
     const std::int64_t wanted = job.evaluation.images == 0 ? available : job.evaluation.images;
@@ -252,9 +259,9 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
   if (w->calibration) {
     w->calibration_ids = choose_samples(*w->calibration, job.calibration.images,
                                         parse_sampling(job.calibration.sampling), job.seed);
-    const auto leaked = w->evaluation ? overlapping_samples(*w->calibration, w->calibration_ids,
-                                                            *w->evaluation, w->evaluation_ids)
-                                      : std::vector<std::int64_t>{};
+    const auto leaked = evaluates ? overlapping_samples(*w->calibration, w->calibration_ids,
+                                                        *w->evaluation, w->evaluation_ids)
+                                  : std::vector<std::int64_t>{};
     if (!leaked.empty()) {
       throw Error(
           ErrorCode::mismatch,
@@ -262,10 +269,6 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
               "{} of {} calibration images are also evaluation images (the first is sample {})",
               leaked.size(), w->calibration_ids.size(), leaked.front()),
           job.calibration.path.string(), "Calibrate on training images");
-    }
-    if (job.calibration.images < 100) {
-      log_warning(fmt::format("{} calibration images are few; 100 to 1000 are usual",
-                              job.calibration.images));
     }
   }
   const Program& program = *w->program;
@@ -294,7 +297,7 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
   }
   if (job.quantization.has_rules()) add_ruled_scheme(*w);
   warn_of_unusual(*w);
-  if (w->evaluation) check_fit(*w);
+  if (evaluates) check_fit(*w);
   w->settings = canonical_settings(*w);
   return w;
 }

@@ -17,6 +17,10 @@
 
 namespace qsweep {
 
+/// What a workload is opened for. Calibrating alone asks nothing of task, outputs and evaluation
+/// data.
+enum class WorkloadUse : std::uint8_t { evaluate, calibrate };
+
 /// A job opened on one rank: model, data and everything that follows from the configuration alone.
 /// Immutable after open_workload(); shared by the threads of the rank. Equal jobs open to equal
 /// workloads on every rank.
@@ -44,6 +48,7 @@ struct Workload {
   bool outputs_are_probabilities = false;
   CalibratorSettings calibrator;
   WeightAlgorithm weight_algorithm = WeightAlgorithm::rtn;
+  WorkloadUse use = WorkloadUse::evaluate;
   std::string
       settings;  ///< canonical text of what decides a scheme's numbers besides its assignment
 
@@ -59,7 +64,8 @@ struct Workload {
 
 /// Opens model and data and checks that they fit each other: input shape, classes, leak between
 /// calibration and evaluation images. Problems of independent inputs are reported together.
-[[nodiscard]] std::shared_ptr<const Workload> open_workload(const JobConfig& job);
+[[nodiscard]] std::shared_ptr<const Workload> open_workload(
+    const JobConfig& job, WorkloadUse use = WorkloadUse::evaluate);
 
 /// Program, kernel libraries and instruction sets: what must be equal for ranks to compute the same
 /// bits.

@@ -93,6 +93,10 @@ Key<JobConfig> data_key() {
       key("images", &D::images, integer(1), "images that activation ranges are taken from"),
       key("sampling", &D::sampling, choice({"first", "random", "stratified"}),
           "which images; stratified: equally many of each class"),
+      written_if<D>([](const D& d) { return !d.cache.empty(); },
+                    key("cache", &D::cache, file_path(),
+                        "keeps the statistics between runs; written anew when model, images or "
+                        "engine differ")),
   };
   const Keys<D> evaluation = {
       format,
@@ -173,10 +177,13 @@ Key<JobConfig> quantization_key() {
       section(
           "quantization", &JobConfig::quantization,
           Keys<Q>{
-              key("calibrator", &Q::calibrator, choice({"minmax", "percentile", "entropy", "mse"}),
+              key("calibrator", &Q::calibrator,
+                  choice({"minmax", "percentile", "entropy", "mse", "moving_average"}),
                   "how activation ranges are chosen"),
               key("percentile", &Q::percentile, number(kPercentile),
                   "calibrator percentile: per cent of the values inside the range"),
+              key("bins", &Q::bins, integer(128),
+                  "calibrator entropy: bins of its histogram, a power of two from 128 to 4096"),
               group("weights", weights),
               group("activations", activations),
               key("algorithm", &Q::algorithm, choice({"rtn", "mse"}),

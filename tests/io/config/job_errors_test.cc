@@ -83,8 +83,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"quantization: {weights: {symmetric: maybe}}\n",
              "'quantization.weights.symmetric' must be true or false, got 'maybe' [job.yaml:5]"},
         Case{"quantization: {calibrator: entropi}\n",
-             "'quantization.calibrator' must be one of minmax, percentile, entropy, mse, got "
+             "'quantization.calibrator' must be one of minmax, percentile, entropy, mse, "
+             "moving_average, got "
              "'entropi' [job.yaml:5]. Did you mean 'entropy'?"},
+        Case{"quantization: {bins: 200}\n",
+             "'quantization.bins' must be a power of two from 128 to 4096 [job.yaml]"},
         Case{"sensitivity: {modes: [only, al_but]}\n",
              "'sensitivity.modes.1' must be one of only, all_but, got 'al_but' [job.yaml:5]. Did "
              "you mean 'all_but'?"},

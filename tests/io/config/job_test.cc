@@ -24,9 +24,9 @@ classes: 10
 input: {layout: NHWC, color: BGR, scale: 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], resize: {mode: letterbox, size: [32, 48], interpolation: area, pad: 0, align: top_left}}
 shapes: {input: [1, 3, 32, 32], other: [1, 7]}
 data:
-  calibration: {format: cifar10, path: [train1.bin, /abs/train2.bin], images: 100, sampling: random}
+  calibration: {format: cifar10, path: [train1.bin, /abs/train2.bin], images: 100, sampling: random, cache: ranges.cache}
   evaluation:  {format: npy, path: "x.npy, y.npy", images: 1000, shard: 125}
-quantization: {calibrator: percentile, percentile: 99.99, weights: {axis: tensor, symmetric: false, narrow_range: false, reduce_range: true}, activations: {symmetric: true, type: int8}, algorithm: mse}
+quantization: {calibrator: percentile, percentile: 99.99, bins: 512, weights: {axis: tensor, symmetric: false, narrow_range: false, reduce_range: true}, activations: {symmetric: true, type: int8}, algorithm: mse}
 sensitivity: {precisions: [W8A8, W4A16], modes: [only, all_but], images: 500, score: drop}
 sweep:
   families:
@@ -76,11 +76,13 @@ TEST(JobTest, every_key_is_read) {
   EXPECT_EQ(job.calibration.path, "/jobs/train1.bin,/abs/train2.bin");
   EXPECT_EQ(job.calibration.images, 100);
   EXPECT_EQ(job.calibration.sampling, "random");
+  EXPECT_EQ(job.calibration.cache, "/jobs/ranges.cache");
   EXPECT_EQ(job.evaluation.format, "npy");
   EXPECT_EQ(job.evaluation.images, 1000);
   EXPECT_EQ(job.evaluation.shard, 125);
   EXPECT_EQ(job.quantization.calibrator, "percentile");
   EXPECT_EQ(job.quantization.percentile, 99.99);
+  EXPECT_EQ(job.quantization.bins, 512);
   EXPECT_EQ(job.quantization.weight_axis, "tensor");
   EXPECT_FALSE(job.quantization.weight_symmetric);
   EXPECT_FALSE(job.quantization.weight_narrow_range);

@@ -57,11 +57,11 @@ TEST(WriteReportsTest, writes_every_file_and_the_manifest_last) {
        {"layer-sensitivity-report.md", "layer-sensitivity-report.json", "outputs/sweep_index.csv",
         "outputs/sweep_index.json", "outputs/failures.json", "outputs/per_class.csv",
         "outputs/confusion_float.csv", "outputs/confusion_222222222222.csv",
-        "outputs/confusion_333333333333.csv", "latency.csv", "pareto.csv", "pareto.json",
-        "tradeoff.csv", "decision.json", "report.html", "manifest.json"}) {
+        "outputs/confusion_333333333333.csv", "calibration.json", "latency.csv", "pareto.csv",
+        "pareto.json", "tradeoff.csv", "decision.json", "report.html", "manifest.json"}) {
     EXPECT_EQ(disk.files.count(std::string("run/") + name), 1U) << name;
   }
-  EXPECT_EQ(disk.files.size(), 16U);
+  EXPECT_EQ(disk.files.size(), 17U);
   EXPECT_EQ(disk.order.back(), "run/manifest.json");
 }
 
@@ -71,7 +71,7 @@ TEST(WriteReportsTest, manifest_lists_each_file_with_its_digest) {
   const std::vector<std::string> others = {"sweep.h5"};
   write_reports(disk, "run", small_run(), others);
   const auto manifest = nlohmann::json::parse(disk.files["run/manifest.json"]);
-  EXPECT_EQ(manifest["files"].size(), 16U);
+  EXPECT_EQ(manifest["files"].size(), 17U);
   for (const auto& file : manifest["files"]) {
     const std::string& text = disk.files["run/" + file["path"].get<std::string>()];
     EXPECT_EQ(file["sha256"], sha256_hex(std::string_view(text)));
