@@ -108,7 +108,7 @@ def main():
 
     table, names = {}, args.models.split(",")
     for model in names:
-        source = pathlib.Path(args.models_dir) / f"{model}.onnx"
+        source = (pathlib.Path(args.models_dir) / f"{model}.onnx").resolve()
         card = yaml.safe_load(source.with_suffix(".yaml").read_text())["input"]
         # The images qsweep calibrates on with `--calib-sampling first`: the same for every tool.
         calibration, _ = preprocessed(args.train, card, CALIBRATION_IMAGES)

@@ -83,6 +83,8 @@ ExitCode run_main(int argc, char** argv) {
   add_report_command(app, invocation);
   add_export_command(app, invocation);
   add_smoke_command(app, invocation);
+  add_formats_command(app, invocation);
+  add_presets_command(app, invocation);
   add_env_command(app, invocation);
   try {
     app.parse(argc, argv);
