@@ -31,19 +31,19 @@ if [ "$quick" = --quick ]; then exclude=(-LE slow); fi
 ctest --test-dir build --output-on-failure "${exclude[@]}"
 if [ "$quick" = --quick ]; then exit 0; fi
 
-stage "address and undefined-behaviour sanitizers"
-cmake -S . -B build/sanitize -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DQSWEEP_SANITIZE=address,undefined
-cmake --build build/sanitize --parallel
-# Open MPI and the BLAS keep memory until exit; leaks are looked for in our own unit tests only.
-ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-  ctest --test-dir build/sanitize --output-on-failure -L unit
+stage "address and undefined-behaviour sanitizers, fuzz targets"
+cmake -S . -B build/sanitize -G Ninja -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_BUILD_TYPE=Sanitize \
+  -DCMAKE_CXX_FLAGS=-O1 -DQSWEEP_FUZZ=ON -DQSWEEP_SANITIZE=address,undefined
+cmake --build build/sanitize --parallel --target unit_tests fuzz_onnx fuzz_job fuzz_npy fuzz_picture
+# Open MPI and the BLAS keep memory until exit, so leaks are not looked for.
+export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+ctest --test-dir build/sanitize --output-on-failure -L unit
 
 stage "fuzzing every parser for a few seconds"
-cmake -S . -B build/fuzz -G Ninja -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-  -DQSWEEP_FUZZ=ON -DQSWEEP_SANITIZE=address,undefined
-for target in fuzz_onnx fuzz_job fuzz_npy; do
-  cmake --build build/fuzz --parallel --target "$target"
-  ASAN_OPTIONS=detect_leaks=0 "build/fuzz/tests/fuzz/$target" -max_total_time=15 -print_final_stats=0 2>&1 | tail -1
+seeds=$(mktemp -d)
+cp tests/io/data/pictures/* jobs/demo/demo.yaml jobs/demo/demo_cnn.onnx "$seeds"
+for target in fuzz_onnx fuzz_job fuzz_npy fuzz_picture; do
+  "build/sanitize/tests/fuzz/$target" -max_total_time=15 -rss_limit_mb=4096 -print_final_stats=0 "$(mktemp -d)" "$seeds" 2>&1 | tail -1
 done
 
 stage "done"

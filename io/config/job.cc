@@ -12,8 +12,10 @@
 #include "src/base/text.h"
 
 #include "src/quant/format.h"
+#include "src/quant/presets.h"
 
 #include "io/config/detail/job_keys.h"
+#include "io/config/detail/rule_keys.h"
 
 namespace qsweep {
 
@@ -104,9 +106,22 @@ std::filesystem::path card_path(std::filesystem::path model) {
   return model.replace_extension(".yaml");
 }
 
-bool needs_calibration(const std::string& precision) {
-  const DType dtype = parse_precision(precision).activation.dtype;
-  return dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16;
+/// What the job names that needs activation ranges, or empty.
+std::string needs_calibration(const JobConfig& job) {
+  std::vector<std::string> used = job.sensitivity.precisions;
+  for (const JobConfig::Family& family : job.families) {
+    used.insert(used.end(), {family.rest, family.keep});
+  }
+  for (const std::string& name : used) {
+    if (needs_range(parse_precision(name).activation)) return name;
+  }
+  const auto needy = [](const QuantRule& rule) {
+    return !rule.selector.ends_with("weight_quantizer") && needs_range(rule.format);
+  };
+  const auto& q = job.quantization;
+  if (!q.preset.empty() && std::ranges::any_of(find_preset(q.preset).rules, needy)) return q.preset;
+  const auto rule = std::ranges::find_if(q.rules, needy);
+  return rule == q.rules.end() ? std::string() : "rule '" + rule->selector + "'";
 }
 
 /// What no single key can tell.
@@ -133,16 +148,10 @@ void check_together(const JobConfig& job, const std::string& where) {
   if (!job.calibration.format.empty()) {
     return;
   }
-  std::vector<std::string> used = job.sensitivity.precisions;
-  for (const JobConfig::Family& family : job.families) {
-    used.insert(used.end(), {family.rest, family.keep});
-  }
-  const auto needy = std::ranges::find_if(used, needs_calibration);
-  if (needy != used.end()) {
-    throw Error(
-        ErrorCode::config,
-        fmt::format("'data.calibration' is missing, and {} needs activation ranges", *needy), where,
-        "Give images that are not evaluated");
+  if (const std::string needy = needs_calibration(job); !needy.empty()) {
+    throw Error(ErrorCode::config,
+                fmt::format("'data.calibration' is missing, and {} needs activation ranges", needy),
+                where, "Give images that are not evaluated");
   }
 }
 
@@ -174,6 +183,14 @@ JobConfig parse_job(const std::string& text,
   });
   check_together(job, path.string());
   return job;
+}
+
+QuantConfig load_rules(const std::filesystem::path& path) {
+  const Document document{path, {}};
+  const YAML::Node root = parse_yaml(config::from_python(read_text(path)), path.string(), true);
+  QuantConfig rules;
+  guarded(document, [&] { rules = config::parse_rules(root, Place(document)); });
+  return rules;
 }
 
 std::string to_yaml(const JobConfig& job) {

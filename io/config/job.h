@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "src/quant/rules.h"
+
 #include "io/data/dataset.h"
 
 namespace qsweep {
@@ -39,9 +41,21 @@ struct JobConfig {
     bool weight_symmetric = true;
     bool weight_narrow_range = true;
     bool weight_reduce_range = false;
+    std::string weight_type = "int8";  ///< int8 or uint8
     bool activation_symmetric = false;
     std::string activation_type = "uint8";  ///< uint8 or int8
     std::string algorithm = "rtn";
+    /// A named configuration, rules after it, and what stays in high precision after both; together
+    /// they make one more scheme.
+    std::string preset;
+    std::vector<QuantRule> rules;
+    std::vector<std::string> skip;           ///< patterns, or names of skip lists
+    std::vector<std::string> exclude_nodes;  ///< exact names or regular expressions
+    std::vector<std::string> exclude_types;  ///< operator types
+    [[nodiscard]] bool has_rules() const {
+      return !preset.empty() || !rules.empty() || !skip.empty() || !exclude_nodes.empty() ||
+             !exclude_types.empty();
+    }
     friend bool operator==(const Quantization&, const Quantization&) = default;
   } quantization;
 

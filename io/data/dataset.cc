@@ -28,7 +28,7 @@ constexpr std::array<Container, 6> kContainers{{
     {"npy", open_npy},
     {"coco", nullptr},
     {"masks", nullptr},
-    {"images", nullptr},
+    {"images", open_image_list},
 }};
 
 std::vector<std::string> served_names() {

@@ -59,7 +59,7 @@ class Dataset {
 };
 
 /// What a data specification names: `cifar10:PATH[,PATH...]`, `cifar100:PATH[,PATH...]`,
-/// `npy:IMAGES.npy,LABELS.npy`.
+/// `npy:IMAGES.npy,LABELS.npy`, `images:LIST.txt`.
 struct DataSpec {
   std::string format;
   std::vector<std::filesystem::path> paths;
@@ -71,6 +71,8 @@ struct DataSpec {
 /// cifar10, cifar100: binary records of the data set's home page; cifar100 uses the fine labels.
 /// npy: images [N, C, H, W] (or [N, H, W, C] when layout is NHWC), f32 or u8, pixels in RGB order,
 /// and integer labels [N].
+/// images: lines `path label`, paths relative to the list; JPEG and PNG, fitted to
+/// `input.resize.size`.
 /// @throws Error naming the file: missing, empty, size not a multiple of the record, label out of
 /// range;
 ///         Error(unsupported) when `input` asks for another size than the data has.

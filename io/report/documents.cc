@@ -76,6 +76,15 @@ Json ledger_json(const RunResults::Ledger& ledger) {
   return json;
 }
 
+/// The named configuration and what it expands to, so that the name need not be known to read it.
+Json configuration_json(const RunResults& results) {
+  Json rules = Json::array();
+  for (const std::string& rule : results.rules) rules.push_back(Json::parse("{" + rule + "}"));
+  return {{"preset", results.preset.empty() ? Json() : Json(results.preset)},
+          {"algorithm", results.algorithm},
+          {"rules", rules}};
+}
+
 }  // namespace
 
 std::string render_sensitivity_json(const RunResults& results) {
@@ -176,6 +185,7 @@ std::string manifest_json(const RunResults& results, std::span<const Artifact> a
     json["front"].push_back({{"scheme_id", e->id}, {"scheme", e->text}});
   }
   json["settings"] = settings_json(results);
+  json["quantization"] = configuration_json(results);
   json["environment"] = Json::object();
   for (const auto& [name, value] : results.provenance) json["environment"][name] = value;
   json["files"] = Json::array();

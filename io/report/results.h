@@ -33,6 +33,8 @@ struct RunResults {
   std::vector<std::string> class_names;
   double confidence = 0.95;
   std::string calibrator, score;
+  std::string preset, algorithm;        ///< preset: empty when none was named
+  std::vector<std::string> rules;       ///< the preset's and the job's, in order, as JSON members
   std::vector<std::string> precisions;  ///< canonical names, index 0 = FP32
 
   struct Layer {

@@ -22,10 +22,13 @@ void add_eval_command(CLI::App& app, Invocation& invocation);
 void add_calibrate_command(CLI::App& app, Invocation& invocation);
 void add_sensitivity_command(CLI::App& app, Invocation& invocation);
 void add_sweep_command(CLI::App& app, Invocation& invocation);
+void add_compare_command(CLI::App& app, Invocation& invocation);
 void add_latency_command(CLI::App& app, Invocation& invocation);
 void add_pareto_command(CLI::App& app, Invocation& invocation);
 void add_report_command(CLI::App& app, Invocation& invocation);
 void add_smoke_command(CLI::App& app, Invocation& invocation);
+void add_formats_command(CLI::App& app, Invocation& invocation);
+void add_presets_command(CLI::App& app, Invocation& invocation);
 void add_env_command(CLI::App& app, Invocation& invocation);
 
 }  // namespace qsweep

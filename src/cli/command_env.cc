@@ -18,6 +18,13 @@
 #include "ranks/mpi/mpi_transport.h"
 
 namespace qsweep {
+namespace {
+
+constexpr const char* kNoVnni =
+    "no VNNI: INT8 kernels of other runtimes may saturate the sums of u8 x s8 products here; "
+    "weights with reduce_range never do. qsweep's own integer layers are exact.";
+
+}  // namespace
 
 void add_env_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command =
@@ -39,6 +46,9 @@ void add_env_command(CLI::App& app, Invocation& invocation) {
                                      {"compiler", compiler()},
                                      {"cpu", m.cpu_model},
                                      {"cpu_features", m.features},
+                                     {"vnni", m.has_vnni},
+                                     {"warnings", m.has_vnni ? nlohmann::ordered_json::array()
+                                                             : nlohmann::ordered_json{kNoVnni}},
                                      {"cores", m.logical_cores},
                                      {"memory_bytes", m.memory_bytes},
                                      {"kernels", kernel_libraries()},
@@ -56,10 +66,7 @@ void add_env_command(CLI::App& app, Invocation& invocation) {
                         human_bytes(m.memory_bytes), features, kernel_libraries(),
                         mpi_library_version(), hdf5_version(), supported_ops().size()) +
             render_table(rows));
-      if (!m.has_vnni)
-        print(
-            "\nThis CPU has no VNNI: integer layers run exactly, through FP32 arithmetic. INT8 "
-            "kernels of other runtimes may saturate here.\n");
+      print(m.has_vnni ? "\nvnni: yes\n" : fmt::format("\nvnni: no\nwarning: {}\n", kNoVnni));
       return kExitOk;
     };
   });

@@ -6,6 +6,7 @@
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
 #include "src/cli/data_options.h"
+#include "src/cli/preset_options.h"
 #include "src/cli/progress_line.h"
 #include "src/cli/table.h"
 
@@ -18,6 +19,7 @@ namespace {
 
 struct Options {
   DataOptions data;
+  PresetOptions preset;
   std::string scheme;
   std::string predictions;
 };
@@ -79,9 +81,14 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command =
       app.add_subcommand("eval", "The task metric of the float model or of one scheme");
   add_data_options(*command, options->data);
-  command->add_option(
-      "--scheme", options->scheme,
-      "Precisions by layer: '*=W4A8; conv1=FP16; re:stack3.*=W8A8' (default: float)");
+  add_preset_options(*command, options->preset);
+  command
+      ->add_option("--scheme", options->scheme,
+                   "Precisions by layer: '*=W4A8; conv1=FP16; re:stack3.*=W8A8' (default: float)")
+      ->excludes("--preset")
+      ->excludes("--rules")
+      ->excludes("--family")
+      ->excludes("--quantize-mode");
   command->add_option("--predictions", options->predictions,
                       "Write index,label,top1,margin per image to this CSV file");
   command->footer(
@@ -89,14 +96,17 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
       "  qsweep eval resnet8.onnx --data cifar10:test.bin --json\n"
       "  qsweep eval resnet8.onnx --data cifar10:test.bin --scheme '*=W8A8' --calib "
       "cifar10:train.bin\n"
+      "  qsweep eval resnet8.onnx --data cifar10:test.bin --preset INT8_DEFAULT_CFG --calib "
+      "cifar10:train.bin\n"
       "  qsweep eval net.onnx --data cifar10:test.bin --scale 255 --mean 0.485,0.456,0.406 --std "
       "0.229,0.224,0.225");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
       return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
         ProgressLine progress;
-        const SingleEvaluation e =
-            evaluate_once(to_job(options->data), options->scheme, transport, progress, stop);
+        JobConfig job = to_job(options->data);
+        apply(options->preset, job);
+        const SingleEvaluation e = evaluate_once(job, options->scheme, transport, progress, stop);
         if (!options->predictions.empty())
           real_file_system().replace(options->predictions, to_csv(e));
         print(invocation.json ? to_json(e) : to_text(e));

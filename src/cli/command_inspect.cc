@@ -13,6 +13,8 @@
 #include "src/cli/data_options.h"
 #include "src/cli/table.h"
 #include "src/exec/program.h"
+#include "src/graph/passes.h"
+#include "src/graph/qdq.h"
 
 #include "io/onnx/import.h"
 
@@ -37,6 +39,7 @@ struct Inspection {
   bool batchable = false;
   std::map<std::string, int> operators;
   std::vector<LayerRow> layers;
+  QdqSummary qdq;
 };
 
 Inspection inspect(const Options& o) {
@@ -47,6 +50,9 @@ Inspection inspect(const Options& o) {
   r.opset = model.graph.opset;
   r.file_bytes = model.file_bytes;
   for (const Node& node : model.graph.nodes) ++r.operators[node.op];
+  name_nodes(model.graph);
+  expand_qoperators(model.graph);
+  r.qdq = summarize_qdq(model.graph);
   const Program program(std::move(model.graph));
   std::map<std::string, std::vector<std::int64_t>> pinned;
   for (const std::string& shape : o.shapes) pinned.insert(parse_shape(shape));
@@ -78,6 +84,55 @@ Inspection inspect(const Options& o) {
   return r;
 }
 
+/// `int8 axis 0`, `uint8`, `int4 axis 1 block 32`; `-` for an operand without Q/DQ.
+std::string describe(const QdqOperand& o) {
+  if (!o.quantized) return "-";
+  std::string text(name_of(o.codes));
+  if (o.axis >= 0 || o.scales > 1) text += fmt::format(" axis {}", o.axis);
+  if (o.block_size > 0) text += fmt::format(" block {}", o.block_size);
+  return text;
+}
+
+nlohmann::ordered_json json_of(const QdqOperand& o) {
+  if (!o.quantized) return nullptr;
+  nlohmann::ordered_json json{{"dtype", name_of(o.codes)}, {"scales", o.scales}};
+  json["axis"] = o.axis >= 0 || o.scales > 1 ? nlohmann::ordered_json(o.axis) : nullptr;
+  json["block_size"] = o.block_size;
+  return json;
+}
+
+nlohmann::ordered_json json_of(const QdqSummary& q) {
+  nlohmann::ordered_json layers = nlohmann::ordered_json::array();
+  for (const QdqLayer& l : q.layers) {
+    layers.push_back({{"name", l.name},
+                      {"op", l.op},
+                      {"input", json_of(l.input)},
+                      {"weight", json_of(l.weight)},
+                      {"bias", json_of(l.bias)},
+                      {"left_out", l.left_out}});
+  }
+  return {{"quantize_linear", q.quantize},
+          {"dequantize_linear", q.dequantize},
+          {"qdq_pairs", q.pairs.size()},
+          {"redundant_qdq", q.redundant},
+          {"layers", layers}};
+}
+
+std::string to_text(const QdqSummary& q) {
+  std::string text = fmt::format(
+      "\nquantization in the file: {} QuantizeLinear, {} DequantizeLinear, {} pairs on "
+      "activations, redundant: {}\n",
+      q.quantize, q.dequantize, q.pairs.size(),
+      q.redundant.empty() ? "none" : join(q.redundant, ", "));
+  std::vector<std::vector<std::string>> rows = {
+      {"layer", "op", "input", "weight", "bias", "left out"}};
+  for (const QdqLayer& l : q.layers) {
+    rows.push_back(
+        {l.name, l.op, describe(l.input), describe(l.weight), describe(l.bias), l.left_out});
+  }
+  return text + render_table(rows);
+}
+
 std::string to_json(const Inspection& r) {
   nlohmann::ordered_json layers = nlohmann::ordered_json::array();
   for (const LayerRow& l : r.layers) {
@@ -90,14 +145,14 @@ std::string to_json(const Inspection& r) {
                       {"parameters", l.parameters},
                       {"depthwise", l.depthwise}});
   }
-  return nlohmann::ordered_json{{"sha256", r.sha256},       {"producer", r.producer},
-                                {"opset", r.opset},         {"file_bytes", r.file_bytes},
-                                {"input", r.input},         {"output", r.output},
-                                {"batchable", r.batchable}, {"bn_folded", r.batch_norms_folded},
-                                {"macs", r.macs},           {"parameters", r.parameters},
-                                {"operators", r.operators}, {"layers", layers}}
-             .dump(2) +
-         "\n";
+  nlohmann::ordered_json json{{"sha256", r.sha256},       {"producer", r.producer},
+                              {"opset", r.opset},         {"file_bytes", r.file_bytes},
+                              {"input", r.input},         {"output", r.output},
+                              {"batchable", r.batchable}, {"bn_folded", r.batch_norms_folded},
+                              {"macs", r.macs},           {"parameters", r.parameters},
+                              {"operators", r.operators}, {"layers", layers}};
+  if (r.qdq.any()) json["qdq"] = json_of(r.qdq);
+  return json.dump(2) + "\n";
 }
 
 std::string to_text(const Inspection& r) {
@@ -117,7 +172,8 @@ std::string to_text(const Inspection& r) {
     rows.push_back({l.name, l.depthwise ? l.op + " (depthwise)" : l.op, l.group, l.weight, l.output,
                     std::to_string(l.macs), std::to_string(l.parameters)});
   }
-  return text + "\n\n" + render_table(rows);
+  text += "\n\n" + render_table(rows);
+  return r.qdq.any() ? text + to_text(r.qdq) : text;
 }
 
 }  // namespace

@@ -9,21 +9,39 @@
 #include "src/base/text.h"
 
 namespace qsweep {
+namespace {
+
+/// CLI11's own range messages spell out the largest double.
+CLI::Validator at_least(std::int64_t least) {
+  return CLI::Validator(
+      [least](std::string& text) {
+        std::int64_t value = 0;
+        const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool good = status == std::errc{} && end == text.data() + text.size();
+        return good && value >= least
+                   ? std::string{}
+                   : fmt::format("'{}' is not a whole number of at least {}", text, least);
+      },
+      "");
+}
+
+}  // namespace
 
 void add_data_options(CLI::App& command, DataOptions& o) {
   command.add_option("model", o.model, "ONNX model")->required();
   command
       .add_option("--data", o.data,
-                  "Evaluation data: cifar10:FILE[,FILE...], cifar100:FILE or npy:X.npy,Y.npy")
+                  "Evaluation data: cifar10:FILE[,FILE...], cifar100:FILE, npy:X.npy,Y.npy or "
+                  "images:LIST.txt")
       ->required();
   command.add_option("--limit", o.limit, "Evaluate only the first N images (0 = all)")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(at_least(0));
   command.add_option("--calib", o.calibration,
                      "Calibration data, as --data; needed when activations are quantized");
   command.add_option("--calib-images", o.calibration_images, "Calibration images")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   command.add_option("--calib-sampling", o.sampling, "first, random or stratified")
       ->capture_default_str();
   command.add_option("--calibrator", o.calibrator, "minmax, percentile, entropy or mse")
@@ -42,7 +60,7 @@ void add_data_options(CLI::App& command, DataOptions& o) {
   command.add_option("--shape,--shapes", o.shapes, "Pin symbolic extents: input:1x3x32x32");
   command.add_option("--batch", o.batch, "Images per forward pass")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   command.add_option("--seed", o.seed, "Seed of every random choice")->capture_default_str();
 }
 
@@ -92,7 +110,8 @@ JobConfig to_job(const DataOptions& o) {
   for (const std::string& shape : o.shapes) job.shapes.insert(parse_shape(shape));
   job.batch = o.batch;
   job.seed = o.seed;
-  require_input(job);
+  // A missing model is reported together with the other inputs when the job is opened.
+  if (std::filesystem::exists(job.model)) require_input(job);
   return job;
 }
 

@@ -77,10 +77,13 @@ ExitCode run_main(int argc, char** argv) {
   add_calibrate_command(app, invocation);
   add_sensitivity_command(app, invocation);
   add_sweep_command(app, invocation);
+  add_compare_command(app, invocation);
   add_latency_command(app, invocation);
   add_pareto_command(app, invocation);
   add_report_command(app, invocation);
   add_smoke_command(app, invocation);
+  add_formats_command(app, invocation);
+  add_presets_command(app, invocation);
   add_env_command(app, invocation);
   try {
     app.parse(argc, argv);

@@ -6,19 +6,14 @@
 #include "src/base/text.h"
 
 namespace qsweep {
-namespace {
-
-/// f16 and bf16 round to a grid of their own; the rest needs a scale, hence a range.
-bool needs_range(const Format& activation) {
-  return activation.is_quantized() && activation.dtype != DType::f16 &&
-         activation.dtype != DType::bf16;
-}
-
-}  // namespace
-
 bool uses_integer_kernel(const Precision& precision) {
   return is_integer_arithmetic(precision) &&
          has_integer_kernel(precision.weight, precision.activation);
+}
+
+int activation_axis(const Layer& layer, const Format& format) {
+  const bool is_convolution = layer.op == "Conv" || layer.op == "ConvTranspose";
+  return format.granularity == Granularity::per_block && is_convolution ? 1 : -1;
 }
 
 LayerBank::LayerBank(const Program& program, const QuantSetup& setup)
@@ -54,14 +49,13 @@ QuantizedWeight LayerBank::weight(int layer, int precision) const {
 }
 
 QuantParams LayerBank::activation(int layer, int precision) const {
+  const auto at = static_cast<std::size_t>(layer);
   const Format& format = setup_.precisions.at(static_cast<std::size_t>(precision)).activation;
-  if (!needs_range(format)) {
-    QuantParams params;
-    params.format = format;
-    return params;
-  }
-  return calibrate(setup_.input_stats.at(static_cast<std::size_t>(layer)), format,
-                   setup_.calibrator);
+  QuantParams params;
+  params.format = format;
+  if (needs_range(format)) params = calibrate(setup_.input_stats.at(at), format, setup_.calibrator);
+  params.axis = activation_axis(program_.layers().at(at), format);
+  return params;
 }
 
 std::shared_ptr<LinearKernel> LayerBank::float_kernel(int layer, int precision) {

@@ -34,6 +34,10 @@ struct PreparedLayer {
 /// Otherwise it computes in FP32 on operands rounded to their formats.
 [[nodiscard]] bool uses_integer_kernel(const Precision& precision);
 
+/// The axis of a layer's input that blocks of this format run along, as QuantParams::axis: the
+/// channels of a convolution (across groups), the last axis of a product.
+[[nodiscard]] int activation_axis(const Layer& layer, const Format& format);
+
 /// Quantizes and packs each (layer, precision) once, on first use, and keeps it. One bank per
 /// thread.
 class LayerBank {

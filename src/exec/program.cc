@@ -18,6 +18,9 @@
 namespace qsweep {
 namespace {
 
+/// TensorProto.DataType codes of a Cast.
+constexpr std::int64_t kFloatType = 1, kFloat16Type = 10, kBFloat16Type = 16;
+
 bool is_half(DType dtype) {
   return dtype == DType::f16 || dtype == DType::bf16;
 }
@@ -29,6 +32,8 @@ Tensor widened(const Tensor& half) {
 }
 
 /// Makes a float16 or bfloat16 model an FP32 one: constants, declared types and casts.
+/// A Cast to a half type still rounds: it is followed by a Cast back, which also keeps an FP16
+/// layer of an exported scheme what it was.
 void widen_halves(Graph& graph) {
   for (Value& value : graph.values) {
     if (!is_half(value.dtype)) continue;
@@ -36,12 +41,28 @@ void widen_halves(Graph& graph) {
     if (value.constant && is_half(value.constant->dtype()))
       value.constant = widened(*value.constant);
   }
+  std::vector<Node> nodes;
   for (Node& node : graph.nodes) {
     const std::int64_t to = node.op == "Cast" ? node.attributes.i("to", 0) : 0;
-    if (to == 10 || to == 16) node.attributes.set("to", std::int64_t{1});  // FLOAT16, BFLOAT16
+    if (to == kFloat16Type || to == kBFloat16Type) {
+      Value half;
+      half.name = node.name + ".half";
+      half.dtype = to == kFloat16Type ? DType::f16 : DType::bf16;
+      graph.values.push_back(std::move(half));
+      Node widen = node;
+      widen.name += ".widen";
+      widen.attributes.set("to", kFloatType);
+      widen.inputs = {static_cast<ValueId>(graph.values.size() - 1)};
+      node.outputs = widen.inputs;
+      nodes.push_back(std::move(node));
+      nodes.push_back(std::move(widen));
+      continue;
+    }
     const Tensor* fill = node.op == "ConstantOfShape" ? node.attributes.tensor("value") : nullptr;
     if (fill != nullptr && is_half(fill->dtype())) node.attributes.set("value", widened(*fill));
+    nodes.push_back(std::move(node));
   }
+  graph.nodes = std::move(nodes);
 }
 
 std::vector<Tensor> evaluate_constant(const Node& node,
@@ -139,12 +160,13 @@ std::vector<std::string> unsupported_nodes(const Graph& graph) {
   return found;
 }
 
-Program::Program(Graph graph)
+Program::Program(Graph graph, Relu relu_steps)
     : graph_(std::move(graph)), batchable_(std::make_shared<Batchable>()) {
   if (graph_.inputs.empty()) {
     throw Error(ErrorCode::unsupported, "the model has no input", graph_.name);
   }
   name_nodes(graph_);
+  expand_qoperators(graph_);
   widen_halves(graph_);
   const std::optional<Shape> declared = graph_.value(input()).shape;
   // A declared batch extent must not be folded into the graph: it may run at any batch.
@@ -173,7 +195,9 @@ Program::Program(Graph graph)
     Step step{id, layer_of[static_cast<std::size_t>(id)], false, node.inputs, node.outputs};
     if (step.layer >= 0) {
       step.inputs = {layers_[static_cast<std::size_t>(step.layer)].input};
-      if (const NodeId relu = only_relu_after(graph_, node.outputs[0]); relu >= 0) {
+      const NodeId relu =
+          relu_steps == Relu::fused ? only_relu_after(graph_, node.outputs[0]) : NodeId{-1};
+      if (relu >= 0) {
         fused.insert(relu);
         step.relu = true;
         step.outputs = graph_.nodes[static_cast<std::size_t>(relu)].outputs;

@@ -42,10 +42,14 @@ inline constexpr double kWorkPerElement = 8.0;
 /// too. Immutable and shared by all evaluations of the model. Thread-safe.
 class Program {
  public:
+  /// Whether a ReLU behind a layer becomes part of its step (then the value between them is never
+  /// computed) or stays a step of its own, for looking at every value.
+  enum class Relu { fused, separate };
+
   /// @param graph as imported; constant folding, BatchNorm folding and pattern fusion happen here.
   /// @throws Error(unsupported) listing every operator without a kernel, with its node, all at
   /// once.
-  explicit Program(Graph graph);
+  explicit Program(Graph graph, Relu relu = Relu::fused);
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
   [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }

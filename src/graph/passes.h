@@ -17,6 +17,13 @@ using NodeEvaluator = std::function<std::vector<Tensor>(
 /// topological order; unnamed ones `<op>_<index>`. (R011)
 void name_nodes(Graph& graph);
 
+/// Writes operators on codes (QLinearConv, QLinearMatMul, ConvInteger, MatMulInteger, and
+/// com.microsoft's QGemm, QLinearAdd, QLinearMul, QLinearConcat, ...) as DequantizeLinear, the
+/// float operator, QuantizeLinear, so that both forms of a quantized model are one to everything
+/// that follows (R017). Node names must be unique already. Those without such a form (zero points
+/// by row, scales that are computed, channels_last pools) stay. Returns how many were rewritten.
+int expand_qoperators(Graph& graph);
+
 /// Replaces nodes whose operands are all constant by their value. Shape operators of inputs with
 /// unknown extents are left for run time. Nodes for which `evaluate` returns nothing stay.
 void fold_constants(Graph& graph, const NodeEvaluator& evaluate);

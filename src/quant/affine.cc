@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -58,7 +59,49 @@ std::vector<rounding::Affine> affine_of(const QuantParams& p) {
   return slices;
 }
 
+/// Blocks of values as they come: rows of the blocked axis, each element next to the one before.
+Tensor fake_quantize_blocks(const Tensor& x, const QuantParams& p) {
+  const int axis = p.axis < 0 ? x.rank() + p.axis : p.axis;
+  QSWEEP_CHECK(axis >= 0 && (axis == x.rank() - 1 || axis == 1) && p.format.block_size > 0);
+  const Tensor in = x.to_layout(axis == x.rank() - 1 ? Layout::row_major : Layout::channels_last);
+  Tensor out(DType::f32, in.shape(), in.layout());
+  const auto length = static_cast<std::size_t>(in.dim(axis));
+  const auto block = static_cast<std::size_t>(p.format.block_size);
+  const auto total = static_cast<std::size_t>(in.size());
+  const float* from = in.data<float>().data();
+  float* to = out.mutable_data<float>().data();
+  const rounding::MiniFloat& format = mini_float(p.format.dtype);
+  for (std::size_t row = 0; row < total; row += length) {
+    for (std::size_t k = 0; k < length; k += block) {
+      const std::size_t at = row + k, n = std::min(block, length - k);
+      const rounding::Extremes e = rounding::extremes(from + at, n);
+      if (!e.finite) {
+        std::fill_n(to + at, n, std::numeric_limits<float>::quiet_NaN());
+        continue;
+      }
+      const float scale = block_scale(std::max(-e.min, e.max), p.format, p.tensor_scale);
+      rounding::mini_float_fake(from + at, to + at, n, format, scale);
+    }
+  }
+  return out;
+}
+
+constexpr float kLargestE4M3 = rounding::kE4M3FN.largest;
+constexpr float kLeastE4M3 = 0x1p-9f;  // its smallest subnormal
+
 }  // namespace
+
+float block_scale(float amax, const Format& format, float tensor_scale) {
+  if (amax == 0.0f) return 1.0f;
+  const float largest = mini_float(format.dtype).largest;
+  if (format.scale == ScaleFormat::e8m0)
+    return std::ldexp(1.0f, std::clamp(std::ilogb(amax) - std::ilogb(largest), -127, 127));
+  QSWEEP_CHECK(format.scale == ScaleFormat::e4m3);
+  const float wanted = amax / (largest * tensor_scale);
+  const float stored =
+      decode_small_float(encode_small_float(wanted, DType::f8e4m3fn), DType::f8e4m3fn);
+  return std::max(stored, kLeastE4M3) * tensor_scale;
+}
 
 QuantParams params_from_range(float min, float max, const Format& format) {
   if (!std::isfinite(min) || !std::isfinite(max))
@@ -70,6 +113,11 @@ QuantParams params_from_range(float min, float max, const Format& format) {
   max = std::max(max, 0.0f);
   const float amax = std::max(-min, max);
   const auto positive = [](float scale) { return scale > 0.0f ? scale : 1.0f; };
+  if (format.scale != ScaleFormat::f32) {
+    if (format.scale == ScaleFormat::e4m3)
+      p.tensor_scale = positive(amax / (mini_float(format.dtype).largest * kLargestE4M3));
+    return p;
+  }
   if (is_float(format.dtype)) {
     p.scale = {positive(amax / mini_float(format.dtype).largest)};
     return p;
@@ -139,6 +187,8 @@ Tensor dequantize(const Tensor& codes, const QuantParams& params) {
 Tensor fake_quantize(const Tensor& x, const QuantParams& params) {
   const DType dtype = params.format.dtype;
   if (dtype == DType::f32) return x;
+  if (params.scale.empty() && params.format.granularity == Granularity::per_block)
+    return fake_quantize_blocks(x, params);
   Tensor y(DType::f32, x.shape(), x.layout());
   const float* in = x.data<float>().data();
   float* out = y.mutable_data<float>().data();

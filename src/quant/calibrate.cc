@@ -196,7 +196,9 @@ QuantParams calibrate(const TensorStats& stats,
   if (stats.images() == 0)
     throw Error(ErrorCode::config, "a tensor was not calibrated: no image reached it");
   Interval range{static_cast<double>(stats.min()), static_cast<double>(stats.max())};
-  if (needs_histogram(settings.kind) && stats.max() > stats.min()) {
+  // Block scales follow the values; the tensor's share of them must cover all of its range.
+  const bool searches = needs_histogram(settings.kind) && format.scale == ScaleFormat::f32;
+  if (searches && stats.max() > stats.min()) {
     QSWEEP_CHECK(stats.histogram().size() == TensorStats::kBins);
     const Histogram h(stats);
     switch (settings.kind) {

@@ -34,8 +34,10 @@ std::int64_t deployed_bytes(std::int64_t elements, std::int64_t slices, const Fo
   const auto packed = [&](std::int64_t n) { return (n * stored_bits(format.dtype) + 7) / 8; };
   if (!has_scale(format)) return packed(elements);
   const bool zero_points = is_integer(format.dtype) && !format.symmetric;
-  constexpr std::int64_t kScaleBytes = 4;
-  return packed(elements) + kScaleBytes * slices + (zero_points ? packed(slices) : 0);
+  const std::int64_t scale_bytes = format.scale == ScaleFormat::f32 ? 4 : 1;
+  const std::int64_t tensor_scale_bytes = format.scale == ScaleFormat::e4m3 ? 4 : 0;
+  return packed(elements) + scale_bytes * slices + tensor_scale_bytes +
+         (zero_points ? packed(slices) : 0);
 }
 
 struct SliceRange {
@@ -83,16 +85,32 @@ Gathered gather(std::span<const float> values, const detail::Cut& cut) {
   return g;
 }
 
+/// Parameters of one slice of a tensor.
+QuantParams slice_params(SliceRange range, const Format& format, float tensor_scale) {
+  QuantParams p = params_from_range(range.min, range.max, format);
+  if (format.scale != ScaleFormat::f32)
+    p.scale = {block_scale(std::max(-range.min, range.max), format, tensor_scale)};
+  return p;
+}
+
+/// What the block scales of a weight are multiplied with; 1 where they stand for themselves.
+float tensor_scale_of(const std::vector<SliceRange>& ranges, const Format& format) {
+  SliceRange whole;
+  for (const SliceRange& r : ranges)
+    whole = {std::min(whole.min, r.min), std::max(whole.max, r.max)};
+  return params_from_range(whole.min, whole.max, format).tensor_scale;
+}
+
 /// The share of the range with the least squared error over a slice; the widest of equals.
-float best_clip(std::span<const float> slice, SliceRange range, Format format) {
+float best_clip(std::span<const float> slice, SliceRange range, Format format, float tensor_scale) {
   format.granularity = Granularity::per_tensor;
   const auto values = Tensor::of(DType::f32, {static_cast<std::int64_t>(slice.size())}, slice);
   float best = 1.0f;
   double least = std::numeric_limits<double>::infinity();
   for (int step = 0; step <= kClipSteps; ++step) {
     const auto share = static_cast<float>(1.0 - (1.0 - kLeastClip) * step / kClipSteps);
-    const Tensor rounded =
-        fake_quantize(values, params_from_range(range.min * share, range.max * share, format));
+    const Tensor rounded = fake_quantize(
+        values, slice_params({range.min * share, range.max * share}, format, tensor_scale));
     const double error =
         rounding::squared_error(slice.data(), rounded.data<float>().data(), slice.size());
     if (error < least) {
@@ -106,13 +124,15 @@ float best_clip(std::span<const float> slice, SliceRange range, Format format) {
 QuantParams params_for(const std::vector<SliceRange>& ranges,
                        std::span<const float> clip,
                        const Format& format,
-                       int axis) {
+                       int axis,
+                       float tensor_scale) {
   QuantParams all;
   all.format = format;
   all.axis = axis;
+  all.tensor_scale = tensor_scale;
   for (std::size_t s = 0; s < ranges.size(); ++s) {
     const QuantParams one =
-        params_from_range(ranges[s].min * clip[s], ranges[s].max * clip[s], format);
+        slice_params({ranges[s].min * clip[s], ranges[s].max * clip[s]}, format, tensor_scale);
     all.scale.push_back(one.scale.at(0));
     if (!one.zero_point.empty()) all.zero_point.push_back(one.zero_point[0]);
   }
@@ -160,15 +180,16 @@ QuantizedWeight quantize_weight(const Tensor& weight,
   const int axis = scale_axis(axes, format);
   const detail::Cut cut(weight.shape(), format, axis);
   const std::vector<SliceRange> ranges = slice_ranges(values, cut);
+  const float tensor_scale = tensor_scale_of(ranges, format);
   std::vector<float> clip(ranges.size(), 1.0f);
   if (algorithm == WeightAlgorithm::mse) {
     const Gathered g = gather(values, cut);
     for (std::size_t s = 0; s < ranges.size(); ++s) {
       clip[s] = best_clip(std::span(g.values).subspan(g.begin[s], g.begin[s + 1] - g.begin[s]),
-                          ranges[s], format);
+                          ranges[s], format, tensor_scale);
     }
   }
-  const QuantParams params = params_for(ranges, clip, format, axis);
+  const QuantParams params = params_for(ranges, clip, format, axis, tensor_scale);
   return {quantize(weight, params), params};
 }
 
@@ -181,7 +202,8 @@ QuantizedWeight quantize_clipped(const Tensor& weight,
   const detail::Cut cut(weight.shape(), format, axis);
   const std::vector<SliceRange> ranges = slice_ranges(weight.data<float>(), cut);
   QSWEEP_CHECK(clip.size() == ranges.size());
-  const QuantParams params = params_for(ranges, clip, format, axis);
+  const QuantParams params =
+      params_for(ranges, clip, format, axis, tensor_scale_of(ranges, format));
   return {quantize(weight, params), params};
 }
 

@@ -31,7 +31,8 @@ struct QuantizedWeight {
       codes;  ///< params.format.dtype, shape of the weight; f32 already rounded for f16, bf16, f32
   QuantParams params;
   [[nodiscard]] Tensor dequantized() const;  ///< f32, the values arithmetic sees
-  /// Bytes as deployed: packed codes plus scales (f32) and, when asymmetric, zero points.
+  /// Bytes as deployed: packed codes plus scales (4 bytes, or 1 and 4 for the tensor) and,
+  /// when asymmetric, zero points.
   [[nodiscard]] std::int64_t stored_bytes() const;
 };
 

@@ -15,14 +15,16 @@ namespace {
 std::string arithmetic(const Precision& p) {
   const DType w = p.weight.dtype, a = p.activation.dtype;
   if (is_integer_arithmetic(p)) return stored_bits(w) == 4 && stored_bits(a) == 4 ? "int4" : "int8";
+  if (w == DType::f4e2m1 && a == DType::f4e2m1) return "fp4";
   if (a == DType::f8e4m3fn || a == DType::f8e5m2) return "fp8";
   if (!p.weight.is_quantized() && !p.activation.is_quantized()) return "fp32";
   return a == DType::bf16 ? "bf16" : "fp16";  // weight-only formats multiply in 16-bit floats
 }
 
 double peak(const Device& device, const std::string& type) {
-  static const std::map<std::string, std::string> wider = {
-      {"int4", "int8"}, {"int8", "fp16"}, {"fp8", "fp16"}, {"bf16", "fp16"}, {"fp16", "fp32"}};
+  static const std::map<std::string, std::string> wider = {{"int4", "int8"}, {"fp4", "fp8"},
+                                                           {"int8", "fp16"}, {"fp8", "fp16"},
+                                                           {"bf16", "fp16"}, {"fp16", "fp32"}};
   const auto at = device.peak_gops.find(type);
   if (at != device.peak_gops.end()) return at->second;
   const auto next = wider.find(type);

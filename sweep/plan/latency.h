@@ -28,8 +28,9 @@ struct Device {
   std::string description;
   double bandwidth_gb_s = 0.0;
   double overhead_us = 0.0;  ///< per layer
-  /// Peak in 1e9 operations per second by arithmetic type: `fp32 fp16 bf16 fp8 int8 int4`. A
-  /// missing type runs as the next wider one the device has (int4 -> int8 -> fp16; fp8 -> fp16).
+  /// Peak in 1e9 operations per second by arithmetic type: `fp32 fp16 bf16 fp8 fp4 int8 int4`. A
+  /// missing type runs as the next wider one the device has (int4 -> int8 -> fp16; fp4 -> fp8 ->
+  /// fp16).
   std::map<std::string, double> peak_gops;
 };
 [[nodiscard]] const std::vector<Device>& known_devices();

@@ -59,11 +59,15 @@ struct Scheme {
                                                      std::span<const Layer> layers,
                                                      PrecisionSet& precisions);
 
-/// Layers a selector matches: `*` all, exact name (which wins over its meaning as a pattern), glob,
-/// or `re:` regular expression over the whole name. @throws Error(config) when none does, naming
-/// the nearest.
+/// Layers a selector matches: `*` all, exact name (which wins over its meaning as a pattern),
+/// `@first`, `@last`, `re:` regular expression over the whole name, glob (`/` and `.` between parts
+/// are the same), or the name of a PyTorch module (layers_of_module()). @throws Error(config) when
+/// none does, naming the nearest, or when a module name says too little.
 [[nodiscard]] std::vector<int> select_layers(std::string_view selector,
                                              std::span<const Layer> layers);
+
+/// Glob or `re:` over a whole name, as select_layers() compares them.
+[[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view name);
 
 /// Weight bytes as deployed (scales included, biases at 4 bytes) and mean bits per weight (R117).
 struct SchemeSize {

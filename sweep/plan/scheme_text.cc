@@ -16,7 +16,7 @@ constexpr std::string_view kHint = "Write rules as SELECTOR=PRECISION; e.g. '*=W
 /// Would be read as something else than the name of a layer.
 bool needs_quotes(std::string_view name) {
   return name.find_first_of(";\"*?[\n") != std::string_view::npos || name.starts_with('#') ||
-         name.starts_with("re:") || trim(name).size() != name.size();
+         name.starts_with('@') || name.starts_with("re:") || trim(name).size() != name.size();
 }
 
 std::string quoted(std::string_view name) {

@@ -5,6 +5,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 
+#include "sweep/plan/module_names.h"
 #include "sweep/plan/scheme.h"
 
 namespace qsweep {
@@ -21,26 +22,50 @@ std::regex compile(std::string_view selector) {
   }
 }
 
+[[noreturn]] void fail(std::string_view selector, std::span<const Layer> layers) {
+  std::vector<std::string> names;
+  for (const Layer& layer : layers) names.push_back(layer.name);
+  std::string hint = did_you_mean(selector, names);
+  if (hint.empty()) hint = "List the layers with `qsweep inspect`";
+  throw Error(ErrorCode::config, fmt::format("selector '{}' matches no layer", selector), {}, hint);
+}
+
 }  // namespace
 
+bool matches_pattern(std::string_view pattern, std::string_view name) {
+  if (pattern.starts_with(kRegexPrefix))
+    return std::regex_match(std::string(name), compile(pattern));
+  return glob_match(pattern, name) || glob_match(dotted(pattern), dotted(name));
+}
+
 std::vector<int> select_layers(std::string_view selector, std::span<const Layer> layers) {
+  const auto last = static_cast<int>(layers.size()) - 1;
   std::vector<int> selected;
+  for (int i = 0; i <= last; ++i) {
+    const std::string& name = layers[static_cast<std::size_t>(i)].name;
+    if (name == selector && selector != "*") return {i};
+  }
+  if (last >= 0 && selector == "@first") return {0};
+  if (last >= 0 && selector == "@last") return {last};
   const bool is_regex = selector.starts_with(kRegexPrefix);
   const std::regex regex = is_regex ? compile(selector) : std::regex();
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const std::string& name = layers[i].name;
-    if (name == selector && selector != "*") return {static_cast<int>(i)};
-    if (is_regex ? std::regex_match(name, regex) : glob_match(selector, name))
-      selected.push_back(static_cast<int>(i));
+  for (int i = 0; i <= last; ++i) {
+    const std::string& name = layers[static_cast<std::size_t>(i)].name;
+    if (is_regex ? std::regex_match(name, regex) : matches_pattern(selector, name))
+      selected.push_back(i);
   }
-  if (selected.empty()) {
-    std::vector<std::string> names;
-    for (const Layer& layer : layers) names.push_back(layer.name);
-    std::string hint = did_you_mean(selector, names);
-    if (hint.empty()) hint = "List the layers with `qsweep inspect`";
-    throw Error(ErrorCode::config, fmt::format("selector '{}' matches no layer", selector), {},
-                hint);
+  if (selected.empty() && !is_regex && selector.find_first_of("*?[") == std::string_view::npos) {
+    selected = layers_of_module(selector, layers);
+    if (selected.size() > 1) {
+      throw Error(ErrorCode::config,
+                  fmt::format("'{}' may mean '{}', '{}'{}", selector,
+                              layers[static_cast<std::size_t>(selected[0])].name,
+                              layers[static_cast<std::size_t>(selected[1])].name,
+                              selected.size() > 2 ? " and others" : ""),
+                  {}, "Give more of the name, or a pattern");
+    }
   }
+  if (selected.empty()) fail(selector, layers);
   return selected;
 }
 

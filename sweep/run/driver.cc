@@ -129,8 +129,8 @@ std::vector<Scheme> planned_schemes(const Workload& w,
       schemes.push_back(std::move(s));
     }
   }
-  for (const std::string& text : w.job.schemes) {
-    schemes.push_back(make_scheme(text, parse_scheme(text, layers, precisions), layers,
+  for (const auto& [name, text] : w.listed_schemes) {
+    schemes.push_back(make_scheme(name, parse_scheme(text, layers, precisions), layers,
                                   w.precisions, w.settings));
   }
   return deduplicate(std::move(schemes));
@@ -362,9 +362,10 @@ SingleEvaluation evaluate_once(const JobConfig& job,
   Scheme scheme = float_scheme(w);
   f.baseline = evaluate_schemes(crew, "float model", std::vector{scheme}, Detail::margins).front();
   SchemeResult result = f.baseline;
-  if (!scheme_text.empty()) {
+  if (!w.listed_schemes.empty()) {
+    const auto& [name, text] = w.listed_schemes.front();
     PrecisionSet precisions = w.precisions;
-    scheme = make_scheme(scheme_text, parse_scheme(scheme_text, w.program->layers(), precisions),
+    scheme = make_scheme(name, parse_scheme(text, w.program->layers(), precisions),
                          w.program->layers(), w.precisions, w.settings);
     result = evaluate_schemes(crew, "scheme", std::vector{scheme}, Detail::margins).front();
   }

@@ -71,7 +71,7 @@ struct SingleEvaluation {
   };
   std::vector<Prediction> predictions{};
 };
-/// @param scheme text form; empty = the float model
+/// @param scheme text form; empty = the scheme of the job's preset and rules, or the float model
 [[nodiscard]] SingleEvaluation evaluate_once(const JobConfig& job,
                                              const std::string& scheme,
                                              Transport& transport,

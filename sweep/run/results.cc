@@ -90,6 +90,9 @@ class Assembler {
     r_.evaluation = set(w_.job.evaluation, *w_.evaluation, w_.evaluation_ids);
     r_.confidence = w_.job.confidence;
     r_.calibrator = w_.job.quantization.calibrator;
+    r_.preset = w_.job.quantization.preset;
+    r_.algorithm = name_of(w_.weight_algorithm);
+    for (const QuantRule& rule : w_.rules) r_.rules.push_back(to_json(rule));
     r_.score = w_.job.sensitivity.score;
     for (const Precision& p : w_.precisions.all()) r_.precisions.push_back(p.name);
     for (std::int64_t c = 0; c < w_.classes(); ++c) r_.class_names.push_back(std::to_string(c));

@@ -10,7 +10,12 @@
 #include "src/base/machine.h"
 #include "src/base/text.h"
 
+#include "src/quant/presets.h"
+
 #include "src/kernels/linear.h"
+#include "src/kernels/ops.h"
+
+#include "sweep/plan/rules.h"
 
 namespace qsweep {
 namespace {
@@ -58,12 +63,62 @@ std::string canonical_settings(const Workload& w) {
                               w.calibration_ids.size(), job.calibration.sampling, job.seed);
   }
   return fmt::format(
-      "model {}\ninput {}\ncalibration {}\ncalibrator {} {}\nweights {} symmetric {} narrow {} "
+      "model {}\ninput {}\ncalibration {}\ncalibrator {} {}\nweights {} {} symmetric {} narrow {} "
       "reduce {}\n"
       "activations symmetric {} {}\nalgorithm {}\nbatch {}\n",
-      w.model.sha256, input, calibration, q.calibrator, q.percentile, q.weight_axis,
+      w.model.sha256, input, calibration, q.calibrator, q.percentile, q.weight_axis, q.weight_type,
       q.weight_symmetric, q.weight_narrow_range, q.weight_reduce_range, q.activation_symmetric,
       q.activation_type, q.algorithm, w.batch);
+}
+
+WeightAlgorithm weight_algorithm(const JobConfig::Quantization& q) {
+  try {
+    return parse_weight_algorithm(q.algorithm);
+  } catch (const Error& e) {
+    if (q.preset.empty()) throw;
+    throw Error(e.code(), fmt::format("{} needs: {}", q.preset, e.message()), e.where(), e.hint());
+  }
+}
+
+/// Every operator type a model may hold: those of this one and those with kernels.
+std::vector<std::string> operator_types(const Graph& graph) {
+  std::vector<std::string> types = supported_ops();
+  for (const Node& node : graph.nodes) types.push_back(node.op);
+  return types;
+}
+
+/// Adds the scheme that the job's preset, rules and exclusions mean.
+void add_ruled_scheme(Workload& w) {
+  const auto& q = w.job.quantization;
+  const auto& layers = w.program->layers();
+  const auto add = [&](const std::vector<QuantRule>& rules) {
+    w.rules.insert(w.rules.end(), rules.begin(), rules.end());
+  };
+  if (!q.preset.empty()) add(find_preset(q.preset).rules);
+  add(q.rules);
+  add(skip_rules(q.skip));
+  add(exclude_nodes(q.exclude_nodes, layers));
+  add(exclude_types(q.exclude_types, layers, operator_types(w.program->graph())));
+  const std::vector<std::uint8_t> assignment = apply_rules(w.rules, layers, w.precisions);
+  const bool quantizes = std::ranges::any_of(assignment, [&](std::uint8_t p) {
+    return has_scale(w.precisions.at(p).weight) || has_scale(w.precisions.at(p).activation);
+  });
+  if (!quantizes)
+    log_warning("the preset and rules quantize no layer: all are kept in high precision");
+  const std::string name = q.preset.empty() ? "rules"
+                           : w.rules.size() == find_preset(q.preset).rules.size()
+                               ? q.preset
+                               : q.preset + " with rules";
+  w.listed_schemes.push_back({name, to_text(assignment, layers, w.precisions)});
+}
+
+void warn_of_unusual(const Workload& w) {
+  for (const Precision& p : w.precisions.all()) {
+    if (p.weight.dtype == DType::u8 || p.weight.dtype == DType::u4) {
+      log_warning(fmt::format(
+          "{} has unsigned weights, which is not typical: few runtimes multiply them", p.name));
+    }
+  }
 }
 
 bool ends_in_softmax(const Graph& graph) {
@@ -150,6 +205,7 @@ QuantDefaults quant_defaults(const JobConfig& job) {
   d.weight_symmetric = q.weight_symmetric;
   d.weight_narrow_range = q.weight_narrow_range;
   d.weight_reduce_range = q.weight_reduce_range;
+  d.weight_unsigned = q.weight_type == "uint8";
   d.activation_symmetric = q.activation_symmetric;
   d.activation_int8 = q.activation_type == "int8" ? DType::i8 : DType::u8;
   return d;
@@ -181,7 +237,7 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
     }
     w->precisions = std::move(set);
     w->calibrator = {parse_calibrator(job.quantization.calibrator), job.quantization.percentile};
-    w->weight_algorithm = parse_weight_algorithm(job.quantization.algorithm);
+    w->weight_algorithm = weight_algorithm(job.quantization);
   });
   problems.raise();
 
@@ -226,9 +282,13 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job) {
     w->layer_step[static_cast<std::size_t>(layer)] = static_cast<int>(s);
   }
   w->outputs_are_probabilities = ends_in_softmax(program.graph());
-  // Schemes given as text may use precisions no family names; parsing them adds those.
-  for (const std::string& text : job.schemes)
+  // Schemes may use precisions no family names; parsing them adds those.
+  for (const std::string& text : job.schemes) {
     (void)parse_scheme(text, program.layers(), w->precisions);
+    w->listed_schemes.push_back({text, text});
+  }
+  if (job.quantization.has_rules()) add_ruled_scheme(*w);
+  warn_of_unusual(*w);
   check_fit(*w);
   w->settings = canonical_settings(*w);
   return w;

@@ -29,7 +29,13 @@ struct Workload {
   std::vector<std::int64_t> evaluation_ids;  ///< in evaluation order; shards are cut from it
   std::vector<std::int64_t> calibration_ids;
   PrecisionSet precisions;
-  Shape image_shape;       ///< [1, C, H, W]
+  /// Schemes that the job gives: by text, then the one of its preset and rules.
+  struct ListedScheme {
+    std::string name, text;
+  };
+  std::vector<ListedScheme> listed_schemes;
+  std::vector<QuantRule> rules;  ///< the preset's and the job's, all in order; may be empty
+  Shape image_shape;             ///< [1, C, H, W]
   std::int64_t batch = 1;  ///< images per forward pass; 1 for models that cannot be re-batched
   Trace trace;             ///< of one image
   Trace batch_trace;       ///< of one batch

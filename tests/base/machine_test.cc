@@ -38,7 +38,8 @@ TEST(MachineTest, resident_memory_follows_what_is_touched) {
   const std::uint64_t before = resident_bytes();
   const std::vector<char> block(std::size_t{64} << 20, 1);
   EXPECT_GE(resident_bytes(), before + (std::uint64_t{60} << 20));
-  EXPECT_GE(peak_resident_bytes(), resident_bytes());
+  // The kernel counts pages in per-thread batches, so the two may be read some pages apart.
+  EXPECT_GE(peak_resident_bytes() + (std::uint64_t{1} << 20), resident_bytes());
   EXPECT_EQ(block.back(), 1);
 }
 

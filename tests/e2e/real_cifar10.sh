@@ -12,6 +12,8 @@ resnet20_cifar10 932
 resnet56_cifar10 943
 vit_cifar10 721
 LIST
+"$QSWEEP_BINARY" eval "$shared/models/vww_mobilenetv1_96_nchw.onnx" --data "images:$shared/coco/vww_val2017_128.txt" --json >"$scratch/vww.json" 2>/dev/null
+grep -q '"top1_correct": 110,' "$scratch/vww.json" || fail "MobileNet on JPEG pictures: expected 110 of 128: $(cat "$scratch/vww.json")"
 # INT8 min-max lands where ONNX Runtime's does (892 per channel), within two images' noise of accumulation order.
 "$QSWEEP_BINARY" eval "$shared/models/resnet8_cifar10.onnx" --data "cifar10:$shared/cifar10/test_1017.bin" --scheme '*=W8A8' \
   --calib "cifar10:$shared/cifar10/train_4000.bin" --json >"$scratch/int8.json" 2>/dev/null

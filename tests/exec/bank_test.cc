@@ -80,5 +80,21 @@ TEST(LayerBankTest, weight_only_and_half_precisions_need_no_ranges) {
   EXPECT_EQ(bank.at(4, 2).activation.format.dtype, DType::f16);
 }
 
+TEST(LayerBankTest, blocks_run_along_what_a_product_sums_over) {
+  const Program program(test::branched_graph());
+  QuantSetup setup;
+  for (const char* name : {"FP32", "MXFP4"}) setup.precisions.push_back(parse_precision(name));
+  LayerBank bank(program, setup);  // needs no ranges
+  const Format& blocks = setup.precisions[1].activation;
+  for (int i = 0; i < static_cast<int>(program.layers().size()); ++i) {
+    const Layer& layer = program.layers()[static_cast<std::size_t>(i)];
+    EXPECT_EQ(bank.activation(i, 1).axis, layer.op == "Conv" ? 1 : -1) << layer.name;
+    EXPECT_TRUE(bank.activation(i, 1).scale.empty());
+    EXPECT_EQ(activation_axis(layer, blocks), bank.activation(i, 1).axis);
+  }
+  setup.precisions.push_back(parse_precision("NVFP4"));
+  EXPECT_THROW(LayerBank(program, setup), Error) << "its tensor scale is calibrated";
+}
+
 }  // namespace
 }  // namespace qsweep

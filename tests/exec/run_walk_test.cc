@@ -36,11 +36,11 @@ class Recorder : public WalkSink {
 };
 
 struct Bench {
-  explicit Bench(std::int64_t images)
+  explicit Bench(std::int64_t images, std::vector<Precision> precisions = test::some_precisions())
       : program(test::branched_graph()),
         batch(random_tensor({images, 3, 8, 8}, 1)),
         trace(program.trace(batch.shape())),
-        setup(test::setup_for(program, test::some_precisions(), batch)),
+        setup(test::setup_for(program, std::move(precisions), batch)),
         bank(program, setup) {}
 
   std::vector<Assignment> random_schemes(int count, std::uint64_t stream) const {
@@ -132,6 +132,23 @@ TEST(RunWalkTest, rows_do_not_depend_on_their_batch) {
     for (std::size_t i = 0; i < static_cast<std::size_t>(got.size()); ++i) {
       EXPECT_NEAR(got.data<float>()[i], want.data<float>()[i], 1e-4f);
     }
+  }
+}
+
+TEST(RunWalkTest, block_formats_find_their_scales_image_by_image_and_are_shared) {
+  std::vector<Precision> precisions;
+  for (const char* name : {"FP32", "NVFP4", "MXFP4", "MXFP8", "W8A8"})
+    precisions.push_back(parse_precision(name));
+  Bench bench(4, precisions);
+  const std::vector<Assignment> schemes = bench.random_schemes(20, 4);
+  const Walk walk = bench.plan(schemes);
+  const Recorder whole = bench.run(walk, bench.batch);
+  expect_same_results(bench.run(bench.plan(schemes, {.reuse = false}), bench.batch), whole);
+  const Recorder part = bench.run(walk, bench.batch.rows(1, 3));
+  for (const auto& [scheme, outputs] : part.results) {
+    const Tensor want = whole.results.at(scheme)[0].rows(1, 3);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(want.size()); ++i)
+      EXPECT_NEAR(outputs[0].data<float>()[i], want.data<float>()[i], 0.05f);
   }
 }
 

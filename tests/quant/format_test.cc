@@ -69,6 +69,8 @@ TEST(ParsePrecisionTest, spellings_of_one_precision_are_equal) {
   EXPECT_EQ(parse_precision(" w4a16:G0128 "), parse_precision("W4A16:g128"));
   EXPECT_EQ(parse_precision("w4a16:G0128").name, "W4A16:g128");
   EXPECT_EQ(parse_precision("W8A8:channel"), parse_precision("W8A8"));
+  EXPECT_EQ(parse_precision("W8A8:per_layer"), parse_precision("W8A8:tensor"));
+  EXPECT_EQ(parse_precision("W8A8:per_channel"), parse_precision("W8A8"));
   const QuantDefaults tensor{.weight_granularity = Granularity::per_tensor};
   EXPECT_EQ(parse_precision("W8A8:tensor", tensor).name, "W8A8");
   EXPECT_EQ(parse_precision("W8A8:channel", tensor).name, "W8A8:channel");
@@ -79,7 +81,7 @@ TEST(ParsePrecisionTest, every_known_name_is_its_own_canonical_name) {
     EXPECT_EQ(parse_precision(name).name, name);
     EXPECT_EQ(parse_precision(parse_precision(name).name), parse_precision(name));
   }
-  EXPECT_EQ(known_precisions().size(), 15u);  // FP32, FP16, BF16 and 4 weights x 3 activations
+  EXPECT_EQ(known_precisions().size(), 18u);  // 6 with names, and 4 weights x 3 activations
 }
 
 TEST(ParsePrecisionTest, follows_the_defaults) {
@@ -96,6 +98,63 @@ TEST(ParsePrecisionTest, follows_the_defaults) {
   EXPECT_EQ(code_range(p.activation).lowest, -127);
   EXPECT_FALSE(parse_precision("W4A8", d).weight.reduce_range) << "INT4 has no bit to spare";
   EXPECT_TRUE(parse_precision("W8FA8F", d).weight.symmetric);
+}
+
+TEST(ParsePrecisionTest, every_pair_of_operands_has_a_name_that_reads_back) {
+  const std::vector<QuantDefaults> all_defaults = {
+      {},
+      {.weight_granularity = Granularity::per_tensor,
+       .activation_symmetric = true,
+       .activation_int8 = DType::i8},
+      {.weight_symmetric = false, .weight_unsigned = true}};
+  for (const QuantDefaults& d : all_defaults) {
+    for (const OperandFormat& w : operand_formats()) {
+      for (const OperandFormat& a : operand_formats()) {
+        if (!w.of_weights || !a.of_activations) continue;
+        const std::string name = "W" + std::string(w.text) + "A" + std::string(a.text);
+        const Precision p = parse_precision(name, d);
+        EXPECT_EQ(parse_precision(p.name, d), p) << name;
+        if (w.text == "16" && a.text == "16") continue;  // not FP16: activations are left alone
+        EXPECT_EQ(parse_precision(spell_precision(p.weight, p.activation), d), p) << name;
+      }
+    }
+  }
+}
+
+TEST(ParsePrecisionTest, sign_and_symmetry_of_activations_can_be_said) {
+  const Precision s = parse_precision("W8A8S");
+  EXPECT_EQ(s.activation.dtype, DType::i8);
+  EXPECT_TRUE(s.activation.symmetric);
+  EXPECT_EQ(code_range(s.activation).lowest, -127);
+  EXPECT_EQ(s.name, "W8A8S");
+  EXPECT_EQ(parse_precision("W8A8U").name, "W8A8") << "what the defaults say";
+  const QuantDefaults d{.activation_symmetric = true, .activation_int8 = DType::i8};
+  EXPECT_EQ(parse_precision("W8A8S", d).name, "W8A8");
+  EXPECT_EQ(parse_precision("W8A8U", d).name, "W8A8U");
+  EXPECT_EQ(parse_precision("W8UA8").weight.dtype, DType::u8);
+  EXPECT_EQ(parse_precision("W8A8", {.weight_unsigned = true}).weight.dtype, DType::u8);
+  EXPECT_EQ(parse_precision("W4A4").activation.dtype, DType::u4);
+}
+
+TEST(ParsePrecisionTest, block_formats_bring_their_blocks) {
+  const Precision nvfp4 = parse_precision("W4NVA4NV");
+  EXPECT_EQ(nvfp4, parse_precision("nvfp4"));
+  EXPECT_EQ(nvfp4.name, "NVFP4");
+  EXPECT_EQ(nvfp4.weight.block_size, 16);
+  EXPECT_EQ(nvfp4.weight.scale, ScaleFormat::e4m3);
+  EXPECT_TRUE(needs_range(nvfp4.activation)) << "the tensor's scale";
+  const Precision mxfp4 = parse_precision("MXFP4");
+  EXPECT_EQ(mxfp4.weight.block_size, 32);
+  EXPECT_EQ(mxfp4.weight.scale, ScaleFormat::e8m0);
+  EXPECT_FALSE(needs_range(mxfp4.activation));
+  EXPECT_EQ(parse_precision("MXFP8").weight.dtype, DType::f8e4m3fn);
+  EXPECT_EQ(weight_bits(nvfp4), 4);
+  EXPECT_EQ(activation_bits(mxfp4), 4);
+  EXPECT_EQ(message_of("NVFP4:g32"),
+            "'NVFP4:g32' says how weights share scales, and this format has blocks of 16. Write "
+            "NVFP4.");
+  EXPECT_THROW((void)spell_precision(parse_precision("W8A8:g32").weight, {.dtype = DType::f4e2m1}),
+               Error);
 }
 
 TEST(ParsePrecisionTest, says_what_was_meant) {

@@ -1,5 +1,9 @@
 #include "io/config/detail/job_keys.h"
 
+#include "src/quant/presets.h"
+
+#include "io/config/detail/rule_keys.h"
+
 namespace qsweep::config {
 
 namespace {
@@ -79,7 +83,7 @@ Key<JobConfig> shapes_key() {
 Key<JobConfig> data_key() {
   using D = JobConfig::Data;
   const auto format = required(
-      key("format", &D::format, choice({"cifar10", "cifar100", "npy"}, {"coco", "masks", "images"}),
+      key("format", &D::format, choice({"cifar10", "cifar100", "npy", "images"}, {"coco", "masks"}),
           "container of the images"));
   const auto path =
       required(key("path", &D::path, file_paths(), "the file or files; npy: images, then labels"));
@@ -103,6 +107,49 @@ Key<JobConfig> data_key() {
        required(section("evaluation", &JobConfig::evaluation, evaluation))}));
 }
 
+/// int8 or uint8; ONNX Runtime's names for them too.
+Codec<std::string> integer_type() {
+  Codec<std::string> codec = choice({"uint8", "int8"});
+  codec.parse = [plain = codec.parse](const YAML::Node& node, const Place& place) {
+    if (node.IsScalar() && node.Scalar() == "QUInt8") return std::string("uint8");
+    if (node.IsScalar() && node.Scalar() == "QInt8") return std::string("int8");
+    return plain(node, place);
+  };
+  return codec;
+}
+
+Key<JobConfig::Quantization> rules_key() {
+  using Q = JobConfig::Quantization;
+  return custom<Q>(
+      "rules", "mapping of selectors to attributes, list of those, or a file of them",
+      "ordered rules after the preset's; the last match wins",
+      [](const YAML::Node& node, const Place& place, Q& q) {
+        const QuantConfig config =
+            node.IsScalar() ? load_rules(file_path().parse(node, place)) : parse_rules(node, place);
+        q.rules = config.rules;
+        if (!config.algorithm.empty()) q.algorithm = config.algorithm;
+      },
+      [](const Q& q) -> std::optional<YAML::Node> {
+        return q.rules.empty() ? std::nullopt : std::optional(format_rules(q.rules));
+      });
+}
+
+/// The algorithm is the one that is written, else that of the rules, else that of the preset.
+void settle_algorithm(const YAML::Node& node, const Place& place, JobConfig& job) {
+  auto& q = job.quantization;
+  if (!q.preset.empty()) {
+    try {
+      const Preset& preset = find_preset(q.preset);
+      q.preset = preset.name;
+      if (!node["algorithm"] && q.rules.empty())
+        q.algorithm = weight_algorithm_name(preset.algorithm);
+    } catch (const Error& e) {
+      place.child("preset").fail(node["preset"], e.message(), e.hint());
+    }
+  }
+  if (node.IsMap() && node["algorithm"]) q.algorithm = node["algorithm"].as<std::string>();
+}
+
 Key<JobConfig> quantization_key() {
   using Q = JobConfig::Quantization;
   const Keys<Q> weights = {
@@ -111,22 +158,38 @@ Key<JobConfig> quantization_key() {
       key("symmetric", &Q::weight_symmetric, flag(), "zero point 0"),
       key("narrow_range", &Q::weight_narrow_range, flag(), "INT8 in [-127, 127], INT4 in [-7, 7]"),
       key("reduce_range", &Q::weight_reduce_range, flag(), "one bit less"),
+      key("type", &Q::weight_type, integer_type(), "type of 8-bit weights; uint8 is not typical"),
   };
   const Keys<Q> activations = {
       key("symmetric", &Q::activation_symmetric, flag(), "zero point 0"),
-      key("type", &Q::activation_type, choice({"uint8", "int8"}), "type of 8-bit activations"),
+      key("type", &Q::activation_type, integer_type(), "type of 8-bit activations"),
+      refused<Q>("axis",
+                 "activations take one scale per tensor: no matrix product can apply a "
+                 "scale per input channel to its sum",
+                 "Use `algorithm: smoothquant` to move channel scales into the weights"),
   };
-  return section(
-      "quantization", &JobConfig::quantization,
-      Keys<Q>{
-          key("calibrator", &Q::calibrator, choice({"minmax", "percentile", "entropy", "mse"}),
-              "how activation ranges are chosen"),
-          key("percentile", &Q::percentile, number(kPercentile),
-              "calibrator percentile: per cent of the values inside the range"),
-          group("weights", weights),
-          group("activations", activations),
-          key("algorithm", &Q::algorithm, choice({"rtn", "mse"}), "how weight scales are chosen"),
-      });
+  return and_then<JobConfig>(
+      settle_algorithm,
+      section(
+          "quantization", &JobConfig::quantization,
+          Keys<Q>{
+              key("calibrator", &Q::calibrator, choice({"minmax", "percentile", "entropy", "mse"}),
+                  "how activation ranges are chosen"),
+              key("percentile", &Q::percentile, number(kPercentile),
+                  "calibrator percentile: per cent of the values inside the range"),
+              group("weights", weights),
+              group("activations", activations),
+              key("algorithm", &Q::algorithm, choice({"rtn", "mse"}),
+                  "how weight scales are chosen"),
+              key("preset", &Q::preset, text(), "named configuration; its scheme joins the sweep"),
+              rules_key(),
+              key("skip", &Q::skip, list(text()),
+                  "patterns, or skip lists, that stay in high precision"),
+              key("nodes_to_exclude", &Q::exclude_nodes, list(text()),
+                  "likewise, by exact name or regular expression"),
+              key("op_types_to_exclude", &Q::exclude_types, list(text()),
+                  "likewise, by operator type"),
+          }));
 }
 
 Key<JobConfig> sensitivity_key() {

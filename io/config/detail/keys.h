@@ -272,4 +272,19 @@ template <class T>
   return result;
 }
 
+/// A key that people may look for, refused with the reason; `tensor` and null say what is done
+/// anyway.
+template <class T>
+[[nodiscard]] Key<T> refused(const std::string& name,
+                             const std::string& reason,
+                             const std::string& hint) {
+  Key<T> result = unavailable<T>(name, hint);
+  result.read = [=](const YAML::Node& node, const Place& place, T&) {
+    if (node.IsNull() || (node.IsScalar() && node.Scalar() == "tensor")) return;
+    throw Error(ErrorCode::unsupported, "'" + place.path() + "': " + reason, place.where(node),
+                hint);
+  };
+  return result;
+}
+
 }  // namespace qsweep::config

@@ -11,4 +11,7 @@ namespace qsweep {
 [[nodiscard]] std::unique_ptr<Dataset> open_cifar100(const DataSpec& spec, const InputSpec& input);
 [[nodiscard]] std::unique_ptr<Dataset> open_npy(const DataSpec& spec, const InputSpec& input);
 
+[[nodiscard]] std::unique_ptr<Dataset> open_image_list(const DataSpec& spec,
+                                                       const InputSpec& input);
+
 }  // namespace qsweep

@@ -108,17 +108,21 @@ class DemandFinder {
     struct Quantizer {
       ValueId input;
       Format format;
+      int axis;
       bool codes;
       bool operator==(const Quantizer&) const = default;
     };
     std::vector<Quantizer> known;
     quantizers_.resize(program_.layers().size() * precisions_.size(), -1);
     for (int layer = 0; layer < static_cast<int>(program_.layers().size()); ++layer) {
-      const ValueId input = program_.layers()[static_cast<std::size_t>(layer)].input;
+      const Layer& l = program_.layers()[static_cast<std::size_t>(layer)];
+      const ValueId input = l.input;
       for (int p = 0; p < static_cast<int>(precisions_.size()); ++p) {
         const Precision& precision = precisions_[static_cast<std::size_t>(p)];
         if (!precision.activation.is_quantized()) continue;
-        const Quantizer wanted{input, precision.activation, uses_integer_kernel(precision)};
+        const Quantizer wanted{input, precision.activation,
+                               activation_axis(l, precision.activation),
+                               uses_integer_kernel(precision)};
         const auto found = std::ranges::find(known, wanted);
         quantizers_[slot(layer, p)] = static_cast<int>(found - known.begin());
         if (found != known.end()) continue;

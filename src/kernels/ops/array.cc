@@ -28,7 +28,7 @@ inline float exp_value(float x) {
   constexpr float kLn2High = 0.693359375f;
   constexpr float kLn2Low = -2.12194440e-4f;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding and subtracting rounds to an integer
-  float t = x < -104.0f ? -104.0f : x;
+  float t = x >= -104.0f ? x : -104.0f;  // NaN too: it must not reach the integer below
   t = t > 89.0f ? 89.0f : t;
   const float n = (t * kLog2e + kRound) - kRound;
   const float r = (t - n * kLn2High) - n * kLn2Low;

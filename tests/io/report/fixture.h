@@ -32,6 +32,10 @@ inline RunResults small_run() {
                     .sample_ids = {0, 1, 2}};
   run.class_names = {"cat", "dog, small"};
   run.calibrator = "minmax";
+  run.preset = "INT8_DEFAULT_CFG";
+  run.algorithm = "rtn";
+  run.rules = {R"("*weight_quantizer": {"num_bits": 8, "axis": 0})",
+               R"("default": {"enable": false})"};
   run.score = "kl";
   run.precisions = {"FP32", "W8A8", "W4A8"};
   run.layers = {{.name = "conv1",

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "src/base/bytes.h"
+
+#include "io/data/dataset.h"
+
+namespace qsweep {
+
+/// Eight-bit RGB pixels, rows from the top, the channels of a pixel together.
+struct Picture {
+  std::int64_t width = 0;
+  std::int64_t height = 0;
+  std::vector<std::uint8_t> rgb;
+};
+
+/// Decodes a JPEG (libjpeg-turbo, accurate DCT) or PNG (libpng; alpha is dropped, grey repeated).
+/// Exif orientation is not applied.
+/// @param where the file, for errors
+/// @throws Error(corrupt_input) damaged, cut short or over 100 megapixels; Error(unsupported)
+/// another
+///         container, or colours that do not convert to RGB.
+[[nodiscard]] Picture decode_picture(ByteView bytes, const std::string& where);
+
+/// Where a resized picture lies in the model's input.
+struct Placement {
+  double scale_x = 1.0, scale_y = 1.0;  ///< input pixels per picture pixel
+  std::int64_t left = 0, top = 0;       ///< of the picture in the input
+  std::int64_t width = 0, height = 0;   ///< of the picture in the input
+};
+
+/// What `spec` does to a picture of this size. stretch: both sides to `size`. letterbox: both by
+/// the lesser factor, the border filled with `pad` (align center: halves rounded as the YOLO tools
+/// do; top_left: all of it right and below). crop: both by the larger factor, the middle kept.
+[[nodiscard]] Placement place(const ResizeSpec& spec, std::int64_t width, std::int64_t height);
+
+/// The picture as the model's input sees it, of `spec.size`. bilinear and area have the arithmetic
+/// of OpenCV's INTER_LINEAR and INTER_AREA on bytes.
+[[nodiscard]] Picture fit(const Picture& picture, const ResizeSpec& spec);
+
+/// Resizes to the extents given. @param interpolation bilinear, area or nearest
+[[nodiscard]] Picture resize(const Picture& picture,
+                             std::int64_t width,
+                             std::int64_t height,
+                             const std::string& interpolation);
+
+}  // namespace qsweep

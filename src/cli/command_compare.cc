@@ -1,0 +1,109 @@
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "src/cli/command.h"
+#include "src/cli/data_options.h"
+#include "src/cli/progress_line.h"
+#include "src/cli/table.h"
+
+#include "sweep/run/compare.h"
+
+namespace qsweep {
+namespace {
+
+struct Options {
+  DataOptions data;
+  std::string other;
+};
+
+double share(std::int64_t part, std::int64_t whole) {
+  return whole ? static_cast<double>(part) / static_cast<double>(whole) : 0.0;
+}
+
+nlohmann::ordered_json json_of(const ErrorSums& e) {
+  // JSON has no infinity: an exact tensor has a null SQNR.
+  return {{"sqnr_db", e.sqnr_db()}, {"mse", e.mse()}, {"cosine", e.cosine()}};
+}
+
+nlohmann::ordered_json json_of(const TensorSummary& s) {
+  return {{"min", s.min}, {"max", s.max}, {"mean", s.mean}, {"std", s.std}};
+}
+
+std::string to_json(const ModelComparison& c) {
+  nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
+  for (const TensorComparison& t : c.tensors) {
+    nlohmann::ordered_json row{{"tensor", t.tensor}, {"quantized", t.quantized}};
+    if (t.quantized) row["qdq_err"] = json_of(t.local);
+    row["xmodel_err"] = json_of(t.accumulated);
+    row["float"] = json_of(t.in_float);
+    row["other"] = json_of(t.in_other);
+    tensors.push_back(std::move(row));
+  }
+  return nlohmann::ordered_json{{"float_sha256", c.float_sha256},
+                                {"other_sha256", c.other_sha256},
+                                {"images", c.images},
+                                {"float_top1", share(c.float_correct, c.images)},
+                                {"other_top1", share(c.other_correct, c.images)},
+                                {"same_top1", share(c.same_top1, c.images)},
+                                {"drop", share(c.float_correct - c.other_correct, c.images)},
+                                {"drop_low", c.drop_low},
+                                {"drop_high", c.drop_high},
+                                {"matched", c.tensors.size()},
+                                {"unmatched", c.unmatched},
+                                {"tensors", tensors}}
+             .dump(2) +
+         "\n";
+}
+
+std::string to_text(const ModelComparison& c) {
+  std::vector<std::vector<std::string>> rows = {{"tensor", "local SQNR dB", "accumulated SQNR dB",
+                                                 "cosine", "MSE", "float range", "other range"}};
+  for (const TensorComparison& t : c.tensors) {
+    rows.push_back({t.tensor, t.quantized ? fmt::format("{:.2f}", t.local.sqnr_db()) : "",
+                    fmt::format("{:.2f}", t.accumulated.sqnr_db()),
+                    fmt::format("{:.6f}", t.accumulated.cosine()),
+                    fmt::format("{:.3g}", t.accumulated.mse()),
+                    fmt::format("{:.3g} .. {:.3g}", t.in_float.min, t.in_float.max),
+                    fmt::format("{:.3g} .. {:.3g}", t.in_other.min, t.in_other.max)});
+  }
+  std::string text = render_table(rows);
+  text += fmt::format("\n{} tensors matched by name", c.tensors.size());
+  for (std::size_t i = 0; i < c.unmatched.size(); ++i)
+    text += (i == 0 ? "; quantized, but not in the float model: " : ", ") + c.unmatched[i];
+  const double drop = share(c.float_correct - c.other_correct, c.images);
+  const double relative =
+      c.float_correct > 0 ? 100.0 * drop / share(c.float_correct, c.images) : 0.0;
+  text += fmt::format(
+      "\nfloat top-1 {}/{} = {:.2f} %, other {}/{} = {:.2f} %, same class on {:.2f} % of images\n",
+      c.float_correct, c.images, 100 * share(c.float_correct, c.images), c.other_correct, c.images,
+      100 * share(c.other_correct, c.images), 100 * share(c.same_top1, c.images));
+  return text + fmt::format("Accuracy drop: {:.4f} ({:.2f}%), 95 % interval {:+.4f} .. {:+.4f}\n",
+                            drop, relative, c.drop_low, c.drop_high);
+}
+
+}  // namespace
+
+void add_compare_command(CLI::App& app, Invocation& invocation) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "compare", "Tensor-by-tensor errors between a float model and a quantized one");
+  add_data_options(*command, options->data);
+  command->add_option("other", options->other, "QDQ, QOperator or FP16 model made from it")
+      ->required();
+  command->footer(
+      "Local: what one Q/DQ pair does to its tensor. Accumulated: against the float model.\n"
+      "Example:\n"
+      "  qsweep compare model.onnx model_int8_qdq.onnx --data cifar10:test.bin --limit 256");
+  command->callback([options, &invocation] {
+    invocation.action = [options, &invocation] {
+      ProgressLine progress;
+      const ModelComparison c = compare_models(to_job(options->data), options->other, progress);
+      print(invocation.json ? to_json(c) : to_text(c));
+      return kExitOk;
+    };
+  });
+}
+
+}  // namespace qsweep

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "io/config/job.h"
+
+namespace qsweep {
+
+/// Options that choose a scheme by the name of a configuration or by rules.
+struct PresetOptions {
+  std::string preset, family, mode, method, rules;
+  std::vector<std::string> skip, exclude_nodes, exclude_types;
+};
+
+void add_preset_options(CLI::App& command, PresetOptions& options);
+
+/// Puts the options into the job's `quantization:` block. @throws Error(usage) on options that
+/// contradict each other.
+void apply(const PresetOptions& options, JobConfig& job);
+
+}  // namespace qsweep

@@ -1,0 +1,150 @@
+#include "src/graph/qdq.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+#include "src/graph/detail/edit.h"
+
+namespace qsweep {
+namespace {
+
+constexpr std::string_view kOutputSuffix = "_QuantizeLinear_Input";
+
+bool is_op(const Node& node, std::string_view op) {
+  return node.op == op && (node.domain.empty() || node.domain == "com.microsoft");
+}
+
+const Node* producer(const Graph& graph, const detail::Uses& uses, ValueId id) {
+  const NodeId node = uses.producer_of(id);
+  return node < 0 ? nullptr : &graph.nodes[static_cast<std::size_t>(node)];
+}
+
+std::string tensor_name(const std::string& name) {
+  return name.ends_with(kOutputSuffix) ? name.substr(0, name.size() - kOutputSuffix.size()) : name;
+}
+
+/// Equal bytes of two constants, or one and the same value.
+bool same_constant(const Graph& graph, ValueId a, ValueId b) {
+  if (a == b) return true;
+  if (!graph.is_constant(a) || !graph.is_constant(b)) return false;
+  const Tensor& x = *graph.value(a).constant;
+  const Tensor& y = *graph.value(b).constant;
+  return x.dtype() == y.dtype() && x.shape() == y.shape() &&
+         std::memcmp(x.raw(), y.raw(), x.bytes()) == 0;
+}
+
+ValueId operand(const Node& node, std::size_t i) {
+  return i < node.inputs.size() ? node.inputs[i] : kNoValue;
+}
+
+DType code_type(const Graph& graph, const detail::Uses& uses, const Node& dequantize) {
+  for (const std::size_t i : {std::size_t{0}, std::size_t{2}}) {
+    const ValueId id = operand(dequantize, i);
+    if (graph.is_constant(id)) return graph.value(id).constant->dtype();
+  }
+  const Node* source = producer(graph, uses, dequantize.inputs[0]);
+  const ValueId zero = source && is_op(*source, "QuantizeLinear") ? operand(*source, 2) : kNoValue;
+  return graph.is_constant(zero) ? graph.value(zero).constant->dtype() : DType::u8;
+}
+
+QdqOperand describe(const Graph& graph, const detail::Uses& uses, ValueId id) {
+  const Node* source = id == kNoValue ? nullptr : producer(graph, uses, id);
+  if (!source || !is_op(*source, "DequantizeLinear")) return {};
+  QdqOperand o{.quantized = true, .codes = code_type(graph, uses, *source)};
+  const ValueId scale = operand(*source, 1);
+  if (!graph.is_constant(scale)) return o;
+  o.scales = graph.value(scale).constant->size();
+  o.block_size = source->attributes.i("block_size", 0);
+  if (o.scales > 1 || o.block_size > 0) o.axis = static_cast<int>(source->attributes.i("axis", 1));
+  return o;
+}
+
+/// A layer's weight: a constant, or the DequantizeLinear (perhaps of a QuantizeLinear) of one.
+bool is_weight(const Graph& graph, const detail::Uses& uses, ValueId id) {
+  for (int depth = 0; depth < 3; ++depth) {
+    if (graph.is_constant(id)) return true;
+    const Node* source = producer(graph, uses, id);
+    if (!source || !(is_op(*source, "DequantizeLinear") || is_op(*source, "QuantizeLinear")))
+      return false;
+    id = source->inputs[0];
+  }
+  return false;
+}
+
+std::string origin(const Graph& graph, const detail::Uses& uses, ValueId id) {
+  const Node* source = producer(graph, uses, id);
+  return source ? source->op + " '" + source->name + "'" : "input '" + graph.value(id).name + "'";
+}
+
+std::optional<QdqLayer> layer(const Graph& graph, const detail::Uses& uses, const Node& node) {
+  static constexpr std::string_view kOps[] = {"Conv", "ConvTranspose", "Gemm", "MatMul"};
+  if (!node.domain.empty() || std::ranges::find(kOps, node.op) == std::end(kOps) ||
+      node.inputs.size() < 2 || !is_weight(graph, uses, node.inputs[1]))
+    return std::nullopt;
+  QdqLayer l;
+  l.name = node.name;
+  l.op = node.op;
+  l.input = describe(graph, uses, node.inputs[0]);
+  l.weight = describe(graph, uses, node.inputs[1]);
+  l.bias = describe(graph, uses, operand(node, 2));
+  if (!l.weight.quantized)
+    l.left_out = "its weight is " +
+                 (graph.is_constant(node.inputs[1])
+                      ? std::string(name_of(graph.value(node.inputs[1]).constant->dtype()))
+                      : std::string("computed"));
+  if (!l.input.quantized) {
+    l.left_out += l.left_out.empty() ? "its" : ", its";
+    l.left_out += " input comes from " + origin(graph, uses, node.inputs[0]) + " as it is";
+  }
+  return l;
+}
+
+std::vector<QdqPair> pairs_of(const Graph& graph, const detail::Uses& uses) {
+  std::vector<QdqPair> pairs;
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& q = graph.nodes[n];
+    if (!is_op(q, "QuantizeLinear") || graph.is_constant(q.inputs[0])) continue;
+    // Several DequantizeLinear of one QuantizeLinear (one per reader) are one pair.
+    for (const NodeId reader : uses.readers[static_cast<std::size_t>(q.outputs[0])]) {
+      const Node& dq = graph.nodes[static_cast<std::size_t>(reader)];
+      if (!is_op(dq, "DequantizeLinear")) continue;
+      pairs.push_back({.quantize = static_cast<NodeId>(n),
+                       .dequantize = reader,
+                       .before = q.inputs[0],
+                       .after = dq.outputs[0],
+                       .tensor = tensor_name(graph.value(q.inputs[0]).name)});
+      break;
+    }
+  }
+  return pairs;
+}
+
+}  // namespace
+
+std::vector<QdqPair> find_qdq_pairs(const Graph& graph) {
+  return pairs_of(graph, detail::Uses(graph));
+}
+
+QdqSummary summarize_qdq(const Graph& graph) {
+  const detail::Uses uses(graph);
+  QdqSummary summary;
+  for (const Node& node : graph.nodes) {
+    summary.quantize += is_op(node, "QuantizeLinear") ? 1 : 0;
+    summary.dequantize += is_op(node, "DequantizeLinear") ? 1 : 0;
+    if (auto found = layer(graph, uses, node)) summary.layers.push_back(std::move(*found));
+  }
+  summary.pairs = pairs_of(graph, uses);
+  for (const QdqPair& pair : summary.pairs) {
+    const Node& q = graph.nodes[static_cast<std::size_t>(pair.quantize)];
+    const Node* source = producer(graph, uses, pair.before);
+    if (source && is_op(*source, "DequantizeLinear") &&
+        same_constant(graph, operand(*source, 1), operand(q, 1)) &&
+        same_constant(graph, operand(*source, 2), operand(q, 2)))
+      summary.redundant.push_back(q.name);
+  }
+  return summary;
+}
+
+}  // namespace qsweep

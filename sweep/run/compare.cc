@@ -1,0 +1,218 @@
+#include "sweep/run/compare.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+
+#include "src/exec/program.h"
+#include "src/graph/qdq.h"
+#include "src/metrics/classification.h"
+#include "src/metrics/statistics.h"
+
+#include "io/onnx/import.h"
+
+#include "sweep/run/workload.h"
+
+namespace qsweep {
+namespace {
+
+class SummaryBuilder {
+ public:
+  void add(std::span<const float> values) {
+    for (const float v : values) {
+      const auto x = static_cast<double>(v);
+      min_ = std::min(min_, x);
+      max_ = std::max(max_, x);
+      sum_ += x;
+      squares_ += x * x;
+    }
+    count_ += static_cast<double>(values.size());
+  }
+  [[nodiscard]] TensorSummary summary() const {
+    if (count_ == 0.0) return {};
+    const double mean = sum_ / count_;
+    return {min_, max_, mean, std::sqrt(std::max(0.0, squares_ / count_ - mean * mean))};
+  }
+
+ private:
+  double min_ = std::numeric_limits<double>::infinity();
+  double max_ = -std::numeric_limits<double>::infinity();
+  double sum_ = 0.0, squares_ = 0.0, count_ = 0.0;
+};
+
+struct Entry {
+  TensorComparison comparison;
+  SummaryBuilder in_float, in_other;
+};
+
+/// What the comparison looks at in the other model, by value.
+struct Watch {
+  std::map<ValueId, std::string> compared;     ///< value -> its name in the float model
+  std::map<ValueId, std::string> before_pair;  ///< input of a Q/DQ pair -> the same name
+  std::map<ValueId, ValueId> pair_after;       ///< output of a pair -> its input
+  std::set<std::string> quantized;
+};
+
+Watch watch_values(const Graph& graph) {
+  Watch watch;
+  for (const QdqPair& pair : find_qdq_pairs(graph)) {
+    watch.compared[pair.after] = pair.tensor;
+    watch.before_pair[pair.before] = pair.tensor;
+    watch.pair_after[pair.after] = pair.before;
+    watch.quantized.insert(pair.tensor);
+  }
+  for (const Node& node : graph.nodes) {
+    if (node.op == "QuantizeLinear" || node.op == "DequantizeLinear") continue;
+    for (const ValueId id : node.outputs) {
+      if (id == kNoValue || watch.before_pair.contains(id)) continue;
+      watch.compared.try_emplace(id, graph.value(id).name);
+    }
+  }
+  return watch;
+}
+
+std::vector<float> elements(const Tensor& tensor) {
+  const Tensor rows = tensor.to_layout(Layout::row_major);
+  const auto data = rows.data<float>();
+  return {data.begin(), data.end()};
+}
+
+Program open_program(ImportedModel& model) {
+  return Program(std::move(model.graph), Program::Relu::separate);
+}
+
+class Comparer {
+ public:
+  Comparer(const Program& reference, const Program& other)
+      : reference_(reference),
+        other_(other),
+        reference_runner_(reference),
+        other_runner_(other),
+        watch_(watch_values(other.graph())) {
+    for (const auto& [id, name] : watch_.compared) wanted_.insert(name);
+  }
+
+  /// @return the first output of both
+  std::pair<Tensor, Tensor> run(const Tensor& batch) {
+    std::map<std::string, std::vector<float>> expected;
+    const std::vector<Tensor> first =
+        reference_runner_.run({&batch, 1}, [&](ValueId id, const Tensor& tensor) {
+          const std::string& name = reference_.graph().value(id).name;
+          if (tensor.dtype() == DType::f32 && wanted_.contains(name))
+            expected[name] = elements(tensor);
+        });
+    std::map<ValueId, std::vector<float>> before;
+    const std::vector<Tensor> second =
+        other_runner_.run({&batch, 1}, [&](ValueId id, const Tensor& tensor) {
+          if (tensor.dtype() != DType::f32) return;
+          if (watch_.before_pair.contains(id)) before[id] = elements(tensor);
+          const auto compared = watch_.compared.find(id);
+          if (compared == watch_.compared.end()) return;
+          const auto found = expected.find(compared->second);
+          const std::vector<float> values = elements(tensor);
+          if (found == expected.end() || found->second.size() != values.size()) return;
+          Entry& entry = entry_of(compared->second);
+          entry.comparison.accumulated.add(found->second, values);
+          entry.in_float.add(found->second);
+          entry.in_other.add(values);
+          if (const auto pair = watch_.pair_after.find(id); pair != watch_.pair_after.end())
+            entry.comparison.local.add(before.at(pair->second), values);
+        });
+    return {first.at(0), second.at(0)};
+  }
+
+  void finish(ModelComparison& result) {
+    for (const std::string& name : order_) {
+      Entry& entry = entries_.at(name);
+      entry.comparison.in_float = entry.in_float.summary();
+      entry.comparison.in_other = entry.in_other.summary();
+      result.tensors.push_back(entry.comparison);
+    }
+    for (const std::string& name : watch_.quantized) {
+      if (!entries_.contains(name)) result.unmatched.push_back(name);
+    }
+  }
+
+ private:
+  Entry& entry_of(const std::string& name) {
+    const auto [at, is_new] = entries_.try_emplace(name);
+    if (is_new) {
+      order_.push_back(name);
+      at->second.comparison.tensor = name;
+      at->second.comparison.quantized = watch_.quantized.contains(name);
+    }
+    return at->second;
+  }
+
+  const Program& reference_;
+  const Program& other_;
+  FloatRunner reference_runner_;
+  FloatRunner other_runner_;
+  Watch watch_;
+  std::set<std::string> wanted_;
+  std::map<std::string, Entry> entries_;
+  std::vector<std::string> order_;
+};
+
+}  // namespace
+
+ModelComparison compare_models(const JobConfig& job,
+                               const std::filesystem::path& other_path,
+                               Progress& progress) {
+  const auto workload = open_workload(job);
+  ImportedModel reference_model = import_onnx(job.model);
+  ImportedModel other_model = import_onnx(other_path);
+  ModelComparison result;
+  result.float_sha256 = reference_model.sha256;
+  result.other_sha256 = other_model.sha256;
+  const Program reference = open_program(reference_model);
+  const Program other = open_program(other_model);
+  if (other.graph().inputs.size() != 1 ||
+      other.image_shape(workload->image_shape) != workload->image_shape) {
+    throw Error(
+        ErrorCode::corrupt_input,
+        fmt::format("the models take different inputs: {} and {}", to_string(workload->image_shape),
+                    to_string(other.image_shape(workload->image_shape))),
+        other_path.string(), "Compare a model with one made from it");
+  }
+  const std::int64_t batch = other.batchable() ? workload->batch : 1;
+  const auto& ids = workload->evaluation_ids;
+  result.images = static_cast<std::int64_t>(ids.size());
+  Comparer comparer(reference, other);
+  std::int64_t only_float = 0, only_other = 0;
+  progress.begin("compare", static_cast<double>(ids.size()));
+  for (const Range& r : cut(result.images, batch)) {
+    const auto chunk = std::span(ids).subspan(static_cast<std::size_t>(r.begin),
+                                              static_cast<std::size_t>(r.end - r.begin));
+    const std::vector<std::int64_t> labels = workload->labels(chunk);
+    const auto [first, second] = comparer.run(workload->evaluation->images(chunk));
+    const bool probabilities = workload->outputs_are_probabilities;
+    const auto a = score_classification(first, {}, labels, probabilities);
+    const auto b = score_classification(second, {}, labels, probabilities);
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      const bool right_a = a[i].top1 == labels[i];
+      const bool right_b = b[i].top1 == labels[i];
+      result.float_correct += right_a ? 1 : 0;
+      result.other_correct += right_b ? 1 : 0;
+      result.same_top1 += a[i].top1 == b[i].top1 ? 1 : 0;
+      only_float += right_a && !right_b ? 1 : 0;
+      only_other += right_b && !right_a ? 1 : 0;
+    }
+    progress.advance(static_cast<double>(r.end), {});
+  }
+  progress.end();
+  const Interval drop =
+      paired_difference_interval(only_float, only_other, result.images, job.confidence);
+  result.drop_low = drop.low;
+  result.drop_high = drop.high;
+  comparer.finish(result);
+  return result;
+}
+
+}  // namespace qsweep

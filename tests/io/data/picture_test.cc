@@ -1,0 +1,184 @@
+#include "io/data/picture.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "src/base/error.h"
+
+#include "io/data/npy.h"
+
+#include "tests/io/temp_dir.h"
+
+namespace qsweep {
+namespace {
+
+std::string file(const std::string& name) {
+  return std::string(std::getenv("QSWEEP_SOURCE_DIR")) + "/tests/io/data/pictures/" + name;
+}
+
+std::string contents(const std::string& name) {
+  std::ifstream in(file(name), std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+Picture decoded(const std::string& name) {
+  const std::string bytes = contents(name);
+  return decode_picture(as_bytes(bytes), name);
+}
+
+struct Difference {
+  int largest = 0;
+  double share = 0.0;  ///< of values that differ at all
+};
+
+/// Against what OpenCV made of the same picture (make_pictures.py).
+Difference against(const Picture& picture, const std::string& expected) {
+  const Tensor npy = read_npy(file(expected));
+  EXPECT_EQ(npy.shape(), (Shape{picture.height, picture.width, 3})) << expected;
+  Difference d;
+  const auto want = npy.data<std::uint8_t>();
+  std::size_t differing = 0;
+  for (std::size_t i = 0; i < want.size() && i < picture.rgb.size(); ++i) {
+    const int difference = std::abs(int{picture.rgb[i]} - int{want[i]});
+    d.largest = std::max(d.largest, difference);
+    differing += difference > 0 ? 1 : 0;
+  }
+  d.share = static_cast<double>(differing) / static_cast<double>(want.size());
+  return d;
+}
+
+TEST(PictureTest, decodes_what_opencv_decodes) {
+  EXPECT_EQ(against(decoded("picture.png"), "picture_png.npy").largest, 0);
+  EXPECT_LE(against(decoded("picture.jpg"), "picture_jpg.npy").largest, 1);
+  EXPECT_EQ(against(decoded("alpha.png"), "picture_png.npy").largest, 0) << "alpha is dropped";
+  const Picture grey = decoded("grey.png");
+  for (std::size_t i = 0; i < grey.rgb.size(); i += 3) {
+    EXPECT_EQ(grey.rgb[i], grey.rgb[i + 1]);
+    EXPECT_EQ(grey.rgb[i], grey.rgb[i + 2]);
+  }
+}
+
+TEST(PictureTest, resizes_as_opencv_does) {
+  const Picture picture = decoded("picture.png");
+  const struct {
+    const char* expected;
+    std::int64_t width, height;
+    const char* interpolation;
+  } cases[] = {{"bilinear_down.npy", 32, 24, "bilinear"},
+               {"bilinear_up.npy", 100, 90, "bilinear"},
+               {"area_down.npy", 20, 13, "area"},
+               {"area_up.npy", 96, 64, "area"},
+               {"nearest.npy", 33, 70, "nearest"}};
+  for (const auto& c : cases) {
+    const Difference d = against(resize(picture, c.width, c.height, c.interpolation), c.expected);
+    EXPECT_LE(d.largest, 1) << c.expected;
+    EXPECT_LE(d.share, 0.01) << c.expected;
+  }
+  EXPECT_THROW((void)resize(picture, 9, 9, "lanczos"), Error);
+}
+
+TEST(PictureTest, every_cut_is_an_error) {
+  for (const char* name : {"picture.jpg", "picture.png"}) {
+    const std::string whole = contents(name);
+    for (std::size_t n = 0; n + 2 < whole.size(); n += 41) {
+      EXPECT_THROW((void)decode_picture(as_bytes(whole.substr(0, n)), name), Error)
+          << name << " cut at " << n;
+    }
+  }
+  EXPECT_THROW((void)decode_picture(as_bytes("GIF89a..."), "x.gif"), Error);
+}
+
+TEST(PlacementTest, letterboxes_of_both_schools) {
+  ResizeSpec spec{.mode = "letterbox", .size = {416, 416}};
+  const Placement centred = place(spec, 640, 427);
+  EXPECT_DOUBLE_EQ(centred.scale_x, 0.65);
+  EXPECT_EQ(centred.width, 416);
+  EXPECT_EQ(centred.height, 278);  // 277.55 rounded
+  EXPECT_EQ(centred.top, 69);
+  EXPECT_EQ(centred.left, 0);
+  spec.align = "top_left";
+  const Placement corner = place(spec, 640, 427);
+  EXPECT_EQ(corner.height, 277);  // 277.55 truncated
+  EXPECT_EQ(corner.top, 0);
+}
+
+TEST(PlacementTest, stretch_and_crop) {
+  const Placement stretched = place({.mode = "stretch", .size = {10, 30}}, 60, 40);
+  EXPECT_DOUBLE_EQ(stretched.scale_x, 0.5);
+  EXPECT_DOUBLE_EQ(stretched.scale_y, 0.25);
+  const Placement cropped = place({.mode = "crop", .size = {20, 20}}, 60, 40);
+  EXPECT_EQ(cropped.width, 30);
+  EXPECT_EQ(cropped.height, 20);
+  EXPECT_EQ(cropped.left, -5);
+  EXPECT_THROW((void)place({.mode = "tile", .size = {2, 2}}, 4, 4), Error);
+}
+
+TEST(FitTest, border_is_padded_and_overlap_is_cut) {
+  Picture picture{4, 2, std::vector<std::uint8_t>(24, 9)};
+  const Picture boxed =
+      fit(picture, {.mode = "letterbox", .size = {4, 4}, .pad = 114, .align = "center"});
+  ASSERT_EQ(boxed.rgb.size(), 48u);
+  EXPECT_EQ(boxed.rgb[0], 114);
+  EXPECT_EQ(boxed.rgb[12], 9);
+  EXPECT_EQ(boxed.rgb[47], 114);
+  const Picture cropped = fit(picture, {.mode = "crop", .size = {2, 2}});
+  EXPECT_EQ(cropped.rgb, std::vector<std::uint8_t>(12, 9));
+}
+
+class ImageListTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Dataset> open(const std::string& list, bool with_size = true) {
+    folder_.write("a.png", contents("picture.png"));
+    folder_.write("b with space.jpg", contents("picture.jpg"));
+    InputSpec input;
+    input.scale = 255;
+    if (with_size) input.resize = ResizeSpec{.mode = "stretch", .size = {8, 6}};
+    return open_dataset({"images", {folder_.write("list.txt", list)}}, input);
+  }
+  testing::TempDir folder_;
+};
+
+TEST_F(ImageListTest, pictures_are_fitted_and_labelled) {
+  const auto data = open("# a comment\na.png 3\n\n  b with space.jpg 1  \n");
+  ASSERT_EQ(data->size(), 2);
+  EXPECT_EQ(data->classes(), 4);
+  EXPECT_EQ(data->label(0), 3);
+  EXPECT_EQ(data->label(1), 1);
+  const std::int64_t ids[] = {1, 0, 1};
+  const Tensor batch = data->images(ids);
+  EXPECT_EQ(batch.shape(), (Shape{3, 3, 8, 6}));
+  const Picture expected = resize(decoded("picture.jpg"), 6, 8, "bilinear");
+  EXPECT_FLOAT_EQ(batch.data<float>()[0], static_cast<float>(expected.rgb[0]) / 255.0f);
+  const auto first = batch.rows(0, 1), again = batch.rows(2, 3);
+  EXPECT_TRUE(std::ranges::equal(first.data<float>(), again.data<float>()));
+}
+
+TEST_F(ImageListTest, pictures_without_labels_serve_calibration) {
+  const auto data = open("a.png\nb with space.jpg\n");
+  EXPECT_EQ(data->size(), 2);
+  EXPECT_EQ(choose_samples(*data, 2, Sampling::first, 1).size(), 2u);
+  EXPECT_THROW((void)data->label(0), Error);
+}
+
+TEST_F(ImageListTest, problems_are_listed_together) {
+  EXPECT_THROW((void)open("a.png 1\n", /*with_size=*/false), Error);
+  EXPECT_THROW((void)open("# nothing\n"), Error);
+  EXPECT_THROW((void)open("a.png -4\n"), Error);
+  try {
+    (void)open("nope.png 1\na.png 0\nneither.jpg 2\n");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("nope.png (line 1), neither.jpg (line 3)"),
+              std::string::npos)
+        << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace qsweep
