@@ -122,7 +122,7 @@ float best_clip(std::span<const float> slice, SliceRange range, Format format, f
 }
 
 QuantParams params_for(const std::vector<SliceRange>& ranges,
-                       const std::vector<float>& clip,
+                       std::span<const float> clip,
                        const Format& format,
                        int axis,
                        float tensor_scale) {
@@ -191,6 +191,33 @@ QuantizedWeight quantize_weight(const Tensor& weight,
   }
   const QuantParams params = params_for(ranges, clip, format, axis, tensor_scale);
   return {quantize(weight, params), params};
+}
+
+QuantizedWeight quantize_clipped(const Tensor& weight,
+                                 WeightAxes axes,
+                                 const Format& format,
+                                 std::span<const float> clip) {
+  QSWEEP_CHECK(has_scale(format));
+  const int axis = scale_axis(axes, format);
+  const detail::Cut cut(weight.shape(), format, axis);
+  const std::vector<SliceRange> ranges = slice_ranges(weight.data<float>(), cut);
+  QSWEEP_CHECK(clip.size() == ranges.size());
+  const QuantParams params =
+      params_for(ranges, clip, format, axis, tensor_scale_of(ranges, format));
+  return {quantize(weight, params), params};
+}
+
+std::vector<std::uint32_t> weight_slices(const Shape& shape,
+                                         WeightAxes axes,
+                                         const Format& format) {
+  if (!has_scale(format)) return {};
+  std::vector<std::uint32_t> slices(static_cast<std::size_t>(element_count(shape)));
+  detail::for_each_run(
+      detail::Cut(shape, format, scale_axis(axes, format)), [&](const detail::Run& run) {
+        for (std::size_t i = 0; i < run.count; ++i)
+          slices[run.at + i] = static_cast<std::uint32_t>(run.slice + i * run.stride);
+      });
+  return slices;
 }
 
 std::int64_t stored_weight_bytes(const Shape& shape, WeightAxes axes, const Format& format) {

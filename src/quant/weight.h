@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "src/quant/affine.h"
 
@@ -38,6 +41,19 @@ struct QuantizedWeight {
                                               WeightAxes axes,
                                               const Format& format,
                                               WeightAlgorithm algorithm = WeightAlgorithm::rtn);
+
+/// Rounded to nearest with each slice's range multiplied by its share `clip[slice]`, in (0, 1]; one
+/// share per scale. Formats with a scale only.
+[[nodiscard]] QuantizedWeight quantize_clipped(const Tensor& weight,
+                                               WeightAxes axes,
+                                               const Format& format,
+                                               std::span<const float> clip);
+
+/// By element: the slice (index into QuantParams::scale) it belongs to; empty for formats without a
+/// scale.
+[[nodiscard]] std::vector<std::uint32_t> weight_slices(const Shape& shape,
+                                                       WeightAxes axes,
+                                                       const Format& format);
 
 /// stored_bytes() without quantizing: shape and format decide it.
 [[nodiscard]] std::int64_t stored_weight_bytes(const Shape& shape,

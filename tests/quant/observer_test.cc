@@ -140,7 +140,8 @@ TEST(TensorStatsTest, counts_that_need_several_bytes_are_read_back) {
   ByteReader in(out.bytes(), "stats");
   EXPECT_EQ(TensorStats::read(in), h);
   Bytes endless = out.bytes();
-  for (std::size_t i = endless.size() - 4000; i < endless.size(); ++i) endless[i] = static_cast<Bytes::value_type>(0xFF);
+  for (std::size_t i = endless.size() - 4000; i < endless.size(); ++i)
+    endless[i] = static_cast<Bytes::value_type>(0xFF);
   ByteReader bad(endless, "stats");
   EXPECT_THROW((void)TensorStats::read(bad), Error);
 }
