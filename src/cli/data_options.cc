@@ -48,6 +48,8 @@ void add_data_options(CLI::App& command, DataOptions& o) {
       .add_option("--calibrator", o.calibrator,
                   "minmax, percentile, entropy, mse or moving_average")
       ->capture_default_str();
+  command.add_option("--algorithm", o.algorithm, "Weight scales: rtn or mse")
+      ->capture_default_str();
   command.add_option("--percentile", o.percentile, "For --calibrator percentile")
       ->capture_default_str();
   command.add_option("--bins", o.bins, "For --calibrator entropy: 128 to 4096")
@@ -114,6 +116,7 @@ JobConfig to_job(const DataOptions& o) {
   job.calibration.sampling = o.sampling;
   if (!o.cache.empty()) job.calibration.cache = std::filesystem::absolute(o.cache);
   job.quantization.calibrator = o.calibrator;
+  job.quantization.algorithm = o.algorithm;
   job.quantization.percentile = o.percentile;
   job.quantization.bins = o.bins;
   for (const std::string& shape : o.shapes) job.shapes.insert(parse_shape(shape));

@@ -21,6 +21,7 @@ struct DataOptions {
   std::string color, layout;
   std::vector<std::string> shapes;
   std::string calibrator = "minmax";
+  std::string algorithm = "rtn";
   double percentile = 99.999;
   std::int64_t bins = 128;
   std::string cache;
