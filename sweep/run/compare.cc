@@ -91,7 +91,6 @@ class Comparer {
  public:
   Comparer(const Program& reference, const Program& other)
       : reference_(reference),
-        other_(other),
         reference_runner_(reference),
         other_runner_(other),
         watch_(watch_values(other.graph())) {
@@ -151,7 +150,6 @@ class Comparer {
   }
 
   const Program& reference_;
-  const Program& other_;
   FloatRunner reference_runner_;
   FloatRunner other_runner_;
   Watch watch_;
