@@ -163,8 +163,13 @@ Tensors clip(const OpCall& call, Inputs inputs) {
     T low = std::numeric_limits<T>::lowest();
     T high = std::numeric_limits<T>::max();
     if (call.opset < 11) {
-      low = static_cast<T>(call.attributes.f("min", static_cast<float>(low)));
-      high = static_cast<T>(call.attributes.f("max", static_cast<float>(high)));
+      // Bounds were attributes then, and inputs floats alone.
+      if constexpr (std::is_floating_point_v<T>) {
+        low = static_cast<T>(call.attributes.f("min", static_cast<float>(low)));
+        high = static_cast<T>(call.attributes.f("max", static_cast<float>(high)));
+      } else {
+        fail(call, "takes integers from opset 11 on");
+      }
     }
     for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
       if (!has(inputs, i)) continue;
