@@ -4,8 +4,8 @@
   table.py build/qsweep MODELS_DIR TRAIN.bin TEST.bin [--models a,b] [--modelopt PYTHON] [--inc PYTHON] [--json FILE]
 
 qsweep's rows are its own evaluation (checked against ONNX Runtime on the exported files by bench/export). The peers'
-files are evaluated by ONNX Runtime. A tool that refuses, or whose file does not run, shows why. PYTHON names an
-interpreter where that tool is installed; without it the tool is left out.
+files are evaluated by ONNX Runtime; brackets tell how many of the layers they quantize. A tool that refuses, or whose
+file does not run, shows why. PYTHON names an interpreter where that tool is installed; without it the tool is left out.
 """
 import argparse
 import json
@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import yaml
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
@@ -58,6 +59,24 @@ def top1(model, images, labels):
     name = session.get_inputs()[0].name
     found = [session.run(None, {name: images[i : i + 64]})[0].argmax(1) for i in range(0, len(images), 64)]
     return int((np.concatenate(found) == labels).sum())
+
+
+def coverage(path):
+    """'quantized/all' of the layers whose weight is a constant: a tool that leaves layers in float keeps their accuracy."""
+    graph = onnx.load(path).graph
+    made_by, constants = {o: n for n in graph.node for o in n.output}, {i.name for i in graph.initializer}
+
+    def source(name):
+        steps = set()
+        while name in made_by and made_by[name].op_type in ("DequantizeLinear", "QuantizeLinear", "Cast", "Reshape", "Transpose", "Mul", "Constant"):
+            steps.add(made_by[name].op_type)
+            if not made_by[name].input:
+                return steps, True
+            name = made_by[name].input[0]
+        return steps, name in constants
+
+    layers = [source(n.input[1]) for n in graph.node if n.op_type in ("Conv", "Gemm", "MatMul")]
+    return f"{sum('DequantizeLinear' in steps for steps, constant in layers if constant)}/{sum(constant for _, constant in layers)}"
 
 
 def reason(error):
@@ -126,7 +145,8 @@ def main():
                 rows += peer_rows(args.inc, "peer_inc.py", "Neural Compressor", ("minmax", "kl", "percentile"), source, scratch, scratch / "calibration.npy")
             for row, make in rows:
                 try:
-                    table.setdefault(row, {})[model] = top1(str(make()), images, labels)
+                    made = str(make())
+                    table.setdefault(row, {})[model] = f"{top1(made, images, labels)} ({coverage(made)})"
                 except Exception as error:  # noqa: BLE001 - a peer's failure is a result
                     table.setdefault(row, {})[model] = reason(error)
         print(f"{model} done", file=sys.stderr)

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -8,6 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "src/base/text.h"
+
+#include "src/quant/weight_risk.h"
 
 #include "src/cli/command.h"
 #include "src/cli/data_options.h"
@@ -30,6 +33,7 @@ struct LayerRow {
   std::string name, op, group, weight, output;
   std::int64_t macs = 0, parameters = 0;
   bool depthwise = false;
+  WeightRisk risk;
 };
 
 struct Inspection {
@@ -79,9 +83,21 @@ Inspection inspect(const Options& o) {
          .output = to_string(trace.shapes.at(static_cast<std::size_t>(step.outputs.at(0)))),
          .macs = trace.macs[s],
          .parameters = layer.parameters,
-         .depthwise = layer.is_depthwise});
+         .depthwise = layer.is_depthwise,
+         .risk = weight_risk(program.weight(step.layer), {layer.output_axis, layer.input_axis})});
   }
   return r;
+}
+
+/// What to mind before the layer's weight is rounded.
+std::string describe(const WeightRisk& risk) {
+  std::string text;
+  if (risk.outliers()) text = fmt::format("outliers x{:.1f}", risk.outlier_ratio);
+  if (risk.uneven_channels()) {
+    if (!text.empty()) text += ", ";
+    text += fmt::format("channels x{:.3g}", risk.channel_ratio);
+  }
+  return text;
 }
 
 /// `int8 axis 0`, `uint8`, `int4 axis 1 block 32`; `-` for an operand without Q/DQ.
@@ -143,7 +159,10 @@ std::string to_json(const Inspection& r) {
                       {"output", l.output},
                       {"macs", l.macs},
                       {"parameters", l.parameters},
-                      {"depthwise", l.depthwise}});
+                      {"depthwise", l.depthwise},
+                      {"weight_kurtosis", l.risk.kurtosis},
+                      {"weight_outlier_ratio", l.risk.outlier_ratio},
+                      {"weight_channel_ratio", l.risk.channel_ratio}});
   }
   nlohmann::ordered_json json{{"sha256", r.sha256},       {"producer", r.producer},
                               {"opset", r.opset},         {"file_bytes", r.file_bytes},
@@ -167,12 +186,24 @@ std::string to_text(const Inspection& r) {
   text += "operators:";
   for (const auto& [op, count] : r.operators) text += fmt::format(" {} x{}", op, count);
   std::vector<std::vector<std::string>> rows = {
-      {"layer", "op", "group", "weight", "output", "MACs", "params"}};
+      {"layer", "op", "group", "weight", "output", "MACs", "params", "weights"}};
   for (const LayerRow& l : r.layers) {
     rows.push_back({l.name, l.depthwise ? l.op + " (depthwise)" : l.op, l.group, l.weight, l.output,
-                    std::to_string(l.macs), std::to_string(l.parameters)});
+                    std::to_string(l.macs), std::to_string(l.parameters), describe(l.risk)});
   }
   text += "\n\n" + render_table(rows);
+  const auto any = [&](auto&& holds) { return std::ranges::any_of(r.layers, holds); };
+  if (any([](const LayerRow& l) { return l.risk.outliers(); }))
+    text +=
+        "outliers xN: the largest weight is N times the 99.9th percentile; clip (--algorithm "
+        "mse)\n";
+  if (any([](const LayerRow& l) { return l.risk.uneven_channels(); })) {
+    text +=
+        "channels xN: the widest output channel is N times the median one; scale per channel, not "
+        "per tensor\n";
+  }
+  if (any([](const LayerRow& l) { return l.depthwise; }))
+    text += "depthwise: scale per channel; INT8 may be no faster, time it\n";
   return r.qdq.any() ? text + to_text(r.qdq) : text;
 }
 
