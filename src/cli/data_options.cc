@@ -39,7 +39,9 @@ void add_data_options(CLI::App& command, DataOptions& o) {
       ->check(at_least(0));
   command.add_option("--calib", o.calibration,
                      "Calibration data, as --data; needed when activations are quantized");
-  command.add_option("--calib-images", o.calibration_images, "Calibration images")
+  command
+      .add_option("--calib-images,--calib-samples,--max-calib-samples", o.calibration_images,
+                  "Calibration images")
       ->capture_default_str()
       ->check(at_least(1));
   command.add_option("--calib-sampling", o.sampling, "first, random or stratified")

@@ -226,6 +226,46 @@ std::string onnxruntime_script(const Handoff& h) {
   return text + "})\n";
 }
 
+std::string neural_compressor_script(const Handoff& h) {
+  const auto in_float = [](const Precision& p) {
+    return !is_int8(p.weight) || !is_int8(p.activation);
+  };
+  std::string text =
+      "\"\"\"Intel Neural Compressor 2.x's static ONNX quantization. It has INT8 alone: the layers "
+      "that are not INT8 in\nweight and activation stay in float.\"\"\"\n";
+  if (std::ranges::all_of(h.precision, in_float))
+    return text +
+           "raise SystemExit('this scheme has no layer with INT8 weights and activations')\n";
+  const char* method = h.calibrator == "entropy"      ? "kl"
+                       : h.calibrator == "percentile" ? "percentile"
+                                                      : "minmax";
+  text += fmt::format(
+      "import pathlib\n\nimport numpy as np\nimport onnx\n"
+      "from neural_compressor import PostTrainingQuantConfig, quantization\n\n"
+      "here = pathlib.Path(__file__).parent\n\n\n"
+      "class Images:\n"
+      "    batch_size = 1\n\n"
+      "    def __init__(self, path):\n"
+      "        self.images = np.load(path)\n\n"
+      "    def __iter__(self):\n"
+      "        return ((image[None], 0) for image in self.images)\n\n\n"
+      "images = Images(here / {})\n"
+      "in_float = {{'activation': {{'dtype': ['fp32']}}, 'weight': {{'dtype': ['fp32']}}}}\n"
+      "config = PostTrainingQuantConfig(\n    approach='static',\n    quant_format='QDQ',\n"
+      "    calibration_sampling_size=[len(images.images)],\n"
+      "    op_type_dict={{'.*': {{'activation': {{'algorithm': ['{}']}}}}}},\n"
+      "    op_name_dict={{\n",
+      python_quoted(h.calibration), method);
+  for (const std::string& name : names_where(h, in_float))
+    text += fmt::format("        {}: in_float,\n", python_quoted(name));
+  return text + fmt::format(
+                    "    }},\n)\n"
+                    "quantization.fit(onnx.load(here / {}), config, "
+                    "calib_dataloader=images).save(here / {})\n",
+                    python_quoted(h.float_model),
+                    python_quoted(stem(h.scheme_model) + "_neural_compressor.onnx"));
+}
+
 }  // namespace
 
 std::string module_of(const Layer& layer) {
@@ -245,7 +285,8 @@ std::vector<HandoffFile> handoff_files(const Handoff& handoff) {
   return {{"run_trt.sh", tensorrt_script(handoff)},
           {"modelopt_onnx.sh", modelopt_command(handoff)},
           {"modelopt_quant_cfg.py", modelopt_config(handoff)},
-          {"onnxruntime_quantize.py", onnxruntime_script(handoff)}};
+          {"onnxruntime_quantize.py", onnxruntime_script(handoff)},
+          {"neural_compressor_quantize.py", neural_compressor_script(handoff)}};
 }
 
 }  // namespace qsweep

@@ -30,9 +30,9 @@ struct HandoffFile {
 };
 
 /// run_trt.sh (trtexec: build and time both models), modelopt_onnx.sh (ModelOpt's ONNX quantizer),
-/// modelopt_quant_cfg.py (ModelOpt's torch configuration, one Python literal) and
-/// onnxruntime_quantize.py (quantize_static). What a tool cannot express is said in a comment. Each
-/// is a pure function of the scheme. (R259-R263)
+/// modelopt_quant_cfg.py (ModelOpt's torch configuration, one Python literal),
+/// onnxruntime_quantize.py (quantize_static) and neural_compressor_quantize.py. What a tool cannot
+/// express is said in a comment. Each is a pure function of the scheme. (R259-R264)
 [[nodiscard]] std::vector<HandoffFile> handoff_files(const Handoff& handoff);
 
 /// The PyTorch module behind an ONNX node name of torch.onnx.export:

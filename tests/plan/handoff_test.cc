@@ -94,5 +94,13 @@ TEST(Handoff, OnnxRuntimeQuantizesTheIntegerLayers) {
                   "raise SystemExit"));
 }
 
+TEST(Handoff, NeuralCompressorKeepsTheOtherLayersInFloat) {
+  const char* file = "neural_compressor_quantize.py";
+  const std::string text = text_of(small({"W8A8", "FP16", "W8A8"}), file);
+  EXPECT_TRUE(has(text, "': in_float,"));
+  EXPECT_EQ(text.find("in_float,"), text.rfind("in_float,")) << "one layer, the FP16 one";
+  EXPECT_TRUE(has(text_of(small({"FP16", "FP16", "W4A16"}), file), "raise SystemExit("));
+}
+
 }  // namespace
 }  // namespace qsweep
