@@ -75,12 +75,37 @@ std::vector<Tensor> evaluate_constant(const Node& node,
   return run_op(call, operands);
 }
 
-int only_relu_after(const Graph& graph, ValueId value) {
-  if (std::ranges::find(graph.outputs, value) != graph.outputs.end()) return -1;
-  const std::vector<NodeId> readers = graph.consumers(value);
-  if (readers.size() != 1) return -1;
-  const Node& reader = graph.nodes[static_cast<std::size_t>(readers[0])];
-  return reader.op == "Relu" && reader.domain.empty() ? readers[0] : -1;
+/// An activation function behind a layer.
+struct Tail {
+  Epilogue epilogue = Epilogue::none;
+  std::vector<NodeId> nodes;  ///< the last one's output is the function's
+};
+
+/// The readers of a value that only nodes of the graph see.
+std::vector<NodeId> inner_readers(const Graph& graph, ValueId value) {
+  if (std::ranges::find(graph.outputs, value) != graph.outputs.end()) return {};
+  return graph.consumers(value);
+}
+
+/// Relu(y), or Mul(y, Sigmoid(y)) when nothing else reads what lies between.
+Tail find_tail(const Graph& graph, ValueId value) {
+  const auto node = [&](NodeId id) -> const Node& {
+    return graph.nodes[static_cast<std::size_t>(id)];
+  };
+  const auto is = [&](NodeId id, std::string_view op) {
+    return node(id).op == op && node(id).domain.empty();
+  };
+  std::vector<NodeId> readers = inner_readers(graph, value);
+  if (readers.size() == 1 && is(readers[0], "Relu")) return {Epilogue::relu, readers};
+  if (readers.size() != 2) return {};
+  if (!is(readers[0], "Sigmoid")) std::swap(readers[0], readers[1]);
+  if (!is(readers[0], "Sigmoid") || !is(readers[1], "Mul")) return {};
+  const ValueId gate = node(readers[0]).outputs[0];
+  if (inner_readers(graph, gate) != std::vector{readers[1]}) return {};
+  std::vector<ValueId> factors = node(readers[1]).inputs;
+  if (factors[0] != value) std::swap(factors[0], factors[1]);
+  if (factors != std::vector{value, gate}) return {};
+  return {Epilogue::silu, readers};
 }
 
 /// Products of a MatMul of two activations, [..., M, K] x [..., K, N]: output elements times K.
@@ -160,7 +185,7 @@ std::vector<std::string> unsupported_nodes(const Graph& graph) {
   return found;
 }
 
-Program::Program(Graph graph, Relu relu_steps)
+Program::Program(Graph graph, Epilogues epilogues)
     : graph_(std::move(graph)), batchable_(std::make_shared<Batchable>()) {
   if (graph_.inputs.empty()) {
     throw Error(ErrorCode::unsupported, "the model has no input", graph_.name);
@@ -192,15 +217,15 @@ Program::Program(Graph graph, Relu relu_steps)
   for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); ++id) {
     if (fused.contains(id)) continue;
     const Node& node = graph_.nodes[static_cast<std::size_t>(id)];
-    Step step{id, layer_of[static_cast<std::size_t>(id)], false, node.inputs, node.outputs};
+    Step step{id, layer_of[static_cast<std::size_t>(id)], Epilogue::none, node.inputs,
+              node.outputs};
     if (step.layer >= 0) {
       step.inputs = {layers_[static_cast<std::size_t>(step.layer)].input};
-      const NodeId relu =
-          relu_steps == Relu::fused ? only_relu_after(graph_, node.outputs[0]) : NodeId{-1};
-      if (relu >= 0) {
-        fused.insert(relu);
-        step.relu = true;
-        step.outputs = graph_.nodes[static_cast<std::size_t>(relu)].outputs;
+      const Tail tail = epilogues == Epilogues::fused ? find_tail(graph_, node.outputs[0]) : Tail{};
+      if (tail.epilogue != Epilogue::none) {
+        fused.insert(tail.nodes.begin(), tail.nodes.end());
+        step.epilogue = tail.epilogue;
+        step.outputs = graph_.nodes[static_cast<std::size_t>(tail.nodes.back())].outputs;
       }
       layer_steps_.push_back(static_cast<int>(steps_.size()));
     }
@@ -212,7 +237,8 @@ LinearSpec Program::spec(int layer) const {
   const Layer& l = layers_.at(static_cast<std::size_t>(layer));
   const Node& node = graph_.nodes[static_cast<std::size_t>(l.node)];
   LinearSpec spec = linear_spec(node.op, node.attributes, weight(layer), l.name);
-  spec.relu = steps_[static_cast<std::size_t>(layer_steps_[static_cast<std::size_t>(layer)])].relu;
+  spec.epilogue =
+      steps_[static_cast<std::size_t>(layer_steps_[static_cast<std::size_t>(layer)])].epilogue;
   return spec;
 }
 

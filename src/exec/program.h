@@ -16,8 +16,9 @@ namespace qsweep {
 /// operator.
 struct Step {
   NodeId node = -1;
-  int layer = -1;     ///< index into Program::layers(), or -1
-  bool relu = false;  ///< layer: a ReLU is fused; the step's output is the ReLU's
+  int layer = -1;  ///< index into Program::layers(), or -1
+  /// Layer: the activation function fused behind it; the step's output is the function's.
+  Epilogue epilogue = Epilogue::none;
   std::vector<ValueId>
       inputs;  ///< as the node's (constants and kNoValue too); layer: only the activation
   std::vector<ValueId> outputs;  ///< kNoValue where the node leaves an output unused
@@ -42,14 +43,14 @@ inline constexpr double kWorkPerElement = 8.0;
 /// too. Immutable and shared by all evaluations of the model. Thread-safe.
 class Program {
  public:
-  /// Whether a ReLU behind a layer becomes part of its step (then the value between them is never
-  /// computed) or stays a step of its own, for looking at every value.
-  enum class Relu { fused, separate };
+  /// Whether an activation function behind a layer becomes part of its step (then the values
+  /// between are never computed) or stays steps of its own, for looking at every value.
+  enum class Epilogues { fused, separate };
 
   /// @param graph as imported; constant folding, BatchNorm folding and pattern fusion happen here.
   /// @throws Error(unsupported) listing every operator without a kernel, with its node, all at
   /// once.
-  explicit Program(Graph graph, Relu relu = Relu::fused);
+  explicit Program(Graph graph, Epilogues epilogues = Epilogues::fused);
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
   [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }
@@ -57,7 +58,7 @@ class Program {
   [[nodiscard]] int batch_norms_folded() const { return batch_norms_folded_; }
   [[nodiscard]] ValueId input() const { return graph_.inputs.at(0); }
 
-  /// How the layer computes, with the ReLU that is fused behind it.
+  /// How the layer computes, with the epilogue that is fused behind it.
   [[nodiscard]] LinearSpec spec(int layer) const;
   /// The layer's constants as in the (folded) model; `bias` may be empty.
   [[nodiscard]] const Tensor& weight(int layer) const;
@@ -90,7 +91,7 @@ class Program {
 [[nodiscard]] std::vector<std::string> unsupported_nodes(const Graph& graph);
 
 /// Called with the graph's inputs and then every value a float run computes, in step order; used by
-/// calibration and activation capture. A layer's value is the one after its fused ReLU.
+/// calibration and activation capture. A layer's value is the one after its epilogue.
 using ValueVisitor = std::function<void(ValueId value, const Tensor& tensor)>;
 
 /// The FP32 kernels of a program, packed once, for any number of runs. One per thread.

@@ -4,6 +4,7 @@
 
 #include <cblas.h>
 
+#include "src/kernels/detail/array.h"
 #include "src/kernels/detail/threads.h"
 
 namespace qsweep::detail {
@@ -108,9 +109,10 @@ Tensor BlasLayer::run(const Tensor& x, const Geometry& g) const {
       }
     }
   }
-  if (spec_.relu) {
+  if (spec_.epilogue == Epilogue::relu) {
     for (float& value : out) value = value > 0.0f ? value : 0.0f;
   }
+  if (spec_.epilogue == Epilogue::silu) silu(out.data(), out.data(), y.size());
   return y;
 }
 

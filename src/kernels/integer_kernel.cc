@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "src/kernels/detail/array.h"
 #include "src/kernels/detail/layer_operands.h"
 #include "src/kernels/detail/onednn_layer.h"
 #include "src/kernels/linear.h"
@@ -210,7 +211,7 @@ Tensor IntegerKernel::run(const Tensor& x) {
 /// whatever the order of summation; nearly always one part does.
 void IntegerKernel::make_exact_parts() {
   LinearSpec spec = spec_;
-  spec.relu = false;
+  spec.epilogue = Epilogue::none;
   const std::int64_t channels = detail::output_channels(spec, weight_.shape());
   std::vector<std::int64_t> positive(static_cast<std::size_t>(channels), 0), negative(positive);
   std::vector<std::size_t> part(positive.size(), 0);
@@ -262,9 +263,10 @@ Tensor IntegerKernel::run_exact(const Tensor& x) {
     const double* row = sums.data() + first;
     for (std::size_t o = 0; o < channels; ++o) {
       const float value = static_cast<float>(row[o] + bias_[o]) * scale_[o];
-      out[first + o] = spec_.relu && !(value > 0.0f) ? 0.0f : value;
+      out[first + o] = spec_.epilogue == Epilogue::relu && !(value > 0.0f) ? 0.0f : value;
     }
   }
+  if (spec_.epilogue == Epilogue::silu) detail::silu(out.data(), out.data(), y.size());
   return y;
 }
 

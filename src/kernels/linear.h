@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,10 @@
 
 namespace qsweep {
 
+/// An activation function applied to a layer's result before it is handed on.
+/// silu: y * sigmoid(y) (Elfwing et al. 2017, arXiv 1702.03118), as detectors use it.
+enum class Epilogue : std::uint8_t { none, relu, silu };
+
 /// What a linear layer computes, with its geometry resolved from ONNX attributes.
 struct LinearSpec {
   enum class Kind { conv, conv_transpose, gemm };  ///< gemm: Gemm and MatMul with constant weight
@@ -24,8 +29,8 @@ struct LinearSpec {
   std::string auto_pad = "NOTSET";
   std::int64_t group = 1;
   bool weight_is_output_major = true;  ///< gemm: weight is [N, K] (Gemm transB=1); false: [K, N]
-  bool relu = false;                   ///< fused ReLU on the result
-  std::string name{};                  ///< for messages
+  Epilogue epilogue = Epilogue::none;
+  std::string name{};  ///< for messages
 };
 
 /// Reads a node's attributes. @throws Error(unsupported) for forms no kernel has (Gemm with transA

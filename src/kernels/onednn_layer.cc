@@ -9,6 +9,7 @@
 
 #include "src/base/machine.h"
 
+#include "src/kernels/detail/array.h"
 #include "src/kernels/detail/threads.h"
 
 namespace qsweep::detail {
@@ -77,11 +78,11 @@ memory::desc weight_as_stored(const LinearSpec& spec, const Geometry& g, memory:
   return {dims, type, strides};
 }
 
-dnnl::primitive_attr make_attributes(const std::vector<float>& scale, bool relu) {
+dnnl::primitive_attr make_attributes(const std::vector<float>& scale, Epilogue epilogue) {
   dnnl::primitive_attr attributes;
   attributes.set_fpmath_mode(dnnl::fpmath_mode::strict);
   if (!scale.empty()) attributes.set_output_scales(scale.size() == 1 ? 0 : 1 << 1, scale);
-  if (relu) {
+  if (epilogue == Epilogue::relu) {
     dnnl::post_ops post;
     post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
     attributes.set_post_ops(post);
@@ -119,7 +120,7 @@ Descriptors OneDnnLayer::State::choose(const Geometry& g) const {
   const bool integer = weight.dtype() != DType::f32;
   const auto in_type = integer ? memory::data_type::u8 : memory::data_type::f32;
   const auto weight_type = integer ? memory::data_type::s8 : memory::data_type::f32;
-  const dnnl::primitive_attr attributes = make_attributes(scale, spec.relu);
+  const dnnl::primitive_attr attributes = make_attributes(scale, spec.epilogue);
   const memory::desc bias_desc =
       bias.empty() ? memory::desc()
                    : memory::desc({g.out_channels}, memory::data_type::f32, Tag::x);
@@ -226,6 +227,11 @@ std::optional<Tensor> OneDnnLayer::run(const Tensor& x, const Geometry& geometry
   } catch (const dnnl::error& error) {
     throw Error(ErrorCode::resource, std::string("oneDNN failed: ") + error.message,
                 state_->spec.name);
+  }
+  // Not oneDNN's own: that one's bits depend on the instruction set.
+  if (state_->spec.epilogue == Epilogue::silu) {
+    const auto out = y.mutable_data<float>();
+    silu(out.data(), out.data(), y.size());
   }
   return y;
 }

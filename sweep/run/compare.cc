@@ -84,7 +84,7 @@ std::vector<float> elements(const Tensor& tensor) {
 }
 
 Program open_program(ImportedModel& model) {
-  return Program(std::move(model.graph), Program::Relu::separate);
+  return Program(std::move(model.graph), Program::Epilogues::separate);
 }
 
 class Comparer {

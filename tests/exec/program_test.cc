@@ -17,7 +17,7 @@ TEST(ProgramTest, fuses_relu_only_behind_a_layer_that_it_alone_reads) {
   const Program program(branched_graph());
   std::vector<bool> fused;
   for (const Step& step : program.steps()) {
-    if (step.layer >= 0) fused.push_back(step.relu);
+    if (step.layer >= 0) fused.push_back(step.epilogue == Epilogue::relu);
   }
   EXPECT_EQ(fused, (std::vector<bool>{true, false, false, true, false}));
   EXPECT_EQ(program.steps().size(), 10u);  // 12 nodes less the two ReLUs
@@ -39,6 +39,33 @@ TEST(ProgramTest, keeps_relu_apart_when_the_sum_before_it_is_an_output) {
     EXPECT_EQ(out[1].data<float>()[static_cast<std::size_t>(i)], std::max(before, 0.0f));
   }
   EXPECT_TRUE(saw_negative);
+}
+
+/// A convolution, y * sigmoid(y), and what `outputs` picks of (y, gate, product).
+Graph silu_graph(const std::vector<int>& outputs) {
+  GraphBuilder g;
+  const ValueId y = g.conv("a", g.input({1, 3, 5, 4}), 3, 7);
+  const ValueId gate = g.node("Sigmoid", "gate", {y});
+  const ValueId values[] = {y, gate, g.node("Mul", "product", {gate, y})};
+  std::vector<ValueId> picked;
+  for (const int i : outputs) picked.push_back(values[i]);
+  return g.finish(picked);
+}
+
+TEST(ProgramTest, fuses_silu_without_changing_a_bit) {
+  const Program fused(silu_graph({2}));
+  const Program apart(silu_graph({2}), Program::Epilogues::separate);
+  ASSERT_EQ(fused.steps().size(), 1u);
+  EXPECT_EQ(fused.spec(0).epilogue, Epilogue::silu);
+  EXPECT_EQ(apart.steps().size(), 3u);
+  const Tensor batch = random_tensor({1, 3, 5, 4}, 1, 20.0);
+  const Tensor a = run_float(fused, {batch})[0], b = run_float(apart, {batch})[0];
+  EXPECT_TRUE(std::ranges::equal(a.data<float>(), b.data<float>()));
+}
+
+TEST(ProgramTest, keeps_silu_apart_when_a_value_within_is_an_output) {
+  EXPECT_EQ(Program(silu_graph({0, 2})).steps().size(), 3u);
+  EXPECT_EQ(Program(silu_graph({1, 2})).steps().size(), 3u);
 }
 
 TEST(ProgramTest, lists_all_unsupported_operators_at_once) {

@@ -11,6 +11,8 @@
 
 #include "src/base/machine.h"
 
+#include "src/kernels/detail/array.h"
+
 #include "tests/kernels/reference.h"
 
 namespace qsweep {
@@ -76,7 +78,8 @@ void check_float_layer(unsigned seed, FloatBackend backend) {
   for (std::int64_t i = 0; i < y.size(); ++i) {
     double expected = want.values[at(i)] +
                       (with_bias ? static_cast<double>(b[at(i / inner % layer.channels)]) : 0.0);
-    if (layer.spec.relu) expected = std::max(expected, 0.0);
+    if (layer.spec.epilogue == Epilogue::relu) expected = std::max(expected, 0.0);
+    if (layer.spec.epilogue == Epilogue::silu) expected /= 1.0 + std::exp(-expected);
     // Products of unit normals: rounding grows with the depth of the sum, at most about 400 here.
     ASSERT_NEAR(ordered.data<float>()[at(i)], expected, 1e-4)
         << text << " element " << i << " " << kernel->name();
@@ -165,7 +168,8 @@ void check_integer_layer(unsigned seed, IntegerBackend backend) {
         std::clamp<double>(quotient, std::numeric_limits<std::int32_t>::min(),
                            std::numeric_limits<std::int32_t>::max()));
     float expected = static_cast<float>(want.values[at(i)] + bias_code) * scale;
-    if (layer.spec.relu) expected = expected > 0.0f ? expected : 0.0f;
+    if (layer.spec.epilogue == Epilogue::relu) expected = expected > 0.0f ? expected : 0.0f;
+    if (layer.spec.epilogue == Epilogue::silu) detail::silu(&expected, &expected, 1);
     ASSERT_EQ(ordered.data<float>()[at(i)], expected)
         << text << " element " << i << " zero " << zero << " " << kernel->name();
   }

@@ -133,7 +133,8 @@ inline RandomLayer random_layer(std::mt19937& random) {
   RandomLayer layer;
   LinearSpec& spec = layer.spec;
   spec.name = "layer";
-  spec.relu = pick(0, 2) == 0;
+  const Epilogue epilogues[] = {Epilogue::none, Epilogue::relu, Epilogue::silu};
+  spec.epilogue = epilogues[pick(0, 2)];
   const std::int64_t kind = pick(0, 9);
   if (kind < 2) {
     spec.kind = LinearSpec::Kind::gemm;

@@ -10,6 +10,8 @@ namespace qsweep::detail {
 void relu(const float* x, float* y, std::int64_t n);
 /// 1 / (1 + e^-x), within 4 units in the last place.
 void sigmoid(const float* x, float* y, std::int64_t n);
+/// x * sigmoid(x), the bits of the two-step form
+void silu(const float* x, float* y, std::int64_t n);
 /// e^(x - shift), within 2 units in the last place of the difference's; 0 and infinity beyond the
 /// range.
 void exponential(const float* x, float shift, float* y, std::int64_t n);

@@ -7,7 +7,7 @@
 namespace qsweep::detail {
 
 /// A linear layer on OpenBLAS: gemm directly, convolution by im2col, transposed convolution by
-/// col2im. y = relu?(sum_k x_k * w_k + bias[o]); x and y f32, channels_last (gemm: rows of
+/// col2im. y = epilogue(sum_k x_k * w_k + bias[o]); x and y f32, channels_last (gemm: rows of
 /// channels). Works for every geometry; oneDNN is faster wherever it has a kernel.
 class BlasLayer {
  public:

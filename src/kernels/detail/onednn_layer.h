@@ -9,7 +9,7 @@
 namespace qsweep::detail {
 
 /// A linear layer on oneDNN, with the weight reordered once to what the primitive prefers:
-/// y = relu?((sum_k x_k * w_k + bias[o]) * scale[o]), x and y channels_last (gemm: rows of
+/// y = epilogue((sum_k x_k * w_k + bias[o]) * scale[o]), x and y channels_last (gemm: rows of
 /// channels). Float: f32 x f32, no scale. Integer: u8 x s8 with int32 accumulators, converted to
 /// FP32 before bias and scale: exact as long as accumulators and biases stay below 2^24 (the
 /// caller's duty).

@@ -45,6 +45,12 @@ inline float exp_value(float x) {
   return x != x ? x : y;
 }
 
+inline float sigmoid_value(float x) {
+  // e^-|x| never overflows, and the small side keeps its relative accuracy.
+  const float e = exp_value(x < 0.0f ? x : -x);
+  return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+}
+
 constexpr int kLanes = 16;
 
 /// Adds lanes pairwise; the same tree whatever the vector length.
@@ -64,11 +70,11 @@ QSWEEP_CLONES void relu(const float* x, float* y, std::int64_t n) {
 }
 
 QSWEEP_CLONES void sigmoid(const float* x, float* y, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    // e^-|x| never overflows, and the small side keeps its relative accuracy.
-    const float e = exp_value(x[i] < 0.0f ? x[i] : -x[i]);
-    y[i] = (x[i] < 0.0f ? e : 1.0f) / (1.0f + e);
-  }
+  for (std::int64_t i = 0; i < n; ++i) y[i] = sigmoid_value(x[i]);
+}
+
+QSWEEP_CLONES void silu(const float* x, float* y, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * sigmoid_value(x[i]);
 }
 
 QSWEEP_CLONES void exponential(const float* x, float shift, float* y, std::int64_t n) {
