@@ -25,7 +25,10 @@ struct LinearSpec {
   std::int64_t group = 1;
   bool weight_is_output_major = true;  ///< gemm: weight is [N, K] (Gemm transB=1); false: [K, N]
   bool relu = false;                   ///< fused ReLU on the result
-  std::string name{};                  ///< for messages
+  /// gemm in float: the weight stands for one that a runtime dequantizes as it goes, so products
+  /// are added up block by block of the depth, as ONNX Runtime does with weights not packed ahead.
+  bool blocked_depth = false;
+  std::string name{};  ///< for messages
 };
 
 /// Reads a node's attributes. @throws Error(unsupported) for forms no kernel has (Gemm with transA
