@@ -14,10 +14,13 @@ if [ -d "$shared/models" ]; then
     "${agreement[@]}" --random 1 --uniform W8A8 W4A8F --limit 100 --calib-images 100 \
       "$shared/models/${model}_cifar10.onnx,$shared/cifar10/test_1017.bin,$shared/cifar10/train_4000.bin" 2>/dev/null
   done
-  # Without integer layers, or with them as integer operators, a ViT differs by the printed digits alone.
+  # Without integer layers, or with them as integer operators, a ViT differs by the printed digits alone: where ONNX
+  # Runtime sums in the lanes of AVX-512.
+  strict=()
+  if grep -qw avx512f /proc/cpuinfo; then strict=(--strict); fi
   vit=$shared/models/vit_cifar10.onnx,$shared/cifar10/test_1017.bin,$shared/cifar10/train_4000.bin
-  "${agreement[@]}" --strict --random 0 --uniform FP16 W4A8F --limit 64 --calib-images 64 "$vit" 2>/dev/null
-  "${agreement[@]}" --strict --random 1 --uniform W8A8 --limit 64 --calib-images 64 --format qoperator "$vit" 2>/dev/null
+  "${agreement[@]}" "${strict[@]}" --random 0 --uniform FP16 W4A8F --limit 64 --calib-images 64 "$vit" 2>/dev/null
+  "${agreement[@]}" "${strict[@]}" --random 1 --uniform W8A8 --limit 64 --calib-images 64 --format qoperator "$vit" 2>/dev/null
   "$QSWEEP_PYTHON" "$(dirname "$0")/export_half.py" "$QSWEEP_BINARY" "$scratch" "$shared"/models/{resnet8,vit}_cifar10.onnx
 else
   echo "skipped: the real models ($shared is not there)"
