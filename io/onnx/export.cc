@@ -11,6 +11,7 @@
 #include "src/base/machine.h"
 
 #include "io/onnx/detail/graph_writer.h"
+#include "io/onnx/detail/half.h"
 #include "io/onnx/detail/opset.h"
 #include "io/onnx/detail/upgrade.h"
 
@@ -93,6 +94,42 @@ void add_property(onnx::ModelProto& model, const std::string& key, const std::st
   property.set_value(value);
 }
 
+/// Shape arithmetic reads small constants before files beside the model are open.
+constexpr std::size_t kLeastExternalBytes = 1024;
+constexpr std::size_t kExternalAlignment = 64;
+
+void require_half(std::span<const Layer> layers, std::span<const LayerExport> exports) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto is_half = [](const Format& f) { return f.dtype == DType::f16; };
+    if (is_half(exports[i].activation.format) && is_half(exports[i].weight.params.format)) continue;
+    throw Error(ErrorCode::config, "a model in FP16 has no layer in another precision",
+                layers[i].name, "Choose --scheme '*=FP16', or --format qdq");
+  }
+}
+
+/// Moves the larger constants of the model into `external`.
+void move_constants(onnx::GraphProto& graph, const std::string& file, Bytes& external) {
+  const auto set = [](onnx::TensorProto& tensor, const char* key, const std::string& value) {
+    auto& entry = *tensor.add_external_data();
+    entry.set_key(key);
+    entry.set_value(value);
+  };
+  for (auto& tensor : *graph.mutable_initializer()) {
+    const std::string& elements = tensor.raw_data();
+    if (elements.size() < kLeastExternalBytes) continue;
+    const std::size_t offset =
+        (external.size() + kExternalAlignment - 1) / kExternalAlignment * kExternalAlignment;
+    external.resize(offset + elements.size());
+    std::ranges::copy(std::as_bytes(std::span(elements)),
+                      external.begin() + static_cast<std::ptrdiff_t>(offset));
+    set(tensor, "location", file);
+    set(tensor, "offset", std::to_string(offset));
+    set(tensor, "length", std::to_string(elements.size()));
+    tensor.set_data_location(onnx::TensorProto::EXTERNAL);
+    tensor.clear_raw_data();
+  }
+}
+
 }  // namespace
 
 ExportedModel export_onnx(const Graph& graph,
@@ -105,6 +142,11 @@ ExportedModel export_onnx(const Graph& graph,
   out.ir_version = detail::ir_version_of(out.opset);
   Graph upgraded = graph;
   detail::upgrade_opset(upgraded, out.opset);
+  const LayerExport unchanged;
+  if (options.half_graph) {
+    require_half(layers, exports);
+    detail::to_half(upgraded);
+  }
 
   onnx::ModelProto model;
   model.set_ir_version(out.ir_version);
@@ -119,10 +161,15 @@ ExportedModel export_onnx(const Graph& graph,
 
   // Upgrading moves nodes; their names stay.
   std::map<std::string, detail::LayerPlan> plans;
-  for (std::size_t i = 0; i < layers.size(); ++i) plans[layers[i].name] = {&layers[i], &exports[i]};
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    plans[layers[i].name] = {&layers[i], options.half_graph ? &unchanged : &exports[i]};
   detail::GraphWriter(upgraded, plans, options, *model.mutable_graph()).write(out);
 
-  if (model.ByteSizeLong() > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
+  constexpr auto kLargestFile = static_cast<std::size_t>(std::numeric_limits<int>::max());
+  const bool is_large = model.ByteSizeLong() > kLargestFile;
+  if ((is_large || options.external_data) && !options.external_name.empty())
+    move_constants(*model.mutable_graph(), options.external_name, out.external);
+  if (model.ByteSizeLong() > kLargestFile) {
     throw Error(ErrorCode::unsupported, "the exported model would be larger than 2 GiB",
                 graph.name);
   }

@@ -31,11 +31,19 @@ struct ExportOptions {
   /// integer arithmetic, bit for bit. ConvTranspose has no such operator and stays QDQ.
   bool integer_operators = false;
   bool int4_as_int8 = false;  ///< INT4 codes in INT8 tensors, for runtimes without opset 21
+  /// The whole model in FP16, casts at its FP32 inputs and outputs (detail/half.h), instead of FP16
+  /// weights and layer inputs under FP32 arithmetic. Every layer's formats must be f16.
+  bool half_graph = false;
+  /// File beside the model that takes its larger constants; written when the model would be over 2
+  /// GiB, or always with `external_data`. Empty: there is none.
+  std::string external_name{};
+  bool external_data = false;
   std::string scheme{}, scheme_id{}, source_sha256{};  ///< for metadata_props
 };
 
 struct ExportedModel {
-  Bytes bytes;  ///< a serialized ModelProto
+  Bytes bytes;     ///< a serialized ModelProto
+  Bytes external;  ///< contents of the file options.external_name; empty: not written
   int opset = 0;
   int ir_version = 0;
   std::int64_t quantize_nodes = 0, dequantize_nodes = 0, cast_nodes = 0;
@@ -57,8 +65,8 @@ struct ExportedModel {
 /// @param graph   as Program holds it: folded, node names unique
 /// @param layers  of `graph`; `exports` has one entry for each
 /// @throws Error(unsupported) listing the operators that cannot be written in the opset, a format
-/// that no supported opset has, a model over 2 GiB; Error(config) when options.opset is too old for
-/// a layer's format, naming the layer.
+/// that no supported opset has, a model over 2 GiB without external_name; Error(config) when
+/// options.opset is too old for a layer's format, naming the layer.
 [[nodiscard]] ExportedModel export_onnx(const Graph& graph,
                                         std::span<const Layer> layers,
                                         std::span<const LayerExport> exports,

@@ -81,14 +81,10 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command =
       app.add_subcommand("eval", "The task metric of the float model or of one scheme");
   add_data_options(*command, options->data);
-  add_preset_options(*command, options->preset);
-  command
-      ->add_option("--scheme", options->scheme,
-                   "Precisions by layer: '*=W4A8; conv1=FP16; re:stack3.*=W8A8' (default: float)")
-      ->excludes("--preset")
-      ->excludes("--rules")
-      ->excludes("--family")
-      ->excludes("--quantize-mode");
+  CLI::Option* scheme = command->add_option(
+      "--scheme", options->scheme,
+      "Precisions by layer: '*=W4A8; conv1=FP16; re:stack3.*=W8A8' (default: float)");
+  add_preset_options(*command, options->preset, scheme);
   command->add_option("--predictions", options->predictions,
                       "Write index,label,top1,margin per image to this CSV file");
   command->footer(

@@ -8,6 +8,7 @@
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
 #include "src/cli/data_options.h"
+#include "src/cli/preset_options.h"
 #include "src/cli/progress_line.h"
 #include "src/cli/table.h"
 
@@ -21,6 +22,7 @@ namespace {
 
 struct Options {
   DataOptions data;
+  PresetOptions preset;
   std::string run;
   std::string scheme;
   ExportPlaces places;
@@ -37,6 +39,7 @@ std::string to_json(const SchemeFile& f, const std::string& path) {
                                 {"dequantize_nodes", f.model.dequantize_nodes},
                                 {"cast_nodes", f.model.cast_nodes},
                                 {"initializer_bytes", f.model.initializer_bytes},
+                                {"external_bytes", f.model.external.size()},
                                 {"weight_bytes", f.weight_bytes},
                                 {"scheme", f.scheme_text},
                                 {"scheme_id", f.scheme_id}}
@@ -53,8 +56,14 @@ std::string to_text(const SchemeFile& f, const std::string& path) {
       sha256_hex(ByteView(f.model.bytes)));
 }
 
+/// Where the larger constants go when they do not stay in the file.
+std::filesystem::path external_place(const ExportPlaces& places) {
+  return places.model.parent_path() / (places.model.filename().string() + ".data");
+}
+
 void write(const SchemeFile& f, const ExportPlaces& places) {
   FileSystem& files = real_file_system();
+  if (!f.model.external.empty()) files.replace(external_place(places), ByteView(f.model.external));
   files.replace(places.model, ByteView(f.model.bytes));
   if (!f.scripts) return;
   files.create_directories(places.scripts);
@@ -76,6 +85,20 @@ void check_source(const Options& o) {
   }
 }
 
+SchemeFile make_file(const Options& o,
+                     Transport& transport,
+                     Progress& progress,
+                     const std::atomic<bool>& stop) {
+  ExportOptions file = o.file;
+  file.external_name = external_place(o.places).filename().string();
+  if (!o.run.empty()) return export_from_run(o.run, o.scheme, file, o.places);
+  JobConfig job = to_job(o.data);
+  apply(o.preset, job);
+  const bool is_half = file.half_graph && o.scheme.empty() && !job.quantization.has_rules();
+  return export_scheme(job, is_half ? "*=FP16" : o.scheme, file, o.places, transport, progress,
+                       stop);
+}
+
 }  // namespace
 
 void add_export_command(CLI::App& app, Invocation& invocation) {
@@ -86,21 +109,27 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
   command->get_option("model")->required(false);
   command->get_option("--data")->required(false)->description(
       "Checked against the calibration images for overlap; not needed");
-  command->add_option("--run", options->run,
-                      "Take model, settings and calibration from this run directory");
-  command->add_option("--scheme", options->scheme,
-                      "Precisions by layer: '*=W8A8; conv1=FP16'; with --run also a scheme id "
-                      "(default: float)");
+  CLI::Option* run = command->add_option(
+      "--run", options->run, "Take model, settings and calibration from this run directory");
+  CLI::Option* scheme = command->add_option(
+      "--scheme", options->scheme,
+      "Precisions by layer: '*=W8A8; conv1=FP16'; with --run also a scheme id (default: float)");
+  add_preset_options(*command, options->preset, scheme);
+  for (const char* option : {"--skip", "--nodes-to-exclude", "--op-types-to-exclude"})
+    run->excludes(option);
   command->add_option("-o,--out", options->places.model, "The ONNX file to write")->required();
   command
       ->add_option_function<std::string>(
           "--format",
           [options](const std::string& format) {
             options->file.integer_operators = format == "qoperator";
+            options->file.half_graph = format == "fp16";
           },
-          "qdq, or qoperator: INT8 layers as ConvInteger and MatMulInteger, bit for bit the "
-          "engine's arithmetic (default: qdq)")
-      ->check(CLI::IsMember({"qdq", "qoperator"}));
+          "qdq; qoperator: INT8 layers as ConvInteger and MatMulInteger, bit for bit the engine's "
+          "arithmetic; fp16: the whole model in FP16, half the size (default: qdq)")
+      ->check(CLI::IsMember({"qdq", "qoperator", "fp16"}));
+  command->add_flag("--external-data", options->file.external_data,
+                    "Keep larger constants in OUT.data; always so over 2 GiB");
   command->add_option("--opset", options->file.opset,
                       "Write exactly this opset (default: the least that the formats need)");
   command->add_flag("--int4-as-int8", options->file.int4_as_int8,
@@ -115,18 +144,19 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
       "  qsweep export net.onnx --scheme '*=W8A8; conv1=FP16' --calib cifar10:train.bin --out "
       "net_int8.onnx\n"
       "  qsweep export net.onnx --scheme '*=W4A16:g32' --out net_int4.onnx\n"
+      "  qsweep export net.onnx --preset INT8_DEFAULT_CFG --skip vit-skip --calib "
+      "cifar10:train.bin "
+      "--out net_int8.onnx\n"
+      "  qsweep export net.onnx --format fp16 --out net_fp16.onnx\n"
       "  qsweep export --run runs/r8 --scheme 3f2a9c41d07e --out best.onnx");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
       check_source(*options);
       return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
         ProgressLine progress;
-        const Options& o = *options;
-        const SchemeFile file = o.run.empty() ? export_scheme(to_job(o.data), o.scheme, o.file,
-                                                              o.places, transport, progress, stop)
-                                              : export_from_run(o.run, o.scheme, o.file, o.places);
-        write(file, o.places);
-        const std::string path = o.places.model.string();
+        const SchemeFile file = make_file(*options, transport, progress, stop);
+        write(file, options->places);
+        const std::string path = options->places.model.string();
         print(invocation.json ? to_json(file, path) : to_text(file, path));
         return kExitOk;
       });

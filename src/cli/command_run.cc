@@ -54,7 +54,7 @@ ExitCode run(const Options& o, bool json) {
     print(describe_job_keys());
     return kExitOk;
   }
-  const JobConfig job = load_job(o.job.job, o.job.set);
+  const JobConfig job = load_job(o.job);
   if (o.print_config) {
     print(to_yaml(job));
     return kExitOk;
@@ -94,6 +94,7 @@ void add_run_command(CLI::App& app, Invocation& invocation) {
       ->add_option("--set", options->job.set,
                    "Override a key of the job file: --set data.calibration.images=512")
       ->take_all();
+  add_preset_options(*command, options->job.preset);
   command->add_flag("--dry-run", options->dry_run,
                     "Print the plan with task count, memory and time, and stop");
   command->add_flag("--print-config", options->print_config,

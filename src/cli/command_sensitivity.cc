@@ -29,6 +29,7 @@ void add_sensitivity_command(CLI::App& app, Invocation& invocation) {
       "sensitivity",
       "Every layer at every precision: output KL, local errors, metric drop; ranked");
   add_job_options(*command, *options);
+  add_preset_options(*command, options->preset);
   command->footer("Example:\n  qsweep sensitivity job.yaml --out runs/r8");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {

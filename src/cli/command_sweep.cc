@@ -28,6 +28,7 @@ void add_sweep_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command =
       app.add_subcommand("sweep", "Evaluate the job's schemes (top-K families, lists)");
   add_job_options(*command, *options);
+  add_preset_options(*command, options->preset);
   command->footer("Example:\n  qsweep sweep job.yaml --out runs/r8");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {

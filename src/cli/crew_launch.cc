@@ -28,7 +28,7 @@ ExitCode with_ranks(const std::function<ExitCode(Transport&, const std::atomic<b
 ExitCode run_stage(const JobOptions& options,
                    Stage last,
                    const std::function<void(const RunOutcome&)>& show) {
-  const JobConfig job = load_job(options.job, options.set);
+  const JobConfig job = load_job(options);
   return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
     ProgressLine progress;
     const RunOutcome outcome =

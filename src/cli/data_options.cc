@@ -140,4 +140,10 @@ void add_job_options(CLI::App& command, JobOptions& o) {
       ->take_all();
 }
 
+JobConfig load_job(const JobOptions& o) {
+  JobConfig job = load_job(o.job, o.set);
+  apply(o.preset, job);
+  return job;
+}
+
 }  // namespace qsweep

@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "src/cli/preset_options.h"
+
 #include "io/config/job.h"
 
 namespace qsweep {
@@ -44,7 +46,11 @@ struct JobOptions {
   std::string job;
   std::string out;
   std::vector<std::string> set;
+  PresetOptions preset{};
 };
 void add_job_options(CLI::App& command, JobOptions& options);
+
+/// load_job() with the overrides, then the preset options over it.
+[[nodiscard]] JobConfig load_job(const JobOptions& options);
 
 }  // namespace qsweep

@@ -43,19 +43,23 @@ void apply_method(const std::string& method, const std::string& mode, JobConfig&
 
 }  // namespace
 
-void add_preset_options(CLI::App& command, PresetOptions& o) {
+void add_preset_options(CLI::App& command, PresetOptions& o, CLI::Option* instead) {
   auto* preset =
       command.add_option("--preset", o.preset, "Named configuration; see `qsweep presets list`");
   auto* family =
       command.add_option("--family", o.family, "Preset of a scheme family: w4a16, w4a8 or w8a16")
           ->excludes(preset);
-  command.add_option("--quantize-mode", o.mode, "Preset of a mode: int8, fp8 or int4")
-      ->excludes(preset)
-      ->excludes(family);
+  auto* mode = command.add_option("--quantize-mode", o.mode, "Preset of a mode: int8, fp8 or int4")
+                   ->excludes(preset)
+                   ->excludes(family);
   command.add_option("--calibration-method", o.method,
                      "With --quantize-mode: max or entropy; int4: awq_lite, awq_clip, awq_full or "
                      "rtn_dq");
-  command.add_option("--rules", o.rules, "File of ordered rules, after those of the preset");
+  auto* rules =
+      command.add_option("--rules", o.rules, "File of ordered rules, after those of the preset");
+  if (instead != nullptr) {
+    for (CLI::Option* option : {preset, family, mode, rules}) instead->excludes(option);
+  }
   command.add_option("--skip", o.skip, "Keep these layers in FP16: patterns or skip lists")
       ->delimiter(',');
   command
@@ -73,17 +77,19 @@ void apply(const PresetOptions& o, JobConfig& job) {
   const std::string& name = o.preset.empty() ? o.family : o.preset;
   if (!name.empty()) q.preset = find_preset(name).name;
   if (!o.mode.empty()) q.preset = preset_of_mode(o.mode).name;
-  if (!q.preset.empty()) q.algorithm = weight_algorithm_name(find_preset(q.preset).algorithm);
+  if (!name.empty() || !o.mode.empty())
+    q.algorithm = weight_algorithm_name(find_preset(q.preset).algorithm);
   if (!o.method.empty()) apply_method(o.method, o.mode, job);
   if (!o.rules.empty()) {
     QuantConfig config = load_rules(o.rules);
     q.rules = std::move(config.rules);
     if (!config.algorithm.empty()) q.algorithm = config.algorithm;
   }
-  q.skip = o.skip;
-  q.exclude_nodes = o.exclude_nodes;
-  q.exclude_types = o.exclude_types;
-  if (q.has_rules() && q.preset.empty() && q.rules.empty()) {
+  if (!o.skip.empty()) q.skip = o.skip;
+  if (!o.exclude_nodes.empty()) q.exclude_nodes = o.exclude_nodes;
+  if (!o.exclude_types.empty()) q.exclude_types = o.exclude_types;
+  const bool keeps = !o.skip.empty() || !o.exclude_nodes.empty() || !o.exclude_types.empty();
+  if (keeps && q.preset.empty() && q.rules.empty()) {
     throw Error(ErrorCode::usage, "there is nothing to keep layers out of", {},
                 "Give --preset, --quantize-mode or --rules too");
   }

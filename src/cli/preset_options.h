@@ -15,10 +15,11 @@ struct PresetOptions {
   std::vector<std::string> skip, exclude_nodes, exclude_types;
 };
 
-void add_preset_options(CLI::App& command, PresetOptions& options);
+/// @param instead option that names a scheme otherwise and so excludes these; null: none
+void add_preset_options(CLI::App& command, PresetOptions& options, CLI::Option* instead = nullptr);
 
-/// Puts the options into the job's `quantization:` block. @throws Error(usage) on options that
-/// contradict each other.
+/// Puts the options that were given into the job's `quantization:` block, over what it has. @throws
+/// Error(usage) on options that contradict each other.
 void apply(const PresetOptions& options, JobConfig& job);
 
 }  // namespace qsweep

@@ -66,8 +66,9 @@ std::shared_ptr<LinearKernel> LayerBank::float_kernel(int layer, int precision) 
   }
   const Tensor weight =
       format.is_quantized() ? this->weight(layer, precision).dequantized() : program_.weight(layer);
-  std::shared_ptr<LinearKernel> kernel =
-      make_float_kernel(program_.spec(layer), weight, program_.bias(layer));
+  LinearSpec spec = program_.spec(layer);
+  spec.blocked_depth = format.is_quantized();
+  std::shared_ptr<LinearKernel> kernel = make_float_kernel(spec, weight, program_.bias(layer));
   known.emplace_back(format, kernel);
   return kernel;
 }

@@ -30,6 +30,9 @@ struct LinearSpec {
   std::int64_t group = 1;
   bool weight_is_output_major = true;  ///< gemm: weight is [N, K] (Gemm transB=1); false: [K, N]
   Epilogue epilogue = Epilogue::none;
+  /// gemm in float: the weight stands for one that a runtime dequantizes as it goes, so products
+  /// are added up block by block of the depth, as ONNX Runtime does with weights not packed ahead.
+  bool blocked_depth = false;
   std::string name{};  ///< for messages
 };
 

@@ -112,8 +112,9 @@ SchemeFile export_scheme(const JobConfig& job,
   JobConfig only = job;
   only.families.clear();
   only.sensitivity.precisions.clear();
-  const std::string text = scheme.empty() ? "*=FP32" : scheme;
-  only.schemes = {text};
+  const bool ruled = scheme.empty() && only.quantization.has_rules();
+  only.schemes.clear();
+  if (!ruled) only.schemes.push_back(scheme.empty() ? "*=FP32" : scheme);
   const std::shared_ptr<const Workload> workload = open_workload(only);
   std::vector<TensorStats> stats;
   if (needs_calibration(*workload)) {
@@ -121,7 +122,8 @@ SchemeFile export_scheme(const JobConfig& job,
     Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()});
     stats = calibrate_layers(crew);
   }
-  return write_scheme(*workload, text, std::move(stats), options, places);
+  return write_scheme(*workload, workload->listed_schemes.front().text, std::move(stats), options,
+                      places);
 }
 
 SchemeFile export_from_run(const std::filesystem::path& directory,

@@ -41,7 +41,8 @@ struct SchemeFile {
 
 /// Calibrates if the scheme needs ranges and writes the file in memory. The job needs no evaluation
 /// data.
-/// @param scheme  text form; empty = the float model, folded
+/// @param scheme  text form; empty = the scheme of the job's preset and rules, or the float model,
+///                folded
 /// @param options its scheme, id and digest are filled in here
 [[nodiscard]] SchemeFile export_scheme(const JobConfig& job,
                                        const std::string& scheme,

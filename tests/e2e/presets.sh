@@ -21,6 +21,13 @@ grep -q 'INT8_DEFAULT_CFG' "$scratch/run/outputs/sweep_index.csv" || fail "the p
 grep -q '"preset": "INT8_DEFAULT_CFG"' "$scratch/run/manifest.json" || fail "the manifest does not name the preset"
 grep -q '"\*weight_quantizer"' "$scratch/run/manifest.json" || fail "the manifest does not expand the preset"
 
+# The flags of eval over a job file: what they do not name stays as the file has it.
+"$QSWEEP_BINARY" run "$demo" --preset INT8_DEFAULT_CFG --skip '*conv1*' --print-config --set quantization.bins=256 >"$scratch/config.yaml"
+grep -q 'preset: INT8_DEFAULT_CFG' "$scratch/config.yaml" || fail "--preset is not in the configuration"
+grep -q 'conv1' "$scratch/config.yaml" || fail "--skip is not in the configuration"
+grep -q 'bins: 256' "$scratch/config.yaml" || fail "--preset undid --set"
+cmp <("$QSWEEP_BINARY" run "$scratch/config.yaml" --print-config) "$scratch/config.yaml" || fail "the configuration does not read back"
+
 # Mistakes are usage errors that say what to do.
 refused() {
   local want=$1 status=0

@@ -90,6 +90,59 @@ TEST(FloatKernelTest, agrees_with_double_precision_sums) {
   for (unsigned seed = 0; seed < 300; ++seed) check_float_layer(seed, FloatBackend::automatic);
 }
 
+TEST(FloatKernelTest, windows_without_overlap_agree_with_double_precision_sums) {
+  std::mt19937 random(7);
+  LinearSpec spec;
+  spec.kind = LinearSpec::Kind::conv;
+  spec.strides = {2, 3};
+  spec.pads = {0, 0, 0, 0};
+  spec.dilations = {1, 1};
+  for (const bool relu : {false, true}) {
+    spec.epilogue = relu ? Epilogue::relu : Epilogue::none;
+    const Shape image = {2, 3, 7, 9}, weight = {5, 3, 2, 3};  // the last row belongs to no window
+    std::normal_distribution<float> normal;
+    std::vector<float> x(at(element_count(image))), w(at(element_count(weight)));
+    for (auto* values : {&x, &w}) {
+      for (float& value : *values) value = normal(random);
+    }
+    const auto want = test::reference_products<double>(spec, x, image, w, weight, 0.0);
+    const std::vector<float> bias = {0.5f, -1.0f, 2.0f, 0.0f, -3.0f};
+    const auto kernel =
+        make_float_kernel(spec, tensor_of(DType::f32, weight, w), tensor_of(DType::f32, {5}, bias));
+    const Tensor y = kernel->run(tensor_of(DType::f32, image, x).to_layout(Layout::channels_last));
+    ASSERT_EQ(y.shape(), want.shape);
+    EXPECT_EQ(y.layout(), Layout::channels_last);
+    const Tensor rows = y.to_layout(Layout::row_major);
+    for (std::int64_t i = 0; i < rows.size(); ++i) {
+      double expected = want.values[at(i)] + static_cast<double>(bias[at(i / 9 % 5)]);
+      if (relu) expected = std::max(expected, 0.0);
+      ASSERT_NEAR(rows.data<float>()[at(i)], expected, 1e-5) << i;
+    }
+  }
+}
+
+TEST(FloatKernelTest, blocked_depth_adds_sums_of_128_products) {
+  // 2^24, then 1s that are each lost when added to it one by one: only a sum of their own counts.
+  const std::int64_t depth = 300, width = 65;
+  std::vector<float> w(at(depth * width), 0.0f);
+  for (std::int64_t o = 0; o < width; ++o) {
+    for (std::int64_t k = 0; k < depth; ++k) {
+      const float value = k == 0 ? 0x1p24f : k >= 128 ? 1.0f : 0.0f;
+      w[at(k * width + o)] = value;
+    }
+  }
+  LinearSpec spec;
+  spec.kind = LinearSpec::Kind::gemm;
+  spec.weight_is_output_major = false;
+  spec.blocked_depth = true;
+  const auto kernel =
+      make_float_kernel(spec, tensor_of(DType::f32, {depth, width}, w),
+                        tensor_of(DType::f32, {width}, std::vector<float>(at(width), -0x1p24f)));
+  const Tensor y =
+      kernel->run(tensor_of(DType::f32, {2, depth}, std::vector<float>(at(2 * depth), 1.0f)));
+  for (const float value : y.data<float>()) EXPECT_EQ(value, 128.0f + 44.0f);
+}
+
 TEST(FloatKernelTest, blas_path_agrees_with_double_precision_sums) {
   for (unsigned seed = 0; seed < 300; ++seed) check_float_layer(seed, FloatBackend::openblas);
 }

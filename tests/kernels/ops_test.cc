@@ -170,6 +170,30 @@ TEST(SoftmaxTest, follows_the_opset) {
   EXPECT_EQ(logs, (Floats{0, -1000}));
 }
 
+TEST(LayerNormalizationTest, keeps_its_accuracy_far_from_zero) {
+  const std::int64_t width = 130;
+  Tensor x(DType::f32, {1, width}), scale(DType::f32, {width}), bias(DType::f32, {width});
+  double mean = 0.0, variance = 0.0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(width); ++i) {
+    x.mutable_data<float>()[i] = 1000.0f + static_cast<float>(i % 7);
+    scale.mutable_data<float>()[i] = 0.5f + static_cast<float>(i % 3);
+    bias.mutable_data<float>()[i] = static_cast<float>(i % 5) - 2.0f;
+  }
+  for (const float v : x.data<float>()) mean += static_cast<double>(v) / 130.0;
+  for (const float v : x.data<float>()) {
+    const double d = static_cast<double>(v) - mean;
+    variance += d * d / 130.0;
+  }
+  const Floats y = floats(run("LayerNormalization", {x, scale, bias})[0]);
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const double want = (static_cast<double>(x.data<float>()[i]) - mean) /
+                            std::sqrt(variance + 1e-5) *
+                            static_cast<double>(scale.data<float>()[i]) +
+                        static_cast<double>(bias.data<float>()[i]);
+    EXPECT_NEAR(static_cast<double>(y[i]), want, 1e-4) << i;  // the mean is rounded to 2^-14
+  }
+}
+
 TEST(MovementTest, parts_of_a_tensor_in_both_layouts) {
   const Tensor x = random_f32({2, 6, 5, 4});
   Attributes concat;

@@ -4,8 +4,10 @@
 
 namespace qsweep::detail {
 
-// Hot loops over arrays of floats, built for several instruction sets with the same bits on each
-// (no fused multiply-add). Outputs may alias inputs element for element.
+// Hot loops over arrays of floats, built for several instruction sets with the same bits on each:
+// multiply-adds are fused where the text says so and nowhere else. Where ONNX Runtime's CPU kernels
+// have an order of summation (softmax, LayerNormalization), it is theirs, so that exported files
+// give the same bits there. Outputs may alias inputs element for element.
 
 void relu(const float* x, float* y, std::int64_t n);
 /// 1 / (1 + e^-x), within 4 units in the last place.
@@ -21,7 +23,7 @@ void clamp(const float* x, float low, float high, float* y, std::int64_t n);
 /// y = x * scale[i] + offset[i], rounded twice
 void scale_offset(
     const float* x, const float* scale, const float* offset, float* y, std::int64_t n);
-/// y = (x - mean) * factor * scale[i] + offset[i]
+/// y = (x - mean) * factor * scale[i] + offset[i], the last product and sum fused
 void normalize(const float* x,
                float mean,
                float factor,
@@ -35,7 +37,9 @@ void scale_by(float* y, float factor, std::int64_t n);
 [[nodiscard]] float maximum(const float* x, std::int64_t n);
 /// Sum of n values in sixteen interleaved partial sums, joined in a fixed order.
 [[nodiscard]] float sum(const float* x, std::int64_t n);
-/// Sum of (x - mean)^2, ordered as sum().
+/// The same in double.
+[[nodiscard]] double wide_sum(const float* x, std::int64_t n);
+/// Sum of (x - mean)^2 in eight interleaved partial sums of fused multiply-adds.
 [[nodiscard]] float sum_squared_deviation(const float* x, float mean, std::int64_t n);
 
 /// y += x, y += factor * x, and y = max(y, x).

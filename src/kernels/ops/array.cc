@@ -1,6 +1,7 @@
 #include "src/kernels/detail/array.h"
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -21,24 +22,25 @@ inline float power_of_two(std::int32_t n) {
   return std::bit_cast<float>((n + 127) << 23);
 }
 
-/// Cephes' expf: x = n ln2 + r with |r| <= ln2 / 2, a polynomial for e^r, then two exact scalings
-/// so that subnormal results round once.
+/// x = n ln2 + r with |r| <= ln2 / 2, a polynomial for e^r, then two exact scalings so that
+/// subnormal results round once. Split of ln2 and coefficients are those of ONNX Runtime's
+/// exponential, whose bits this gives.
 inline float exp_value(float x) {
   constexpr float kLog2e = 1.44269504088896341f;
-  constexpr float kLn2High = 0.693359375f;
-  constexpr float kLn2Low = -2.12194440e-4f;
+  constexpr float kLn2High = 6.93145752e-1f;
+  constexpr float kLn2Low = 1.42860677e-6f;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding and subtracting rounds to an integer
   float t = x >= -104.0f ? x : -104.0f;  // NaN too: it must not reach the integer below
   t = t > 89.0f ? 89.0f : t;
-  const float n = (t * kLog2e + kRound) - kRound;
-  const float r = (t - n * kLn2High) - n * kLn2Low;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  const float n = std::fma(t, kLog2e, kRound) - kRound;
+  const float r = std::fma(n, -kLn2Low, std::fma(n, -kLn2High, t));
+  float p = 0x1.694000p-10f;
+  p = std::fma(p, r, 0x1.125edcp-7f);
+  p = std::fma(p, r, 0x1.555b5ap-5f);
+  p = std::fma(p, r, 0x1.555450p-3f);
+  p = std::fma(p, r, 0x1.fffff6p-2f);
+  p = std::fma(p, r, 1.0f);
+  p = std::fma(p, r, 1.0f);
   const auto whole = static_cast<std::int32_t>(n);
   const std::int32_t half = whole >> 1;
   const float y = p * power_of_two(half) * power_of_two(whole - half);
@@ -53,12 +55,12 @@ inline float sigmoid_value(float x) {
 
 constexpr int kLanes = 16;
 
-/// Adds lanes pairwise; the same tree whatever the vector length.
+/// Adds lanes: the upper half to the lower, then neighbours.
 inline float join(const float* lanes) {
-  float buffer[kLanes];
-  std::memcpy(buffer, lanes, sizeof buffer);
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) buffer[i] += buffer[i + width];
+  float buffer[kLanes / 2];
+  for (int i = 0; i < kLanes / 2; ++i) buffer[i] = lanes[i] + lanes[i + kLanes / 2];
+  for (int width = kLanes / 4; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) buffer[i] = buffer[2 * i] + buffer[2 * i + 1];
   }
   return buffer[0];
 }
@@ -104,7 +106,7 @@ QSWEEP_CLONES void normalize(const float* x,
                              const float* offset,
                              float* y,
                              std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * factor * scale[i] + offset[i];
+  for (std::int64_t i = 0; i < n; ++i) y[i] = std::fma((x[i] - mean) * factor, scale[i], offset[i]);
 }
 
 QSWEEP_CLONES void scale_by(float* y, float factor, std::int64_t n) {
@@ -138,20 +140,36 @@ QSWEEP_CLONES float sum(const float* x, std::int64_t n) {
   return join(lanes);
 }
 
-QSWEEP_CLONES float sum_squared_deviation(const float* x, float mean, std::int64_t n) {
-  float lanes[kLanes] = {};
+QSWEEP_CLONES double wide_sum(const float* x, std::int64_t n) {
+  double lanes[kLanes] = {};
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    for (int lane = 0; lane < kLanes; ++lane) {
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += static_cast<double>(x[i + lane]);
+  }
+  for (int lane = 0; i + lane < n; ++lane) lanes[lane] += static_cast<double>(x[i + lane]);
+  double total = 0.0;
+  for (const double lane : lanes) total += lane;
+  return total;
+}
+
+QSWEEP_CLONES float sum_squared_deviation(const float* x, float mean, std::int64_t n) {
+  constexpr int kWide = 8;
+  float lanes[kWide] = {};
+  std::int64_t i = 0;
+  for (; i + kWide <= n; i += kWide) {
+    for (int lane = 0; lane < kWide; ++lane) {
       const float d = x[i + lane] - mean;
-      lanes[lane] += d * d;
+      lanes[lane] = std::fma(d, d, lanes[lane]);
     }
   }
   for (int lane = 0; i + lane < n; ++lane) {
     const float d = x[i + lane] - mean;
-    lanes[lane] += d * d;
+    lanes[lane] = std::fma(d, d, lanes[lane]);
   }
-  return join(lanes);
+  for (int width = kWide / 2; width > 0; width /= 2) {
+    for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+  }
+  return lanes[0];
 }
 
 QSWEEP_CLONES void add_into(const float* x, float* y, std::int64_t n) {

@@ -13,7 +13,7 @@ struct Moments {
 };
 Moments moments(const float* x, std::int64_t n, float epsilon) {
   const auto count = static_cast<float>(n);
-  const float mean = sum(x, n) / count;
+  const auto mean = static_cast<float>(wide_sum(x, n) / static_cast<double>(n));
   return {mean, 1.0f / std::sqrt(sum_squared_deviation(x, mean, n) / count + epsilon)};
 }
 

@@ -1,6 +1,9 @@
 #include <algorithm>
 
 #include <cblas.h>
+#include <dnnl.h>
+
+#include "src/base/error.h"
 
 #include "src/kernels/detail/geometry.h"
 #include "src/kernels/detail/strided.h"
@@ -122,10 +125,9 @@ Tensors matmul_op(const OpCall& call, Inputs inputs) {
     const bool tall = stride[1] == 0 && stride[0] == m * k && stride[2] == m * n;
     const std::int64_t rows = tall ? m * count : m;
     for (std::int64_t i = 0; i < (tall ? 1 : count); ++i) {
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_int(call, rows),
-                  blas_int(call, n), blas_int(call, k), 1.0f, in_a + offset[0] + i * stride[0],
-                  blas_int(call, k), in_b + offset[1] + i * stride[1], blas_int(call, n), 0.0f,
-                  out + offset[2] + i * stride[2], blas_int(call, n));
+      QSWEEP_CHECK(dnnl_sgemm('N', 'N', rows, n, k, 1.0f, in_a + offset[0] + i * stride[0], k,
+                              in_b + offset[1] + i * stride[1], n, 0.0f,
+                              out + offset[2] + i * stride[2], n) == dnnl_success);
     }
   });
   return {y};

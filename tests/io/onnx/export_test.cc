@@ -2,10 +2,13 @@
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <map>
 
 #include <gtest/gtest.h>
 #include <onnx/onnx_pb.h>
+#include <unistd.h>
 
 #include "src/graph/layers.h"
 #include "src/graph/passes.h"
@@ -320,6 +323,91 @@ TEST(Export, SizeIsThatOfTheFormats) {
   std::int64_t weights = 4 * 2;  // the float bias
   for (const LayerExport& e : at(graph, layers, "W4A16")) weights += e.weight.stored_bytes();
   EXPECT_EQ(write(graph, "W4A16").exported.initializer_bytes, weights);
+}
+
+/// A constant of 400 floats, and the small one of two_branches().
+Graph wide_layer() {
+  OnnxBuilder b(17);
+  b.input("x", {-1, 20});
+  std::vector<float> w(400);
+  for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(i) / 64.0f;
+  b.floats("w", {20, 20}, w);
+  b.floats("b", {20}, std::vector<float>(20, 0.5f));
+  b.node("MatMul", {"x", "w"}, {"p"}, "product");
+  b.node("Add", {"p", "b"}, {"y"}, "sum");
+  b.output("y", {-1, 20});
+  const std::string bytes = b.bytes();
+  return import_onnx_bytes(as_bytes(bytes), {}, "m.onnx").graph;
+}
+
+TEST(Export, LargerConstantsMoveBesideTheModelAndBack) {
+  const Graph graph = wide_layer();
+  const File inside = write(graph, "FP32", {.external_name = "m.onnx.data"});
+  EXPECT_TRUE(inside.exported.external.empty());
+  const File file = write(graph, "FP32", {.external_name = "m.onnx.data", .external_data = true});
+  EXPECT_LT(file.exported.bytes.size() + 1000, inside.exported.bytes.size());
+  ASSERT_EQ(file.exported.external.size(), 1600u);
+  const auto& w = file.tensor("w");
+  EXPECT_EQ(w.data_location(), onnx::TensorProto::EXTERNAL);
+  EXPECT_FALSE(w.has_raw_data());
+  EXPECT_EQ(file.tensor("b").raw_data().size(), 80u);
+  // Counted alike, wherever they lie.
+  EXPECT_EQ(file.exported.initializer_bytes, inside.exported.initializer_bytes);
+
+  const auto folder = std::filesystem::temp_directory_path() /
+                      ("qsweep_export_external_" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  const auto save = [&](const char* name, const Bytes& bytes) {
+    std::ofstream(folder / name, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
+  };
+  save("m.onnx", file.exported.bytes);
+  save("m.onnx.data", file.exported.external);
+  const Graph read = import_onnx(folder / "m.onnx").graph;
+  std::filesystem::remove_all(folder);
+  const auto elements = [](const Graph& g) {
+    const auto data = g.value(g.find_value("w").value()).constant->data<float>();
+    return std::vector<float>(data.begin(), data.end());
+  };
+  EXPECT_EQ(elements(read), elements(graph));
+}
+
+TEST(Export, HalfGraphHasHalfConstantsAndFloatEnds) {
+  const Graph graph = two_branches();
+  const File file = write(graph, "FP16", {.half_graph = true});
+  const auto& ends = file.model.graph();
+  EXPECT_EQ(ends.input(0).name(), "x");
+  EXPECT_EQ(ends.input(0).type().tensor_type().elem_type(), onnx::TensorProto::FLOAT);
+  EXPECT_EQ(ends.output(0).name(), "y");
+  EXPECT_EQ(ends.output(0).type().tensor_type().elem_type(), onnx::TensorProto::FLOAT);
+  EXPECT_EQ(file.exported.cast_nodes, 2);
+  EXPECT_EQ(file.maker(file.node("conv").input(0))->op_type(), "Cast");
+  EXPECT_EQ(file.maker("y")->op_type(), "Cast");
+  for (const auto& tensor : ends.initializer())
+    EXPECT_EQ(tensor.data_type(), onnx::TensorProto::FLOAT16) << tensor.name();
+  // 0.3 is 1.2 * 2^-2: significand 0x0cd after rounding; 0.7 is 1.4 * 2^-1.
+  EXPECT_EQ(file.elements<std::uint16_t>("wb"), (std::vector<std::uint16_t>{0x34cd, 0xb99a}));
+  EXPECT_EQ(2 * file.exported.initializer_bytes, write(graph, "FP32").exported.initializer_bytes);
+}
+
+TEST(Export, HalfGraphRefusesOtherPrecisions) {
+  const Error e = error_of(two_branches(), "W8A8", {.half_graph = true});
+  EXPECT_EQ(e.code(), ErrorCode::config);
+  EXPECT_EQ(e.where(), "conv");
+}
+
+TEST(Export, HalfGraphKeepsResizeScalesInFloat) {
+  OnnxBuilder b(17);
+  b.input("x", {1, 2, 2, 2});
+  b.floats("s", {4}, {1, 1, 2, 2});
+  b.node("Resize", {"x", "", "s"}, {"r"}, "larger");
+  b.node("Relu", {"r"}, {"y"}, "relu");
+  b.output("y", {1, 2, 4, 4});
+  const std::string bytes = b.bytes();
+  const File file =
+      write(import_onnx_bytes(as_bytes(bytes), {}, "m.onnx").graph, "FP16", {.half_graph = true});
+  EXPECT_EQ(file.tensor(file.node("larger").input(2)).data_type(), onnx::TensorProto::FLOAT);
 }
 
 TEST(Export, OperatorsWithoutAnEquivalentAreRefusedTogether) {
