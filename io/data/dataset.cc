@@ -22,13 +22,14 @@ struct Container {
   const char* name;
   std::unique_ptr<Dataset> (*open)(const DataSpec&, const InputSpec&);
 };
-constexpr std::array<Container, 6> kContainers{{
+constexpr std::array<Container, 7> kContainers{{
     {"cifar10", open_cifar10},
     {"cifar100", open_cifar100},
     {"npy", open_npy},
     {"coco", nullptr},
-    {"masks", nullptr},
+    {"masks", open_masks},
     {"images", open_image_list},
+    {"folder", open_picture_folder},
 }};
 
 std::vector<std::string> served_names() {

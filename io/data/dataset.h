@@ -21,6 +21,7 @@ struct ResizeSpec {
   std::string interpolation = "bilinear";
   int pad = 114;                 ///< letterbox: value of the border
   std::string align = "center";  ///< letterbox: center or top_left
+  std::int64_t shorter = 0;  ///< crop: the shorter side is made this long first; 0: as `size` needs
   friend bool operator==(const ResizeSpec&, const ResizeSpec&) = default;
 };
 
@@ -45,7 +46,10 @@ class Dataset {
   virtual ~Dataset() = default;
   [[nodiscard]] virtual std::int64_t size() const = 0;
   [[nodiscard]] virtual std::int64_t classes() const = 0;
+  /// @throws Error(config) where the sample has none.
   [[nodiscard]] virtual std::int64_t label(std::int64_t sample) const = 0;
+  /// False where no sample has a label.
+  [[nodiscard]] virtual bool has_labels() const { return true; }
   /// Preprocessed, row_major f32: [ids, C, H, W], or [ids, H, W, C] for a model whose layout is
   /// NHWC. Ids are in 0..size()-1, in any order; they may repeat.
   [[nodiscard]] virtual Tensor images(std::span<const std::int64_t> ids) const = 0;
@@ -59,7 +63,7 @@ class Dataset {
 };
 
 /// What a data specification names: `cifar10:PATH[,PATH...]`, `cifar100:PATH[,PATH...]`,
-/// `npy:IMAGES.npy,LABELS.npy`, `images:LIST.txt`.
+/// `npy:IMAGES.npy,LABELS.npy`, `images:LIST.txt`, `folder:DIR`, `masks:IMAGES_DIR,MASKS_DIR`.
 struct DataSpec {
   std::string format;
   std::vector<std::filesystem::path> paths;
@@ -73,6 +77,8 @@ struct DataSpec {
 /// and integer labels [N].
 /// images: lines `path label`, paths relative to the list; JPEG and PNG, fitted to
 /// `input.resize.size`.
+/// folder: pictures in one subfolder per class, classes by sorted name.
+/// masks: pictures and PNG masks of the same names, a SegmentationData.
 /// @throws Error naming the file: missing, empty, size not a multiple of the record, label out of
 /// range;
 ///         Error(unsupported) when `input` asks for another size than the data has.

@@ -25,6 +25,26 @@ struct Picture {
 ///         container, or colours that do not convert to RGB.
 [[nodiscard]] Picture decode_picture(ByteView bytes, const std::string& where);
 
+/// What the file says of itself; its pixels are not decoded. @throws as decode_picture()
+struct PictureSize {
+  std::int64_t width = 0;
+  std::int64_t height = 0;
+};
+[[nodiscard]] PictureSize picture_size(ByteView bytes, const std::string& where);
+
+/// A label for each pixel, rows from the top.
+struct Mask {
+  std::int64_t width = 0;
+  std::int64_t height = 0;
+  std::vector<std::uint8_t> labels;
+};
+
+/// Decodes a PNG of labels as stored: grey values of up to 8 bits, or the indices of a palette
+/// (Pascal VOC).
+/// @throws Error(corrupt_input) as decode_picture(); Error(unsupported) other containers and
+/// colours
+[[nodiscard]] Mask decode_mask(ByteView bytes, const std::string& where);
+
 /// Where a resized picture lies in the model's input.
 struct Placement {
   double scale_x = 1.0, scale_y = 1.0;  ///< input pixels per picture pixel
@@ -34,7 +54,8 @@ struct Placement {
 
 /// What `spec` does to a picture of this size. stretch: both sides to `size`. letterbox: both by
 /// the lesser factor, the border filled with `pad` (align center: halves rounded as the YOLO tools
-/// do; top_left: all of it right and below). crop: both by the larger factor, the middle kept.
+/// do; top_left: all of it right and below). crop: both by the larger factor, the middle kept; with
+/// `shorter` as torchvision's Resize(shorter) and CenterCrop(size) do.
 [[nodiscard]] Placement place(const ResizeSpec& spec, std::int64_t width, std::int64_t height);
 
 /// The picture as the model's input sees it, of `spec.size`. bilinear and area have the arithmetic

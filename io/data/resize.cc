@@ -204,6 +204,21 @@ Placement place(const ResizeSpec& spec, std::int64_t width, std::int64_t height)
   const double across = static_cast<double>(to_width) / static_cast<double>(width);
   const double down = static_cast<double>(to_height) / static_cast<double>(height);
   if (spec.mode == "stretch") return {across, down, 0, 0, to_width, to_height};
+  if (spec.mode == "crop" && spec.shorter > 0) {
+    if (spec.shorter < std::max(to_width, to_height)) {
+      throw Error(ErrorCode::config,
+                  fmt::format("a crop of {} x {} does not fit pictures whose shorter side is {}",
+                              to_width, to_height, spec.shorter),
+                  "input.resize.shorter", "Give at least the larger extent of size");
+    }
+    const auto side = [&](std::int64_t n) { return spec.shorter * n / std::min(width, height); };
+    Placement p{0, 0, 0, 0, side(width), side(height)};
+    p.scale_x = static_cast<double>(p.width) / static_cast<double>(width);
+    p.scale_y = static_cast<double>(p.height) / static_cast<double>(height);
+    p.left = -std::lrint(static_cast<double>(p.width - to_width) / 2.0);
+    p.top = -std::lrint(static_cast<double>(p.height - to_height) / 2.0);
+    return p;
+  }
   if (spec.mode == "crop") {
     const double scale = std::max(across, down);
     Placement p{scale, scale, 0, 0, 0, 0};

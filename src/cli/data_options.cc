@@ -31,8 +31,8 @@ void add_data_options(CLI::App& command, DataOptions& o) {
   command.add_option("model", o.model, "ONNX model")->required();
   command
       .add_option("--data", o.data,
-                  "Evaluation data: cifar10:FILE[,FILE...], cifar100:FILE, npy:X.npy,Y.npy or "
-                  "images:LIST.txt")
+                  "Evaluation data: cifar10:FILE[,FILE...], cifar100:FILE, npy:X.npy,Y.npy, "
+                  "images:LIST.txt, folder:DIR or masks:IMAGES_DIR,MASKS_DIR")
       ->required();
   command.add_option("--limit", o.limit, "Evaluate only the first N images (0 = all)")
       ->capture_default_str()
@@ -67,12 +67,60 @@ void add_data_options(CLI::App& command, DataOptions& o) {
       ->delimiter(',');
   command.add_option("--std", o.std, "One standard deviation per channel")->delimiter(',');
   command.add_option("--color", o.color, "RGB or BGR");
+  command.add_option(
+      "--resize", o.resize,
+      "How pictures are fitted: MODE:HxW[:KEY=VALUE...], as stretch:224x224, "
+      "crop:224x224:shorter=256:interpolation=area, letterbox:640x640:align=top_left");
   command.add_option("--layout", o.layout, "NCHW or NHWC");
   command.add_option("--shape,--shapes", o.shapes, "Pin symbolic extents: input:1x3x32x32");
   command.add_option("--batch", o.batch, "Images per forward pass")
       ->capture_default_str()
       ->check(at_least(1));
   command.add_option("--seed", o.seed, "Seed of every random choice")->capture_default_str();
+}
+
+ResizeSpec parse_resize(const std::string& text) {
+  const auto fail = [&](const std::string& problem) -> Error {
+    return {ErrorCode::usage, problem, "--resize " + text,
+            "Write MODE:HxW[:KEY=VALUE...] with the mode stretch, letterbox or crop and the keys "
+            "interpolation (bilinear, area, nearest), pad, align (center, top_left) and shorter"};
+  };
+  const auto number = [&](std::string_view word) {
+    std::int64_t value = 0;
+    const auto [end, status] = std::from_chars(word.data(), word.data() + word.size(), value);
+    if (status != std::errc{} || end != word.data() + word.size() || value < 0 || value > 1 << 16)
+      throw fail(fmt::format("'{}' is not a number of pixels", word));
+    return value;
+  };
+  const auto one_of = [&](const std::string& word, std::initializer_list<const char*> allowed) {
+    for (const char* name : allowed) {
+      if (word == name) return word;
+    }
+    throw fail(fmt::format("unknown '{}'", word));
+  };
+  const std::vector<std::string> parts = split(text, ':');
+  if (parts.size() < 2) throw fail("the size is missing");
+  ResizeSpec spec;
+  spec.mode = one_of(parts[0], {"stretch", "letterbox", "crop"});
+  for (const std::string& extent : split(parts[1], 'x')) spec.size.push_back(number(extent));
+  if (spec.size.size() != 2 || spec.size[0] == 0 || spec.size[1] == 0)
+    throw fail("the size is not HEIGHTxWIDTH");
+  for (std::size_t i = 2; i < parts.size(); ++i) {
+    const std::size_t equals = std::min(parts[i].find('='), parts[i].size());
+    const std::string key = parts[i].substr(0, equals);
+    const std::string value = equals < parts[i].size() ? parts[i].substr(equals + 1) : "";
+    if (key == "interpolation")
+      spec.interpolation = one_of(value, {"bilinear", "area", "nearest"});
+    else if (key == "align")
+      spec.align = one_of(value, {"center", "top_left"});
+    else if (key == "pad")
+      spec.pad = static_cast<int>(std::min<std::int64_t>(number(value), 255));
+    else if (key == "shorter")
+      spec.shorter = number(value);
+    else
+      throw fail(fmt::format("unknown key '{}'", key));
+  }
+  return spec;
 }
 
 std::pair<std::string, std::vector<std::int64_t>> parse_shape(const std::string& text) {
@@ -102,6 +150,7 @@ JobConfig to_job(const DataOptions& o) {
   if (!o.mean.empty()) job.input.mean = o.mean;
   if (!o.std.empty()) job.input.std = o.std;
   if (!o.color.empty()) job.input.color = o.color;
+  if (!o.resize.empty()) job.input.resize = parse_resize(o.resize);
   if (!o.layout.empty()) job.input.layout = o.layout;
   const auto set = [](const std::string& text, JobConfig::Data& data) {
     const DataSpec spec = parse_data_spec(text);

@@ -20,7 +20,7 @@ struct DataOptions {
   std::int64_t calibration_images = 256;
   std::string sampling = "stratified";
   std::vector<double> scale, mean, std;
-  std::string color, layout;
+  std::string color, layout, resize;
   std::vector<std::string> shapes;
   std::string calibrator = "minmax";
   std::string algorithm = "rtn";

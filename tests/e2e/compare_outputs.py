@@ -1,4 +1,5 @@
 """Runs each model in qsweep (smoke) and in ONNX Runtime on one random input; the outputs must agree."""
+import os
 import pathlib
 import subprocess
 import sys
@@ -19,12 +20,14 @@ for model in models:
     x = np.random.default_rng(42).standard_normal(shape).astype(np.float32)
     np.save(scratch / "x.npy", x)
     out = scratch / pathlib.Path(model).stem
-    subprocess.run([binary, "smoke", model, "--input", f"{entry.name}={scratch / 'x.npy'}", "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
+    run = subprocess.Popen([binary, "smoke", model, "--input", f"{entry.name}={scratch / 'x.npy'}", "--out", str(out)], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(run.pid, 0)
+    assert status == 0, model
     for meta, expected in zip(session.get_outputs(), session.run(None, {entry.name: x})):
         found = np.load(out / (meta.name.replace("/", "_") + ".npy"))
         assert found.shape == expected.shape, (model, found.shape, expected.shape)
         error = np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12)
         worst = max(worst, error)
-        print(f"{pathlib.Path(model).stem:28} {meta.name:12} relative difference {error:.2e}")
+        print(f"{pathlib.Path(model).stem:28} {meta.name:12} relative difference {error:.2e}, peak memory at most {usage.ru_maxrss / 1024:.0f} MiB")
         assert error <= TOLERANCE, model
 print(f"worst {worst:.2e}, allowed {TOLERANCE:.0e}")

@@ -1,4 +1,4 @@
-// A JPEG or PNG: any bytes are a picture of its own claimed size, or an Error.
+// A JPEG or PNG: any bytes are a picture (or a mask) of its own claimed size, or an Error.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -7,14 +7,23 @@
 
 #include "io/data/picture.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+namespace {
+
+/// Calls `decode` and checks that there are `channels` bytes for each pixel.
+template <class Decode>
+void check(std::int64_t channels, const Decode& decode) {
   try {
-    const qsweep::Picture picture =
-        qsweep::decode_picture({reinterpret_cast<const std::byte*>(data), size}, "fuzz.jpg");
-    if (picture.rgb.size() != static_cast<std::size_t>(3 * picture.width * picture.height)) {
-      std::abort();
-    }
+    const auto [width, height, values] = decode();
+    if (values.size() != static_cast<std::size_t>(channels * width * height)) std::abort();
   } catch (const qsweep::Error&) {
   }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const qsweep::ByteView bytes{reinterpret_cast<const std::byte*>(data), size};
+  check(3, [&] { return qsweep::decode_picture(bytes, "fuzz.jpg"); });
+  check(1, [&] { return qsweep::decode_mask(bytes, "fuzz.png"); });
   return 0;
 }

@@ -249,6 +249,51 @@ TEST(ResizeTest, nearest_and_linear_in_both_layouts) {
   EXPECT_EQ(floats(doubled), (Floats{1, 1, 2, 2}));
 }
 
+TEST(ResizeTest, shrinking_with_antialias_averages_what_a_pixel_covers) {
+  Attributes a;
+  a.set("mode", std::string("linear"));
+  a.set("antialias", std::int64_t{1});
+  // Weights 1/8 3/8 3/8 1/8 around each centre, the border pixel repeated.
+  EXPECT_EQ(floats(run("Resize", {f32({4}, {1, 2, 3, 4}), {}, f32({1}, {0.5f})}, a, 18)[0]),
+            (Floats{1.625f, 3.375f}));
+}
+
+TEST(ResizeTest, one_scale_keeps_the_aspect) {
+  Attributes a;
+  a.set("keep_aspect_ratio_policy", std::string("not_larger"));
+  const Tensor x = random_f32({4, 2});
+  EXPECT_EQ(run("Resize", {x, {}, {}, i64({8, 8})}, a, 18)[0].shape(), (Shape{8, 4}));
+  a.set("keep_aspect_ratio_policy", std::string("not_smaller"));
+  EXPECT_EQ(run("Resize", {x, {}, {}, i64({8, 8})}, a, 18)[0].shape(), (Shape{16, 8}));
+}
+
+TEST(EinsumTest, hand_values) {
+  const auto einsum = [](const char* equation, const std::vector<Tensor>& inputs) {
+    Attributes a;
+    a.set("equation", std::string(equation));
+    return floats(run("Einsum", inputs, a)[0]);
+  };
+  const Tensor m = f32({2, 2}, {1, 2, 3, 4});
+  const Tensor v = f32({2}, {5, 7});
+  EXPECT_EQ(einsum("ij,j->i", {m, v}), (Floats{19, 43}));
+  EXPECT_EQ(einsum("ij,jk", {m, m}), (Floats{7, 10, 15, 22}));
+  EXPECT_EQ(einsum("ii", {m}), (Floats{5}));
+  EXPECT_EQ(einsum("ii->i", {m}), (Floats{1, 4}));
+  EXPECT_EQ(einsum("i,j->ji", {v, v}), (Floats{25, 35, 35, 49}));
+  EXPECT_EQ(einsum("...j,...j->...", {m, m}), (Floats{5, 25}));
+  EXPECT_EQ(einsum("i,ij,j->", {v, m, v}), (Floats{5 * 5 + 2 * 35 + 3 * 35 + 4 * 49}));
+}
+
+TEST(ScatterTest, reductions_join_repeated_places) {
+  for (const auto& [reduction, want] :
+       {std::pair{"add", Floats{1, 11}}, {"mul", {1, 40}}, {"max", {1, 5}}, {"min", {1, 2}}}) {
+    Attributes a;
+    a.set("reduction", std::string(reduction));
+    const std::vector<Tensor> operands = {f32({2}, {1, 2}), i64({2, 1}, {1, 1}), f32({2}, {4, 5})};
+    EXPECT_EQ(floats(run("ScatterND", operands, a, 18)[0]), want) << reduction;
+  }
+}
+
 TEST(ProductTest, matmul_broadcasts_like_numpy) {
   const Tensor a = random_f32({2, 1, 3, 4}, 1);
   const Tensor b = random_f32({5, 4, 2}, 2);
@@ -298,7 +343,7 @@ TEST(DamageTest, is_reported_with_the_node) {
   EXPECT_EQ(error_of("Div", {i64({1}), i64({0})}), ErrorCode::corrupt_input);
   EXPECT_EQ(error_of("MatMul", {x, x}), ErrorCode::corrupt_input);
   EXPECT_EQ(error_of("Relu", {Tensor(DType::boolean, {1})}), ErrorCode::unsupported);
-  EXPECT_EQ(error_of("Einsum", {x}), ErrorCode::unsupported);
+  EXPECT_EQ(error_of("GRU", {x}), ErrorCode::unsupported);
   Attributes axis;
   axis.set("axis", std::int64_t{5});
   EXPECT_EQ(error_of("Concat", {x, x}, axis), ErrorCode::corrupt_input);
@@ -307,17 +352,51 @@ TEST(DamageTest, is_reported_with_the_node) {
 /// Every operator on random operands and attributes: an answer or an Error of the two kinds,
 /// nothing else. Sanitizer builds turn any stray access into a failure.
 TEST(DamageTest, random_operands_never_escape) {
-  const std::vector<std::string> numbers = {
-      "axis",           "axes",         "keepdims",   "group",   "kernel_shape",
-      "strides",        "pads",         "dilations",  "perm",    "split",
-      "starts",         "ends",         "scales",     "k",       "blocksize",
-      "size",           "num_groups",   "to",         "shape",   "ceil_mode",
-      "output_padding", "output_shape", "batch_dims", "largest", "transA",
-      "transB",         "num_outputs",  "p",          "min",     "max",
-      "exclusive",      "upper"};
-  const std::vector<std::string> words = {"constant", "reflect", "edge",         "linear",
-                                          "nearest",  "cubic",   "SAME_UPPER",   "VALID",
-                                          "DCR",      "CRD",     "align_corners"};
+  const std::vector<std::string> numbers = {"axis",
+                                            "axes",
+                                            "keepdims",
+                                            "group",
+                                            "kernel_shape",
+                                            "strides",
+                                            "pads",
+                                            "dilations",
+                                            "perm",
+                                            "split",
+                                            "starts",
+                                            "ends",
+                                            "scales",
+                                            "k",
+                                            "blocksize",
+                                            "size",
+                                            "num_groups",
+                                            "to",
+                                            "shape",
+                                            "ceil_mode",
+                                            "output_padding",
+                                            "output_shape",
+                                            "batch_dims",
+                                            "largest",
+                                            "transA",
+                                            "transB",
+                                            "num_outputs",
+                                            "p",
+                                            "min",
+                                            "max",
+                                            "exclusive",
+                                            "upper",
+                                            "storage_order",
+                                            "antialias",
+                                            "output_height",
+                                            "sampling_ratio",
+                                            "time_axis",
+                                            "batch_axis",
+                                            "align_corners",
+                                            "center_point_box"};
+  const std::vector<std::string> words = {
+      "constant",      "reflect",    "edge",        "linear", "nearest",
+      "cubic",         "SAME_UPPER", "VALID",       "DCR",    "CRD",
+      "align_corners", "not_larger", "add",         "max",    "tf_crop_and_resize",
+      "ij,jk",         "i,j->ji",    "...ij->...j", "ii->i"};
   std::mt19937 random(5);
   for (const std::string& op : supported_ops()) {
     const auto pick = [&](int low, int high) {
@@ -346,7 +425,8 @@ TEST(DamageTest, random_operands_never_escape) {
           attributes.set(name, std::int64_t{pick(-2, 12)});
         }
       }
-      for (const char* name : {"mode", "auto_pad", "coordinate_transformation_mode"}) {
+      for (const char* name : {"mode", "auto_pad", "coordinate_transformation_mode", "equation",
+                               "reduction", "keep_aspect_ratio_policy"}) {
         if (pick(0, 4) == 0)
           attributes.set(
               name, words[static_cast<std::size_t>(pick(0, static_cast<int>(words.size()) - 1))]);

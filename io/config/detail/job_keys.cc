@@ -26,6 +26,9 @@ Keys<InputSpec::Resize> resize_keys() {
           "how pixels between pixels are made"),
       key("pad", &R::pad, small_integer(0, 255), "letterbox: value of the border"),
       key("align", &R::align, choice({"center", "top_left"}), "letterbox: place of the picture"),
+      written_if<R>([](const R& r) { return r.shorter > 0; },
+                    key("shorter", &R::shorter, integer(0, 1 << 16),
+                        "crop: length of the shorter side before; 0: as `size` needs")),
   };
 }
 
@@ -82,11 +85,13 @@ Key<JobConfig> shapes_key() {
 
 Key<JobConfig> data_key() {
   using D = JobConfig::Data;
-  const auto format = required(
-      key("format", &D::format, choice({"cifar10", "cifar100", "npy", "images"}, {"coco", "masks"}),
-          "container of the images"));
+  const auto format =
+      required(key("format", &D::format,
+                   choice({"cifar10", "cifar100", "npy", "images", "folder", "masks"}, {"coco"}),
+                   "container of the images"));
   const auto path =
-      required(key("path", &D::path, file_paths(), "the file or files; npy: images, then labels"));
+      required(key("path", &D::path, file_paths(),
+                   "the file or files; npy: images, then labels; masks: pictures, then masks"));
   const Keys<D> calibration = {
       format,
       path,

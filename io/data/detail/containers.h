@@ -13,5 +13,8 @@ namespace qsweep {
 
 [[nodiscard]] std::unique_ptr<Dataset> open_image_list(const DataSpec& spec,
                                                        const InputSpec& input);
+[[nodiscard]] std::unique_ptr<Dataset> open_picture_folder(const DataSpec& spec,
+                                                           const InputSpec& input);
+[[nodiscard]] std::unique_ptr<Dataset> open_masks(const DataSpec& spec, const InputSpec& input);
 
 }  // namespace qsweep

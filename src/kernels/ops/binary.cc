@@ -14,6 +14,17 @@ void require_equal_types(const OpCall& call, const Tensor& a, const Tensor& b) {
   }
 }
 
+/// The second operand, with trailing extents of 1 where it starts at `axis` of the first: before
+/// opset 7 nodes said so themselves (PRelu meant the channels).
+Tensor aligned(const OpCall& call, const Tensor& a, const Tensor& b, std::int64_t fallback = -1) {
+  const std::int64_t axis = call.opset < 7 ? call.attributes.i("axis", fallback) : -1;
+  const std::int64_t trailing = a.rank() - axis - b.rank();
+  if (axis < 0 || b.size() == 1 || trailing <= 0) return b;
+  Shape shape = b.shape();
+  shape.insert(shape.end(), static_cast<std::size_t>(trailing), 1);
+  return b.to_layout(Layout::row_major).reshaped(shape);
+}
+
 Tensor broadcast_result(const OpCall& call,
                         DType dtype,
                         const std::vector<const Tensor*>& operands) {
@@ -129,7 +140,7 @@ T from_double(double value) {
 
 Tensors arithmetic(const OpCall& call, Inputs inputs) {
   const Tensor& a = inputs[0];
-  const Tensor& b = inputs[1];
+  const Tensor b = aligned(call, a, inputs[1]);
   require_equal_types(call, a, b);
   const bool mod = call.op == "Mod";
   if (a.dtype() == DType::f32 && !mod) {
@@ -156,7 +167,7 @@ Tensors arithmetic(const OpCall& call, Inputs inputs) {
 
 Tensors power(const OpCall& call, Inputs inputs) {
   const Tensor& a = inputs[0];
-  const Tensor& b = inputs[1];
+  const Tensor b = aligned(call, a, inputs[1]);
   return visit_numeric(call, a.dtype(), [&]<class A>(std::type_identity<A>) -> Tensors {
     return visit_numeric(call, b.dtype(), [&]<class B>(std::type_identity<B>) -> Tensors {
       return {combine<A, B, A>(call, a, b, a.dtype(), [](A base, B exponent) {
@@ -172,7 +183,7 @@ Tensors power(const OpCall& call, Inputs inputs) {
 
 Tensors comparison(const OpCall& call, Inputs inputs) {
   const Tensor& a = inputs[0];
-  const Tensor& b = inputs[1];
+  const Tensor b = aligned(call, a, inputs[1]);
   require_equal_types(call, a, b);
   const auto compare = [&]<class T>(std::type_identity<T>) -> Tensors {
     const auto with = [&](const auto& f) {
@@ -191,7 +202,7 @@ Tensors comparison(const OpCall& call, Inputs inputs) {
 
 Tensors logic(const OpCall& call, Inputs inputs) {
   const Tensor& a = inputs[0];
-  const Tensor& b = inputs[1];
+  const Tensor b = aligned(call, a, inputs[1]);
   if (a.dtype() != DType::boolean || b.dtype() != DType::boolean)
     fail(call, "needs boolean operands");
   using Byte = std::uint8_t;
@@ -203,9 +214,38 @@ Tensors logic(const OpCall& call, Inputs inputs) {
   return with([](Byte x, Byte y) { return (x != 0) != (y != 0); });
 }
 
+Tensors bitwise(const OpCall& call, Inputs inputs) {
+  const Tensor& a = inputs[0];
+  const Tensor& b = inputs[1];
+  require_equal_types(call, a, b);
+  const std::string direction = call.attributes.s("direction", "");
+  const bool shifts = call.op == "BitShift";
+  if (shifts && direction != "LEFT" && direction != "RIGHT")
+    fail(call, "has direction '" + direction + "'");
+  return visit_numeric(call, a.dtype(), [&]<class T>(std::type_identity<T>) -> Tensors {
+    if constexpr (std::is_integral_v<T>) {
+      const auto with = [&](const auto& f) {
+        return Tensors{combine<T, T, T>(call, a, b, a.dtype(), f)};
+      };
+      if (call.op == "BitwiseAnd") return with([](T x, T y) { return static_cast<T>(x & y); });
+      if (call.op == "BitwiseOr") return with([](T x, T y) { return static_cast<T>(x | y); });
+      if (call.op == "BitwiseXor") return with([](T x, T y) { return static_cast<T>(x ^ y); });
+      if constexpr (std::is_unsigned_v<T>) {
+        // A shift by the width or more leaves nothing.
+        return with([left = direction == "LEFT"](T x, T y) {
+          if (y >= std::numeric_limits<T>::digits) return T{0};
+          const auto wide = static_cast<std::uint64_t>(x);
+          return static_cast<T>(left ? wide << y : wide >> y);
+        });
+      }
+    }
+    refuse(call, "has no kernel for " + std::string(name_of(a.dtype())));
+  });
+}
+
 Tensors prelu(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
-  const Tensor& slope = inputs[1];
+  const Tensor slope = aligned(call, x, inputs[1], 1);
   require_equal_types(call, x, slope);
   if (broadcast_shape(call, {&x, &slope}) != x.shape())
     fail(call, "has a slope larger than its input");

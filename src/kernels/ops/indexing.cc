@@ -120,10 +120,40 @@ Tensor copy_of(const Tensor& x) {
   return y;
 }
 
-void require_plain_scatter(const OpCall& call, const Tensor& x, const Tensor& updates) {
-  if (call.attributes.s("reduction", "none") != "none")
-    refuse(call, "with a reduction has no kernel");
-  if (x.dtype() != updates.dtype()) fail(call, "has updates of another type");
+/// Puts runs of `count` updates at `places` of y, joined to what is there as `reduction` says.
+void scatter(
+    const OpCall& call, const Tensor& updates, const Ints& places, std::int64_t count, Tensor& y) {
+  if (y.dtype() != updates.dtype()) fail(call, "has updates of another type");
+  const std::string reduction = call.attributes.s("reduction", "none");
+  if (reduction == "none") {
+    visit_size(y.dtype(), [&]<class T>(std::type_identity<T>) {
+      const T* from = updates.data<T>().data();
+      T* out = y.mutable_data<T>().data();
+      for (const std::int64_t place : places) {
+        std::copy_n(from, count, out + place);
+        from += count;
+      }
+    });
+    return;
+  }
+  if (reduction != "add" && reduction != "mul" && reduction != "max" && reduction != "min")
+    fail(call, "has reduction '" + reduction + "'");
+  visit_numeric(call, y.dtype(), [&]<class T>(std::type_identity<T>) {
+    // Integers wrap, as they do elsewhere.
+    using Wide = std::conditional_t<std::is_integral_v<T>, std::uint64_t, T>;
+    const T* from = updates.data<T>().data();
+    T* out = y.mutable_data<T>().data();
+    for (const std::int64_t place : places) {
+      for (T* value = out + place; value != out + place + count; ++value, ++from) {
+        if (reduction == "add")
+          *value = static_cast<T>(static_cast<Wide>(*value) + static_cast<Wide>(*from));
+        else if (reduction == "mul")
+          *value = static_cast<T>(static_cast<Wide>(*value) * static_cast<Wide>(*from));
+        else
+          *value = reduction == "max" ? std::max(*value, *from) : std::min(*value, *from);
+      }
+    }
+  });
 }
 
 }  // namespace
@@ -143,17 +173,12 @@ Tensors gather_elements(const OpCall& call, Inputs inputs) {
 
 Tensors scatter_elements(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
-  require_plain_scatter(call, x, inputs[2]);
   if (inputs[1].shape() != inputs[2].shape())
     fail(call, "has indices and updates of different shapes");
   const std::size_t axis = resolve_axis(call, call.attributes.i("axis", 0), x.rank());
   const Ints places = element_places(call, x.shape(), inputs[1], axis);
   Tensor y = copy_of(x);
-  visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) {
-    const auto updates = inputs[2].data<T>();
-    const auto out = y.mutable_data<T>();
-    for (std::size_t i = 0; i < places.size(); ++i) out[index(places[i])] = updates[i];
-  });
+  scatter(call, inputs[2], places, 1, y);
   return {y};
 }
 
@@ -191,18 +216,38 @@ Tensors gather_nd(const OpCall& call, Inputs inputs) {
 
 Tensors scatter_nd(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
-  require_plain_scatter(call, x, inputs[2]);
   const Ints places = slice_places(call, x.shape(), inputs[1], 0);
   const Shape tail(x.shape().begin() + inputs[1].dim(-1), x.shape().end());
   const std::int64_t count = element_count(tail);
   if (inputs[2].size() != static_cast<std::int64_t>(places.size()) * count)
     fail(call, "has updates " + to_string(inputs[2].shape()) + " that do not fit its indices");
   Tensor y = copy_of(x);
+  scatter(call, inputs[2], places, count, y);
+  return {y};
+}
+
+Tensors compress(const OpCall& call, Inputs inputs) {
+  const bool flat = !call.attributes.has("axis");
+  const Tensor x = flat ? inputs[0].reshaped({inputs[0].size()}) : inputs[0];
+  const std::size_t axis = resolve_axis(call, call.attributes.i("axis", 0), x.rank());
+  if (inputs[1].dtype() != DType::boolean || inputs[1].rank() != 1 ||
+      inputs[1].dim(0) > x.shape()[axis])
+    fail(call, "has a condition that does not fit " + to_string(x.shape()));
+  Ints chosen;
+  const auto condition = inputs[1].data<std::uint8_t>();
+  for (std::size_t i = 0; i < condition.size(); ++i) {
+    if (condition[i] != 0) chosen.push_back(static_cast<std::int64_t>(i));
+  }
+  const Around a = around(x.shape(), axis);
+  Shape shape = x.shape();
+  shape[axis] = static_cast<std::int64_t>(chosen.size());
+  Tensor y(x.dtype(), shape);
   visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) {
-    const T* updates = inputs[2].data<T>().data();
-    for (const std::int64_t place : places) {
-      std::copy_n(updates, count, y.mutable_data<T>().data() + place);
-      updates += count;
+    const T* in = x.data<T>().data();
+    T* out = y.mutable_data<T>().data();
+    for (std::int64_t o = 0; o < a.outer; ++o) {
+      for (const std::int64_t i : chosen)
+        out = std::copy_n(in + (o * x.shape()[axis] + i) * a.inner, a.inner, out);
     }
   });
   return {y};
@@ -247,6 +292,39 @@ Tensors top_k(const OpCall& call, Inputs inputs) {
     }
   });
   return {values, indices};
+}
+
+Tensors reverse_sequence(const OpCall& call, Inputs inputs) {
+  const Tensor& x = inputs[0];
+  const std::int64_t batch_axis = call.attributes.i("batch_axis", 1);
+  const std::int64_t time_axis = call.attributes.i("time_axis", 0);
+  if (x.rank() < 2 || batch_axis + time_axis != 1 || batch_axis * time_axis != 0)
+    fail(call, "has axes other than 0 and 1");
+  const Ints lengths = int_values(call, inputs[1]);
+  const std::int64_t rows = x.dim(0);
+  const std::int64_t columns = x.dim(1);
+  if (static_cast<std::int64_t>(lengths.size()) != (batch_axis == 0 ? rows : columns))
+    fail(call, "has " + std::to_string(lengths.size()) + " lengths for " + to_string(x.shape()));
+  for (const std::int64_t length : lengths) {
+    if (length < 0 || length > (time_axis == 0 ? rows : columns))
+      fail(call, "has an impossible length");
+  }
+  const std::int64_t inner = around(x.shape(), 1).inner;
+  Tensor y(x.dtype(), x.shape());
+  visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) {
+    const T* in = x.data<T>().data();
+    T* out = y.mutable_data<T>().data();
+    for (std::int64_t r = 0; r < rows; ++r) {
+      for (std::int64_t c = 0; c < columns; ++c) {
+        const std::int64_t length = lengths[index(batch_axis == 0 ? r : c)];
+        const std::int64_t time = time_axis == 0 ? r : c;
+        const std::int64_t from = time < length ? length - 1 - time : time;
+        const std::int64_t place = time_axis == 0 ? from * columns + c : r * columns + from;
+        out = std::copy_n(in + place * inner, inner, out);
+      }
+    }
+  });
+  return {y};
 }
 
 Tensors one_hot(const OpCall& call, Inputs inputs) {

@@ -28,7 +28,6 @@ Ints per_axis(const OpCall& call,
 }
 
 Window resolve_window(const OpCall& call, const Tensor& x) {
-  require_f32(call, x);
   if (x.rank() < 3) fail(call, "needs spatial axes and got " + to_string(x.shape()));
   const std::size_t axes = x.shape().size() - 2;
   Window w;
@@ -124,10 +123,49 @@ Tensor pooled_result(const OpCall& call, const Tensor& x, const Ints& output) {
 
 }  // namespace
 
+namespace {
+
+/// Maxima and the flat place in the whole input that each came from (the first of equals).
+Tensors max_pool_with_places(const OpCall& call, const Window& w, const Tensor& x) {
+  const bool columns_first = call.attributes.i("storage_order", 0) != 0;
+  Shape shape = {x.dim(0), x.dim(1)};
+  shape.insert(shape.end(), w.output.begin(), w.output.end());
+  Tensor y = make_result(call, x.dtype(), shape);
+  Tensor places(DType::i64, shape);
+  const std::int64_t pixels = product(w.input);
+  const std::int64_t planes = x.dim(0) * x.dim(1);
+  Ints at(w.input.size());
+  visit_numeric(call, x.dtype(), [&]<class T>(std::type_identity<T>) {
+    const T* in = x.data<T>().data();
+    T* out = y.mutable_data<T>().data();
+    std::int64_t* out_place = places.mutable_data<std::int64_t>().data();
+    for (std::int64_t plane = 0; plane < planes; ++plane) {
+      const T* image = in + plane * pixels;
+      for_each_place(w, [&](std::int64_t, const Ints&, const auto& for_each_pixel) {
+        std::int64_t best = -1;
+        for_each_pixel([&](std::int64_t pixel) {
+          if (best < 0 || image[pixel] > image[best]) best = pixel;
+        });
+        if (best < 0) fail(call, "has a window without input");
+        *out++ = image[best];
+        if (columns_first) {
+          unflatten(best, w.input, at);
+          best = 0;
+          for (std::size_t a = at.size(); a-- > 0;) best = best * w.input[a] + at[a];
+        }
+        *out_place++ = plane * pixels + best;
+      });
+    }
+  });
+  return {y, places};
+}
+
+}  // namespace
+
 Tensors max_pool(const OpCall& call, Inputs inputs) {
   const Window w = resolve_window(call, inputs[0]);
-  if (call.attributes.i("storage_order", 0) != 0)
-    refuse(call, "with storage_order=1 has no kernel");
+  if (call.outputs > 1 || inputs[0].dtype() != DType::f32)
+    return max_pool_with_places(call, w, inputs[0].to_layout(Layout::row_major));
   const Tensor x = inputs[0].to_layout(Layout::channels_last);
   Tensor y = pooled_result(call, x, w.output);
   const std::int64_t channels = x.dim(1);
@@ -147,7 +185,80 @@ Tensors max_pool(const OpCall& call, Inputs inputs) {
   return {y};
 }
 
+Tensors max_unpool(const OpCall& call, Inputs inputs) {
+  const Tensor& x = inputs[0];
+  if (x.rank() < 3 || inputs[1].shape() != x.shape())
+    fail(call, "has places " + to_string(inputs[1].shape()) + " for " + to_string(x.shape()));
+  const std::size_t axes = x.shape().size() - 2;
+  const Ints kernel = per_axis(call, "kernel_shape", axes, 0, 1);
+  const Ints strides = per_axis(call, "strides", axes, 1, 1);
+  const Ints pads = per_axis(call, "pads", 2 * axes, 0, 0);
+  Shape natural = x.shape();
+  for (std::size_t a = 0; a < axes; ++a)
+    natural[a + 2] = (x.shape()[a + 2] - 1) * strides[a] - pads[a] - pads[a + axes] + kernel[a];
+  const Shape shape = has(inputs, 2) ? int_values(call, inputs[2]) : natural;
+  if (shape.size() != natural.size()) fail(call, "has an output shape of another rank");
+  if (!is_plausible(natural)) fail(call, "has an impossible output shape");
+  Tensor y = make_result(call, x.dtype(), shape);
+  // Places are flat in the natural result; a larger one holds it at its beginning.
+  Ints at(shape.size());
+  const Ints strides_out = strides_of(shape, Layout::row_major);
+  const Ints places = int_values(call, inputs[1]);
+  visit_size(x.dtype(), [&]<class T>(std::type_identity<T>) {
+    const auto in = x.data<T>();
+    const auto out = y.mutable_data<T>();
+    std::ranges::fill(out, T{0});
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      if (places[i] < 0 || places[i] >= element_count(natural)) fail(call, "has a place outside");
+      unflatten(places[i], natural, at);
+      std::int64_t target = 0;
+      for (std::size_t a = 0; a < at.size(); ++a) {
+        if (at[a] >= shape[a]) fail(call, "has a place outside");
+        target += at[a] * strides_out[a];
+      }
+      out[static_cast<std::size_t>(target)] = in[i];
+    }
+  });
+  return {y};
+}
+
+Tensors lp_pool(const OpCall& call, Inputs inputs) {
+  require_f32(call, inputs[0]);
+  const Window w = resolve_window(call, inputs[0]);
+  const auto p = static_cast<float>(call.attributes.i("p", 2));
+  if (p < 1.0f) fail(call, "has an impossible p");
+  const Tensor x = inputs[0].to_layout(Layout::channels_last);
+  Tensor y = pooled_result(call, x, w.output);
+  const std::int64_t channels = x.dim(1);
+  const float* in = x.data<float>().data();
+  float* out = y.mutable_data<float>().data();
+  for (std::int64_t n = 0; n < x.dim(0); ++n, in += product(w.input) * channels) {
+    for_each_place(w, [&](std::int64_t, const Ints&, const auto& for_each_pixel) {
+      std::fill_n(out, channels, 0.0f);
+      for_each_pixel([&](std::int64_t pixel) {
+        for (std::int64_t c = 0; c < channels; ++c)
+          out[c] += std::pow(std::fabs(in[pixel * channels + c]), p);
+      });
+      for (std::int64_t c = 0; c < channels; ++c) out[c] = std::pow(out[c], 1.0f / p);
+      out += channels;
+    });
+  }
+  return {y};
+}
+
+Tensors global_lp_pool(const OpCall& call, Inputs inputs) {
+  if (inputs[0].rank() < 3)
+    fail(call, "needs spatial axes and got " + to_string(inputs[0].shape()));
+  // One window over everything.
+  Attributes attributes;
+  attributes.set("kernel_shape", Ints(inputs[0].shape().begin() + 2, inputs[0].shape().end()));
+  attributes.set("p", call.attributes.i("p", 2));
+  const OpCall whole{call.op, call.domain, call.opset, attributes, call.outputs, call.name};
+  return lp_pool(whole, inputs);
+}
+
 Tensors average_pool(const OpCall& call, Inputs inputs) {
+  require_f32(call, inputs[0]);
   const Window w = resolve_window(call, inputs[0]);
   const bool count_padding = call.attributes.i("count_include_pad", 0) != 0;
   const Tensor x = inputs[0].to_layout(Layout::channels_last);

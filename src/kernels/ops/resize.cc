@@ -14,12 +14,15 @@ namespace {
 struct Axis {
   std::int64_t input = 1, output = 1;
   float scale = 1.0f;
+  float begin = 0.0f, end = 1.0f;  ///< tf_crop_and_resize: the part of the input, in its extents
 };
 
 struct Rules {
   std::string mode, coordinates, rounding;
   bool exclude_outside = false;
+  bool antialias = false;  ///< where it shrinks, the filter covers what an output pixel covers
   float cubic = -0.75f;
+  float outside = 0.0f;  ///< tf_crop_and_resize: the value beyond the input
 };
 
 /// The input coordinate that output coordinate i stands for.
@@ -44,6 +47,10 @@ float source_coordinate(const OpCall& call, const Rules& rules, const Axis& axis
     const float adjustment = out / (axis.scale * in);
     return in / 2.0f * (1.0f - adjustment) + (x + 0.5f) / axis.scale - 0.5f;
   }
+  if (rules.coordinates == "tf_crop_and_resize") {
+    if (axis.output == 1) return 0.5f * (axis.begin + axis.end) * (in - 1.0f);
+    return axis.begin * (in - 1.0f) + x * (axis.end - axis.begin) * (in - 1.0f) / (out - 1.0f);
+  }
   refuse(call, "with coordinate_transformation_mode '" + rules.coordinates + "' has no kernel");
 }
 
@@ -60,13 +67,33 @@ struct Filter {
   std::size_t taps = 1;
   Ints index;
   std::vector<float> weight;
+  Ints outside;  ///< output coordinates that get Rules::outside
 };
+
+/// The kernel at a distance in pixels: a triangle, or Keys' cubic.
+float kernel_value(const Rules& rules, float distance) {
+  const float d = std::fabs(distance);
+  if (rules.mode == "linear") return std::max(0.0f, 1.0f - d);
+  const float a = rules.cubic;
+  if (d <= 1.0f) return ((a + 2.0f) * d - (a + 3.0f)) * d * d + 1.0f;
+  return d < 2.0f ? ((a * d - 5.0f * a) * d + 8.0f * a) * d - 4.0f * a : 0.0f;
+}
 
 Filter make_filter(const OpCall& call, const Rules& rules, const Axis& axis) {
   Filter filter;
-  filter.taps = rules.mode == "nearest" ? 1 : rules.mode == "linear" ? 2 : 4;
+  // Shrinking with antialias stretches the kernel by 1 / scale.
+  const float stretch = rules.antialias ? std::max(1.0f, 1.0f / axis.scale) : 1.0f;
+  const auto reach = static_cast<std::int64_t>(
+      std::ceil((rules.mode == "linear" ? 1.0f : 2.0f) * stretch));  // taps on either side
+  filter.taps = rules.mode == "nearest" ? 1 : static_cast<std::size_t>(2 * reach);
+  if (static_cast<std::int64_t>(filter.taps) * axis.output > kMaxElements / 16)
+    fail(call, "has an impossible scale");
   for (std::int64_t i = 0; i < axis.output; ++i) {
     const float x = source_coordinate(call, rules, axis, i);
+    if (!(std::fabs(x) < 1e12f)) fail(call, "has an impossible region");
+    if (rules.coordinates == "tf_crop_and_resize" &&
+        (x < 0.0f || x > static_cast<float>(axis.input - 1)))
+      filter.outside.push_back(i);
     if (rules.mode == "nearest") {
       filter.index.push_back(
           std::clamp<std::int64_t>(nearest(call, rules.rounding, x), 0, axis.input - 1));
@@ -74,35 +101,29 @@ Filter make_filter(const OpCall& call, const Rules& rules, const Axis& axis) {
       continue;
     }
     const float whole = std::floor(x);
-    const float t = x - whole;
-    std::array<float, 4> weights{};
-    if (rules.mode == "linear") {
-      weights = {1.0f - t, t};
-    } else {
-      // Keys' cubic: taps at distances 1 + t, t, 1 - t and 2 - t.
-      const float a = rules.cubic;
-      const auto near = [a](float d) { return ((a + 2.0f) * d - (a + 3.0f)) * d * d + 1.0f; };
-      const auto far = [a](float d) { return ((a * d - 5.0f * a) * d + 8.0f * a) * d - 4.0f * a; };
-      weights = {far(1.0f + t), near(t), near(1.0f - t), far(2.0f - t)};
-    }
-    const std::int64_t first = static_cast<std::int64_t>(whole) - (filter.taps == 4 ? 1 : 0);
+    const std::int64_t first = static_cast<std::int64_t>(whole) - reach + 1;
+    const std::size_t begin = filter.weight.size();
     float total = 0.0f;
-    for (std::size_t k = 0; k < filter.taps; ++k) {
-      const std::int64_t place = first + static_cast<std::int64_t>(k);
+    for (std::int64_t place = first; place < first + 2 * reach; ++place) {
       const bool outside = place < 0 || place >= axis.input;
-      if (outside && rules.exclude_outside) weights[k] = 0.0f;
-      total += weights[k];
+      // Whole pixels and the fraction apart: the nearest taps keep their precision.
+      const float distance = (x - whole) - static_cast<float>(place - first - reach + 1);
+      const float weight =
+          outside && rules.exclude_outside ? 0.0f : kernel_value(rules, distance / stretch);
+      total += weight;
+      filter.weight.push_back(weight);
       filter.index.push_back(std::clamp<std::int64_t>(place, 0, axis.input - 1));
     }
-    for (std::size_t k = 0; k < filter.taps; ++k) {
-      filter.weight.push_back(rules.exclude_outside ? weights[k] / total : weights[k]);
+    if (rules.exclude_outside || stretch > 1.0f) {
+      for (std::size_t k = begin; k < filter.weight.size(); ++k) filter.weight[k] /= total;
     }
   }
   return filter;
 }
 
 /// Applies the filter along one axis.
-Tensor filter_axis(const Tensor& x, std::size_t axis, const Filter& filter, std::int64_t output) {
+Tensor filter_axis(
+    const Tensor& x, std::size_t axis, const Filter& filter, std::int64_t output, float outside) {
   Shape shape = x.shape();
   shape[axis] = output;
   Tensor y(x.dtype(), shape, x.layout());
@@ -129,6 +150,10 @@ Tensor filter_axis(const Tensor& x, std::size_t axis, const Filter& filter, std:
           }
         }
       }
+      if constexpr (sizeof(T) == sizeof(float)) {
+        for (const std::int64_t i : filter.outside)
+          std::fill_n(reinterpret_cast<float*>(out) - (output - i) * inner, inner, outside);
+      }
     }
   });
   return y;
@@ -143,8 +168,9 @@ std::vector<Axis> resolve_axes(const OpCall& call, Inputs inputs) {
   if (has(inputs, scales_at)) scales = float_values(call, inputs[scales_at]);
   const Ints sizes = has(inputs, 3) && !upsample ? int_values(call, inputs[3]) : Ints{};
   const Ints subset = call.attributes.ints("axes");
-  if (call.attributes.s("keep_aspect_ratio_policy", "stretch") != "stretch")
-    refuse(call, "with keep_aspect_ratio_policy has no kernel");
+  const std::string policy = call.attributes.s("keep_aspect_ratio_policy", "stretch");
+  if (policy != "stretch" && policy != "not_larger" && policy != "not_smaller")
+    fail(call, "has keep_aspect_ratio_policy '" + policy + "'");
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < x.shape().size() && subset.empty(); ++i) order.push_back(i);
   for (const std::int64_t axis : subset) order.push_back(resolve_axis(call, axis, x.rank()));
@@ -167,6 +193,31 @@ std::vector<Axis> resolve_axes(const OpCall& call, Inputs inputs) {
       axis.scale = static_cast<float>(sizes[i]) / static_cast<float>(axis.input);
     }
   }
+  if (policy != "stretch" && !sizes.empty()) {
+    // One scale for all of them, and extents that follow from it.
+    float scale = axes[order.at(0)].scale;
+    for (const std::size_t i : order) {
+      scale =
+          policy == "not_larger" ? std::min(scale, axes[i].scale) : std::max(scale, axes[i].scale);
+    }
+    for (const std::size_t i : order) {
+      const double extent =
+          std::floor(static_cast<double>(scale) * static_cast<double>(axes[i].input) + 0.5);
+      if (extent < 1.0 || extent > static_cast<double>(kMaxElements))
+        fail(call, "has an impossible size");
+      axes[i].scale = scale;
+      axes[i].output = static_cast<std::int64_t>(extent);
+    }
+  }
+  if (call.attributes.s("coordinate_transformation_mode", "") == "tf_crop_and_resize") {
+    if (!has(inputs, 1)) fail(call, "needs a region");
+    const std::vector<float> region = float_values(call, inputs[1]);
+    if (region.size() != 2 * order.size()) fail(call, "has a region of another rank");
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      axes[order[i]].begin = region[i];
+      axes[order[i]].end = region[i + order.size()];
+    }
+  }
   return axes;
 }
 
@@ -179,20 +230,25 @@ Tensors resize(const OpCall& call, Inputs inputs) {
   Rules rules{a.s("mode", "nearest"),
               a.s("coordinate_transformation_mode", early ? "asymmetric" : "half_pixel"),
               a.s("nearest_mode", early ? "floor" : "round_prefer_floor"),
-              a.i("exclude_outside", 0) != 0, a.f("cubic_coeff_a", -0.75f)};
+              a.i("exclude_outside", 0) != 0,
+              a.i("antialias", 0) != 0,
+              a.f("cubic_coeff_a", -0.75f),
+              a.f("extrapolation_value", 0.0f)};
   if (rules.mode == "bilinear") rules.mode = "linear";  // Upsample-1
   if (rules.mode != "nearest" && rules.mode != "linear" && rules.mode != "cubic")
     fail(call, "has mode '" + rules.mode + "'");
-  if (a.i("antialias", 0) != 0) refuse(call, "with antialias has no kernel");
-  if (rules.mode != "nearest") require_f32(call, x);
+  if (rules.antialias && rules.mode == "nearest") fail(call, "has antialias without a filter");
+  if (rules.mode != "nearest" || rules.coordinates == "tf_crop_and_resize") require_f32(call, x);
   const std::vector<Axis> axes = resolve_axes(call, inputs);
   Shape shape;
   for (const Axis& axis : axes) shape.push_back(axis.output);
   (void)make_result(call, x.dtype(), shape);
   Tensor y = x;
   for (std::size_t i = 0; i < axes.size(); ++i) {
-    const bool same = axes[i].input == axes[i].output && axes[i].scale == 1.0f;
-    if (!same) y = filter_axis(y, i, make_filter(call, rules, axes[i]), axes[i].output);
+    const bool same = axes[i].input == axes[i].output && axes[i].scale == 1.0f &&
+                      axes[i].begin == 0.0f && axes[i].end == 1.0f;
+    if (!same)
+      y = filter_axis(y, i, make_filter(call, rules, axes[i]), axes[i].output, rules.outside);
   }
   return {y};
 }

@@ -155,7 +155,6 @@ Tensors range(const OpCall& call, Inputs inputs) {
 Tensors eye_like(const OpCall& call, Inputs inputs) {
   const Tensor& x = inputs[0];
   if (x.rank() != 2) fail(call, "needs a matrix and got " + to_string(x.shape()));
-  if (call.attributes.has("dtype")) refuse(call, "with dtype has no kernel");
   const std::int64_t shift = call.attributes.i("k", 0);
   Tensor y(x.dtype(), x.shape());
   visit_numeric(call, x.dtype(), [&]<class T>(std::type_identity<T>) {
@@ -164,7 +163,11 @@ Tensors eye_like(const OpCall& call, Inputs inputs) {
       for (std::int64_t c = 0; c < x.dim(1); ++c) *out++ = static_cast<T>(c - r == shift);
     }
   });
-  return {y};
+  if (!call.attributes.has("dtype")) return {y};
+  Attributes target;
+  target.set("to", call.attributes.i("dtype", 0));
+  const OpCall to_dtype{call.op, call.domain, call.opset, target, call.outputs, call.name};
+  return cast(to_dtype, {&y, 1});
 }
 
 }  // namespace qsweep::detail

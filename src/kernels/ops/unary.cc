@@ -208,6 +208,15 @@ Tensors logical_not(const OpCall& call, Inputs inputs) {
       inputs[0], DType::boolean, [](std::uint8_t v) { return static_cast<std::uint8_t>(v == 0); })};
 }
 
+Tensors bitwise_not(const OpCall& call, Inputs inputs) {
+  return visit_numeric(call, inputs[0].dtype(), [&]<class T>(std::type_identity<T>) -> Tensors {
+    if constexpr (std::is_integral_v<T>)
+      return {map<T, T>(inputs[0], inputs[0].dtype(), [](T v) { return static_cast<T>(~v); })};
+    else
+      refuse(call, "has no kernel for " + std::string(name_of(inputs[0].dtype())));
+  });
+}
+
 Tensors identity(const OpCall&, Inputs inputs) {
   return {inputs[0]};
 }

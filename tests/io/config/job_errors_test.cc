@@ -174,7 +174,7 @@ TEST(JobErrorsTest, required_keys) {
   EXPECT_EQ(text("- a\n- b\n"), "the document must be a mapping of keys to values [job.yaml:1]");
   EXPECT_EQ(text("model: m.onnx\ndata: {evaluation: {format: coco, path: a,b}}\n"),
             "'data.evaluation.format: coco' is not available in this version [job.yaml:2]. Use "
-            "cifar10, cifar100, npy, images.");
+            "cifar10, cifar100, npy, images, folder, masks.");
   EXPECT_EQ(text("model: m.onnx\ndata: {evaluation: {format: cifar10, path: t.bin}}\n"),
             "'data.calibration' is missing, and W8A8 needs activation ranges [job.yaml]. Give "
             "images that are not evaluated.");

@@ -113,6 +113,15 @@ TEST(JobTest, every_key_is_read) {
   EXPECT_EQ(job.seed, 18446744073709551615u);
 }
 
+TEST(JobTest, a_crop_may_name_the_shorter_side) {
+  const std::string yaml =
+      "model: m.onnx\ninput: {resize: {mode: crop, size: [224, 224], shorter: 256}}\n"
+      "data: {calibration: {format: folder, path: a}, evaluation: {format: folder, path: b}}\n";
+  const JobConfig job = parse_job(yaml, "job.yaml");
+  EXPECT_EQ(job.input.resize->shorter, 256);
+  EXPECT_EQ(parse_job(to_yaml(job), "again.yaml").input, job.input);
+}
+
 TEST(JobTest, composed_configuration_reloads_to_an_equal_job_from_any_folder) {
   for (const char* text : {kMinimal, kFull}) {
     const JobConfig job = parse_job(text, "/jobs/job.yaml");

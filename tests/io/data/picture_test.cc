@@ -131,6 +131,63 @@ TEST(FitTest, border_is_padded_and_overlap_is_cut) {
   EXPECT_EQ(cropped.rgb, std::vector<std::uint8_t>(12, 9));
 }
 
+TEST(FitTest, shorter_side_then_the_middle) {
+  const ResizeSpec spec{.mode = "crop", .size = {24, 20}, .shorter = 30};
+  const Difference d = against(fit(decoded("picture.png"), spec), "crop_shorter.npy");
+  EXPECT_LE(d.largest, 1);
+  EXPECT_LE(d.share, 0.01);
+  EXPECT_THROW((void)place({.mode = "crop", .size = {24, 31}, .shorter = 30}, 61, 47), Error);
+}
+
+TEST(PictureSizeTest, is_that_of_the_decoded_picture) {
+  for (const char* name : {"picture.png", "picture.jpg", "grey.png", "mask_palette.png"}) {
+    const std::string bytes = contents(name);
+    const PictureSize size = picture_size(as_bytes(bytes), name);
+    EXPECT_EQ(size.width, 61) << name;
+    EXPECT_EQ(size.height, 47) << name;
+    EXPECT_THROW((void)picture_size(as_bytes(bytes.substr(0, 20)), name), Error) << name;
+  }
+}
+
+TEST(MaskTest, labels_come_as_stored) {
+  const Tensor npy = read_npy(file("mask.npy"));
+  const auto want = npy.data<std::uint8_t>();
+  const std::string grey = contents("mask.png");
+  const Mask mask = decode_mask(as_bytes(grey), "mask.png");
+  ASSERT_EQ((Shape{mask.height, mask.width}), npy.shape());
+  EXPECT_TRUE(std::equal(want.begin(), want.end(), mask.labels.begin()));
+  const std::string palette = contents("mask_palette.png");
+  const Mask indexed = decode_mask(as_bytes(palette), "mask_palette.png");
+  ASSERT_EQ(indexed.labels.size(), want.size());
+  for (std::size_t i = 0; i < want.size(); ++i)
+    ASSERT_EQ(indexed.labels[i], std::min<int>(want[i], 15)) << i;
+}
+
+TEST(MaskTest, colours_and_damage_are_errors) {
+  const std::string whole = contents("mask.png");
+  for (std::size_t n = 0; n + 12 < whole.size(); n += 7) {
+    EXPECT_THROW((void)decode_mask(as_bytes(whole.substr(0, n)), "cut.png"), Error) << n;
+  }
+  const std::string picture = contents("picture.png");
+  EXPECT_EQ(
+      testing::error_text<Error>([&] { (void)decode_mask(as_bytes(picture), "a.png"); }),
+      "the mask has colours, not labels [a.png]. Save it as a grey or palette PNG of at most 8 "
+      "bits.");
+  const std::string jpeg = contents("picture.jpg");
+  EXPECT_EQ(testing::error_text<Error>([&] { (void)decode_mask(as_bytes(jpeg), "a.jpg"); }),
+            "the mask is not a PNG [a.jpg]. Save masks losslessly, one label per pixel.");
+  // Any changed byte gives a mask or an error, never a crash.
+  for (std::size_t i = 8; i < whole.size(); ++i) {
+    std::string damaged = whole;
+    damaged[i] = static_cast<char>(damaged[i] ^ 0x55);
+    try {
+      (void)decode_mask(as_bytes(damaged), "x.png");
+    } catch (const Error& error) {
+      EXPECT_NE(error.code(), ErrorCode::internal);
+    }
+  }
+}
+
 class ImageListTest : public ::testing::Test {
  protected:
   std::unique_ptr<Dataset> open(const std::string& list, bool with_size = true) {
