@@ -26,7 +26,7 @@ constexpr std::array<Container, 6> kContainers{{
     {"cifar10", open_cifar10},
     {"cifar100", open_cifar100},
     {"npy", open_npy},
-    {"coco", nullptr},
+    {"coco", open_coco},
     {"masks", nullptr},
     {"images", open_image_list},
 }};

@@ -45,7 +45,10 @@ class Dataset {
   virtual ~Dataset() = default;
   [[nodiscard]] virtual std::int64_t size() const = 0;
   [[nodiscard]] virtual std::int64_t classes() const = 0;
+  /// @throws Error(config) where the sample has none.
   [[nodiscard]] virtual std::int64_t label(std::int64_t sample) const = 0;
+  /// False where no sample has a label.
+  [[nodiscard]] virtual bool has_labels() const { return true; }
   /// Preprocessed, row_major f32: [ids, C, H, W], or [ids, H, W, C] for a model whose layout is
   /// NHWC. Ids are in 0..size()-1, in any order; they may repeat.
   [[nodiscard]] virtual Tensor images(std::span<const std::int64_t> ids) const = 0;
@@ -59,7 +62,7 @@ class Dataset {
 };
 
 /// What a data specification names: `cifar10:PATH[,PATH...]`, `cifar100:PATH[,PATH...]`,
-/// `npy:IMAGES.npy,LABELS.npy`, `images:LIST.txt`.
+/// `npy:IMAGES.npy,LABELS.npy`, `images:LIST.txt`, `coco:IMAGES_DIR,ANNOTATIONS.json`.
 struct DataSpec {
   std::string format;
   std::vector<std::filesystem::path> paths;
@@ -73,6 +76,8 @@ struct DataSpec {
 /// and integer labels [N].
 /// images: lines `path label`, paths relative to the list; JPEG and PNG, fitted to
 /// `input.resize.size`.
+/// coco: pictures and boxes of a COCO instances file, a DetectionData; samples by ascending image
+/// id.
 /// @throws Error naming the file: missing, empty, size not a multiple of the record, label out of
 /// range;
 ///         Error(unsupported) when `input` asks for another size than the data has.
@@ -82,7 +87,8 @@ enum class Sampling { first, random, stratified };
 [[nodiscard]] Sampling parse_sampling(const std::string& name);
 
 /// `count` sample ids, fixed by the seed, sorted. stratified: equal per class within one (R050),
-/// except that a class with fewer samples gives all it has and the others share the rest.
+/// except that a class with fewer samples gives all it has and the others share the rest; random
+/// for data without labels.
 /// @throws Error(config) when the set has fewer.
 [[nodiscard]] std::vector<std::int64_t> choose_samples(const Dataset& data,
                                                        std::int64_t count,

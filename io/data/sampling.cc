@@ -52,6 +52,7 @@ std::vector<std::int64_t> stratified(const Dataset& data, std::int64_t count, st
       ids.push_back(id);
     }
   }
+  std::ranges::sort(ids);
   return ids;
 }
 
@@ -76,6 +77,7 @@ std::vector<std::int64_t> choose_samples(const Dataset& data,
                 fmt::format("{} images are asked for, the data has {}", count, data.size()),
                 "images");
   }
+  if (sampling == Sampling::stratified && data.has_labels()) return stratified(data, count, seed);
   std::vector<std::int64_t> ids;
   switch (sampling) {
     case Sampling::first:
@@ -83,11 +85,9 @@ std::vector<std::int64_t> choose_samples(const Dataset& data,
       std::iota(ids.begin(), ids.end(), 0);
       break;
     case Sampling::random:
+    case Sampling::stratified:
       ids = permutation(data.size(), seed, kSampleStream);
       ids.resize(static_cast<std::size_t>(count));
-      break;
-    case Sampling::stratified:
-      ids = stratified(data, count, seed);
       break;
   }
   std::ranges::sort(ids);

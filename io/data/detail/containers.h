@@ -13,5 +13,6 @@ namespace qsweep {
 
 [[nodiscard]] std::unique_ptr<Dataset> open_image_list(const DataSpec& spec,
                                                        const InputSpec& input);
+[[nodiscard]] std::unique_ptr<Dataset> open_coco(const DataSpec& spec, const InputSpec& input);
 
 }  // namespace qsweep
