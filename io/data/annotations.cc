@@ -137,6 +137,8 @@ Annotations parse_annotations(ByteView json, const std::string& where) {
   each("categories", [&](const Json& item, const std::string& place) {
     all.categories.push_back({reader.integer(item, "id", place), reader.text(item, "name", place)});
   });
+  if (all.pictures.empty()) reader.fail("images", "is empty");
+  if (all.categories.empty()) reader.fail("categories", "is empty");
   const auto pictures = sort_by_id(all.pictures, reader, "images");
   const auto categories = sort_by_id(all.categories, reader, "categories");
   each("annotations", [&](const Json& item, const std::string& place) {
@@ -159,8 +161,6 @@ Annotations parse_annotations(ByteView json, const std::string& where) {
     t.crowd = crowd != item.end() && (crowd->is_boolean() ? crowd->get<bool>() : *crowd != 0);
     all.truths.push_back(t);
   });
-  if (all.pictures.empty()) reader.fail("images", "is empty");
-  if (all.categories.empty()) reader.fail("categories", "is empty");
   return all;
 }
 
