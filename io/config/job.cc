@@ -127,11 +127,6 @@ std::string needs_calibration(const JobConfig& job) {
 
 /// What no single key can tell.
 void check_together(const JobConfig& job, const std::string& where) {
-  if (job.task != "classification") {
-    throw Error(ErrorCode::unsupported,
-                fmt::format("'task: {}' is not available in this version", job.task), where,
-                "Use classification");
-  }
   if (job.input.resize && job.input.resize->size.size() != 2) {
     throw Error(ErrorCode::config, "'input.resize.size' must be [height, width]", where);
   }

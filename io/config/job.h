@@ -8,6 +8,8 @@
 
 #include "src/quant/rules.h"
 
+#include "src/metrics/heads/head.h"
+
 #include "io/data/dataset.h"
 
 namespace qsweep {
@@ -17,6 +19,7 @@ struct JobConfig {
   std::filesystem::path model;
   std::string task = "classification";
   std::int64_t classes = 0;  ///< 0: taken from the data set
+  HeadSpec head;             ///< task detection: what the outputs mean
 
   /// Model input; from the job's `input:` block or the YAML beside the model. Never guessed.
   InputSpec input;
@@ -121,9 +124,8 @@ struct JobConfig {
 /// The composed configuration as YAML: loading it again gives an equal JobConfig.
 [[nodiscard]] std::string to_yaml(const JobConfig& job);
 
-/// Reads `task`, `classes` and `input` of the YAML beside a model (same stem); `head` is left to
-/// others. load_job() has done so already: this is for commands without a job file, before they
-/// apply their flags.
+/// Reads `task`, `classes`, `input` and `head` of the YAML beside a model (same stem). load_job()
+/// has done so already: this is for commands without a job file, before they apply their flags.
 /// @return false when there is no such file
 bool load_model_card(const std::filesystem::path& model, JobConfig& job);
 

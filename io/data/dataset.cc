@@ -17,7 +17,7 @@ namespace qsweep {
 
 namespace {
 
-/// The list of containers. One without an opener is part of the language but not read yet.
+/// The list of containers.
 struct Container {
   const char* name;
   std::unique_ptr<Dataset> (*open)(const DataSpec&, const InputSpec&);
@@ -26,18 +26,16 @@ constexpr std::array<Container, 7> kContainers{{
     {"cifar10", open_cifar10},
     {"cifar100", open_cifar100},
     {"npy", open_npy},
-    {"coco", nullptr},
+    {"coco", open_coco},
     {"masks", open_masks},
     {"images", open_image_list},
     {"folder", open_picture_folder},
 }};
 
-std::vector<std::string> served_names() {
+std::vector<std::string> container_names() {
   std::vector<std::string> names;
   for (const Container& container : kContainers) {
-    if (container.open != nullptr) {
-      names.emplace_back(container.name);
-    }
+    names.emplace_back(container.name);
   }
   return names;
 }
@@ -45,16 +43,11 @@ std::vector<std::string> served_names() {
 const Container& find_container(const std::string& name, const std::string& where) {
   const auto* found = std::ranges::find_if(
       kContainers, [&](const Container& container) { return name == container.name; });
-  const std::vector<std::string> served = served_names();
   if (found == kContainers.end()) {
-    std::string hint = did_you_mean(name, served);
+    const std::vector<std::string> known = container_names();
+    std::string hint = did_you_mean(name, known);
     throw Error(ErrorCode::config, fmt::format("unknown data format '{}'", name), where,
-                hint.empty() ? fmt::format("Use {}", fmt::join(served, ", ")) : std::move(hint));
-  }
-  if (found->open == nullptr) {
-    throw Error(ErrorCode::unsupported,
-                fmt::format("data format '{}' is not available in this version", name), where,
-                fmt::format("Use {}", fmt::join(served, ", ")));
+                hint.empty() ? fmt::format("Use {}", fmt::join(known, ", ")) : std::move(hint));
   }
   return *found;
 }

@@ -63,7 +63,8 @@ class Dataset {
 };
 
 /// What a data specification names: `cifar10:PATH[,PATH...]`, `cifar100:PATH[,PATH...]`,
-/// `npy:IMAGES.npy,LABELS.npy`, `images:LIST.txt`, `folder:DIR`, `masks:IMAGES_DIR,MASKS_DIR`.
+/// `npy:IMAGES.npy,LABELS.npy`, `images:LIST.txt`, `folder:DIR`,
+/// `coco:IMAGES_DIR,ANNOTATIONS.json`, `masks:IMAGES_DIR,MASKS_DIR`.
 struct DataSpec {
   std::string format;
   std::vector<std::filesystem::path> paths;
@@ -78,6 +79,8 @@ struct DataSpec {
 /// images: lines `path label`, paths relative to the list; JPEG and PNG, fitted to
 /// `input.resize.size`.
 /// folder: pictures in one subfolder per class, classes by sorted name.
+/// coco: pictures and boxes of a COCO instances file, a DetectionData; samples by ascending image
+/// id.
 /// masks: pictures and PNG masks of the same names, a SegmentationData.
 /// @throws Error naming the file: missing, empty, size not a multiple of the record, label out of
 /// range;
@@ -88,7 +91,8 @@ enum class Sampling { first, random, stratified };
 [[nodiscard]] Sampling parse_sampling(const std::string& name);
 
 /// `count` sample ids, fixed by the seed, sorted. stratified: equal per class within one (R050),
-/// except that a class with fewer samples gives all it has and the others share the rest.
+/// except that a class with fewer samples gives all it has and the others share the rest; random
+/// for data without labels.
 /// @throws Error(config) when the set has fewer.
 [[nodiscard]] std::vector<std::int64_t> choose_samples(const Dataset& data,
                                                        std::int64_t count,

@@ -8,6 +8,8 @@
 
 #include "src/quant/range_report.h"
 
+#include "src/metrics/detection.h"
+
 namespace qsweep {
 
 /// Everything a run found, as plain data in a fixed order: what the report renderers and the HDF5
@@ -31,7 +33,8 @@ struct RunResults {
   Dataset calibration, evaluation;
 
   std::string task = "classification";
-  std::string metric = "top1";  ///< column name of the task metric
+  std::string metric = "top1";                        ///< column name of the task metric
+  std::vector<std::string> other_metrics = {"top5"};  ///< of the figures beside it
   std::vector<std::string> class_names;
   double confidence = 0.95;
   std::string calibrator, score;
@@ -83,7 +86,7 @@ struct RunResults {
     std::string reason;
     std::int64_t images = 0;
     double metric = 0, ci_low = 0, ci_high = 0;  ///< task metric with its interval
-    double top5 = 0;
+    std::vector<double> others;                  ///< by RunResults::other_metrics, when ok
     double drop = 0, drop_low = 0, drop_high = 0, drop_se = 0,
            p_value = 1;  ///< against float, paired
     double kl = 0, agreement = 0;
@@ -94,6 +97,7 @@ struct RunResults {
     bool on_front = false;
     bool inseparable = false;  ///< from the next point of the front, by two paired standard errors
     std::vector<std::int32_t> predictions;  ///< top-1 by image; schemes only
+    std::vector<Detection> detections;      ///< by sample, then falling score; schemes only
     std::vector<double> class_metric;       ///< by class
     std::vector<std::int64_t> confusion;    ///< classes x classes
     double elapsed_s = 0;  ///< compute time; goes to sweep_index.csv and the ledger only

@@ -73,7 +73,8 @@ std::vector<std::string> index_row(const RunResults& results,
   const SchemeFormats formats = scheme_formats(results, e);
   std::vector<std::string> row = {
       std::string(kind), e.id, e.text, e.name, fmt::format("{}", e.images), figure(e.metric)};
-  if (results.task == "classification") row.push_back(figure(e.top5));
+  for (std::size_t i = 0; i < results.other_metrics.size(); ++i)
+    row.push_back(ok ? number(e.others.at(i)) : std::string());
   const std::vector<std::string> rest = {figure(e.ci_low),
                                          figure(e.ci_high),
                                          figure(e.drop),
@@ -137,7 +138,7 @@ std::string points_text(double fraction) {
 std::string render_sweep_index_csv(const RunResults& results) {
   std::vector<std::string> header = {"kind", "scheme_id", "scheme",
                                      "name", "images",    results.metric};
-  if (results.task == "classification") header.emplace_back("top5");
+  header.insert(header.end(), results.other_metrics.begin(), results.other_metrics.end());
   for (const char* name :
        {"ci_low",    "ci_high",    "drop",           "drop_low",   "drop_high",      "kl",
         "agreement", "size_bytes", "effective_bits", "latency_ms", "latency_source", "front",

@@ -156,8 +156,9 @@ auto if_evaluated(double Evaluation::*member) {
   return [member](const Evaluation* row) { return row->images > 0 ? row->*member : kNan; };
 }
 
-void write_schemes(const h5::Handle& file, const Schemes& rows, std::size_t layers) {
+void write_schemes(const h5::Handle& file, const Schemes& rows, const RunResults& results) {
   using E = Evaluation;
+  const std::size_t layers = results.layers.size();
   h5::Table table(file, "schemes", rows);
   table.column("id", "text", "hash of the assignment and the quantizer settings", &E::id)
       .column("name", "text", "readable name", &E::name)
@@ -168,12 +169,12 @@ void write_schemes(const h5::Handle& file, const Schemes& rows, std::size_t laye
       .column("metric", "1", "task metric", if_evaluated(&E::metric))
       .column("ci_low", "1", "lower end of the metric's interval", if_evaluated(&E::ci_low))
       .column("ci_high", "1", "upper end of the metric's interval", if_evaluated(&E::ci_high))
-      .column("top5", "1", "top-5 accuracy", if_evaluated(&E::top5))
       .column("drop", "1", "float metric minus this one", if_evaluated(&E::drop))
       .column("drop_low", "1", "lower end of the drop's interval", if_evaluated(&E::drop_low))
       .column("drop_high", "1", "upper end of the drop's interval", if_evaluated(&E::drop_high))
       .column("drop_se", "1", "paired standard error of the drop", if_evaluated(&E::drop_se))
-      .column("p_value", "1", "exact McNemar test of the drop", if_evaluated(&E::p_value))
+      .column("p_value", "1", "test of the drop: exact McNemar, or bootstrap",
+              if_evaluated(&E::p_value))
       .column("kl", "nat", "KL divergence of the float outputs to these", if_evaluated(&E::kl))
       .column("agreement", "1", "predictions equal to float", if_evaluated(&E::agreement))
       .column("size_bytes", "byte", "the weights as deployed", &E::size_bytes)
@@ -184,6 +185,11 @@ void write_schemes(const h5::Handle& file, const Schemes& rows, std::size_t laye
       .column("latency_source", "text", "how the latency is known", &E::latency_source)
       .column("front", "bool", "on the Pareto front", &E::on_front)
       .column("inseparable", "bool", "from the front's next point, within noise", &E::inseparable);
+
+  for (std::size_t i = 0; i < results.other_metrics.size(); ++i) {
+    table.column(results.other_metrics[i], "1", "figure beside the task metric",
+                 [i](const E* row) { return i < row->others.size() ? row->others[i] : kNan; });
+  }
 
   std::vector<std::uint8_t> precision;
   for (const E* row : rows) {
@@ -200,6 +206,33 @@ void write_schemes(const h5::Handle& file, const Schemes& rows, std::size_t laye
   h5::Array(table.group(), "precision", H5T_NATIVE_UINT8, {rows.size(), layers},
             {"1", "[schemes x layers], index into /meta/precisions"})
       .write<std::uint8_t>(precision);
+}
+
+/// One row per detection of every scheme. Left out when no scheme has any.
+void write_detections(const h5::Handle& file, const Schemes& rows) {
+  struct Row {
+    std::int32_t scheme = 0;
+    const Detection* detection = nullptr;
+  };
+  std::vector<Row> all;
+  for (std::size_t s = 0; s < rows.size(); ++s) {
+    for (const Detection& d : rows[s]->detections)
+      all.push_back({static_cast<std::int32_t>(s), &d});
+  }
+  if (all.empty()) return;
+  const auto side = [](double Box::*member) {
+    return [member](const Row& row) { return static_cast<float>(row.detection->box.*member); };
+  };
+  h5::Table(file, "detections", all)
+      .column("scheme", "1", "row of /schemes", &Row::scheme)
+      .column("image", "1", "sample id", [](const Row& row) { return row.detection->image; })
+      .column("category", "1", "index into /meta/class_names",
+              [](const Row& row) { return row.detection->category; })
+      .column("score", "1", "0 to 1", [](const Row& row) { return row.detection->score; })
+      .column("x", "pixel", "left side in the picture", side(&Box::x))
+      .column("y", "pixel", "top side in the picture", side(&Box::y))
+      .column("width", "pixel", "of the box", side(&Box::width))
+      .column("height", "pixel", "of the box", side(&Box::height));
 }
 
 /// A data set with one row per scheme; rows that are short or absent end in `fill`. Left out when
@@ -299,9 +332,10 @@ void write_sweep_store(const std::filesystem::path& path,
     write_calibration(file, results);
     write_sensitivity(file, results);
     const Schemes rows = rows_of(results);
-    write_schemes(file, rows, results.layers.size());
+    write_schemes(file, rows, results);
     write_per_scheme(file, "predictions", rows, &Evaluation::predictions, std::int32_t{-1}, false,
                      {"1", "[schemes x images], top-1 class; -1: not evaluated"});
+    write_detections(file, rows);
     write_per_scheme(file, "per_class", rows, &Evaluation::class_metric, kNan, false,
                      {"1", "[schemes x classes], task metric of each class"});
     write_per_scheme(file, "confusion", rows, &Evaluation::confusion, std::int64_t{-1}, true,

@@ -85,7 +85,6 @@ std::pair<JobConfig, WorkloadUse> job_of(const Options& o) {
                 "Name the calibration images, e.g. --calib cifar10:train.bin");
   }
   if (!job.evaluation.format.empty()) return {job, WorkloadUse::evaluate};
-  job.task = "classification";
   job.evaluation = job.calibration;
   job.evaluation.cache.clear();
   job.evaluation.images = 1;
@@ -94,13 +93,14 @@ std::pair<JobConfig, WorkloadUse> job_of(const Options& o) {
 }
 
 ExitCode study_sizes(const Options& o, bool json) {
-  const auto [job, use] = job_of(o);
+  const auto [opened, use] = job_of(o);
+  const JobConfig& job = opened;  // clang cannot capture a structured binding
   if (use != WorkloadUse::evaluate)
     throw Error(ErrorCode::usage, "--sizes needs evaluation images", {}, "Add --data");
   return with_ranks(
       [&](Transport& transport, const std::atomic<bool>& stop) {
         std::vector<std::vector<std::string>> rows = {
-            {"calibration images", "top-1", "drop", "95 % interval", "KL"}};
+            {"calibration images", "metric", "drop", "95 % interval", "KL"}};
         nlohmann::ordered_json list = nlohmann::ordered_json::array();
         for (const std::int64_t size : o.sizes) {
           JobConfig sized = job;
@@ -108,9 +108,11 @@ ExitCode study_sizes(const Options& o, bool json) {
           sized.calibration.cache.clear();
           ProgressLine progress;
           const SingleEvaluation e = evaluate_once(sized, o.scheme, transport, progress, stop);
-          const double top1 = static_cast<double>(e.top1_correct) / static_cast<double>(e.images);
+          const std::string count =
+              e.correct.empty() ? "" : fmt::format("{}/{} = ", e.correct.front(), e.images);
+          rows[0][1] = e.metrics.front().title;
           rows.push_back({std::to_string(size),
-                          fmt::format("{}/{} = {:.2f} %", e.top1_correct, e.images, 100 * top1),
+                          fmt::format("{}{:.2f} %", count, 100 * e.values.front()),
                           fmt::format("{:.4f}", e.drop),
                           fmt::format("{:+.4f} .. {:+.4f}", e.drop_low, e.drop_high),
                           fmt::format("{:.3g}", e.mean_kl)});
@@ -118,12 +120,13 @@ ExitCode study_sizes(const Options& o, bool json) {
                           {"scheme", e.scheme_text},
                           {"calibrator", sized.quantization.calibrator},
                           {"images", e.images},
-                          {"top1", top1},
-                          {"top1_correct", e.top1_correct},
+                          {e.metrics.front().name, e.values.front()},
                           {"drop", e.drop},
                           {"drop_low", e.drop_low},
                           {"drop_high", e.drop_high},
                           {"kl", e.mean_kl}});
+          if (!e.correct.empty())
+            list.back()[e.metrics.front().name + "_correct"] = e.correct.front();
         }
         print(json ? list.dump(2) + "\n" : render_table(rows));
         return kExitOk;

@@ -18,10 +18,6 @@ struct Options {
   std::string other;
 };
 
-double share(std::int64_t part, std::int64_t whole) {
-  return whole ? static_cast<double>(part) / static_cast<double>(whole) : 0.0;
-}
-
 nlohmann::ordered_json json_of(const ErrorSums& e) {
   // JSON has no infinity: an exact tensor has a null SQNR.
   return {{"sqnr_db", e.sqnr_db()}, {"mse", e.mse()}, {"cosine", e.cosine()}};
@@ -41,15 +37,16 @@ std::string to_json(const ModelComparison& c) {
     row["other"] = json_of(t.in_other);
     tensors.push_back(std::move(row));
   }
+  const std::string& metric = c.metrics.front().name;
   return nlohmann::ordered_json{{"float_sha256", c.float_sha256},
                                 {"other_sha256", c.other_sha256},
                                 {"images", c.images},
-                                {"float_top1", share(c.float_correct, c.images)},
-                                {"other_top1", share(c.other_correct, c.images)},
-                                {"same_top1", share(c.same_top1, c.images)},
-                                {"drop", share(c.float_correct - c.other_correct, c.images)},
-                                {"drop_low", c.drop_low},
-                                {"drop_high", c.drop_high},
+                                {"float_" + metric, c.float_summary.metrics.front()},
+                                {"other_" + metric, c.other_summary.metrics.front()},
+                                {"same_" + metric, c.drop.agreement},
+                                {"drop", c.drop.drop},
+                                {"drop_low", c.drop.interval.low},
+                                {"drop_high", c.drop.interval.high},
                                 {"matched", c.tensors.size()},
                                 {"unmatched", c.unmatched},
                                 {"tensors", tensors}}
@@ -72,15 +69,19 @@ std::string to_text(const ModelComparison& c) {
   text += fmt::format("\n{} tensors matched by name", c.tensors.size());
   for (std::size_t i = 0; i < c.unmatched.size(); ++i)
     text += (i == 0 ? "; quantized, but not in the float model: " : ", ") + c.unmatched[i];
-  const double drop = share(c.float_correct - c.other_correct, c.images);
-  const double relative =
-      c.float_correct > 0 ? 100.0 * drop / share(c.float_correct, c.images) : 0.0;
-  text += fmt::format(
-      "\nfloat top-1 {}/{} = {:.2f} %, other {}/{} = {:.2f} %, same class on {:.2f} % of images\n",
-      c.float_correct, c.images, 100 * share(c.float_correct, c.images), c.other_correct, c.images,
-      100 * share(c.other_correct, c.images), 100 * share(c.same_top1, c.images));
+  const double before = c.float_summary.metrics.front();
+  const auto figure = [&](const TaskSummary& summary) {
+    const std::string count =
+        summary.correct.empty() ? ""
+                                : fmt::format("{}/{} = ", summary.correct.front(), summary.images);
+    return fmt::format("{}{:.2f} %", count, 100 * summary.metrics.front());
+  };
+  text += fmt::format("\nfloat {} {}, other {}, the same prediction in {:.2f} %\n",
+                      c.metrics.front().title, figure(c.float_summary), figure(c.other_summary),
+                      100 * c.drop.agreement);
   return text + fmt::format("Accuracy drop: {:.4f} ({:.2f}%), 95 % interval {:+.4f} .. {:+.4f}\n",
-                            drop, relative, c.drop_low, c.drop_high);
+                            c.drop.drop, before > 0 ? 100.0 * c.drop.drop / before : 0.0,
+                            c.drop.interval.low, c.drop.interval.high);
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <memory>
 
 #include <fmt/format.h>
@@ -24,54 +25,49 @@ struct Options {
   std::string predictions;
 };
 
-double share(std::int64_t part, std::int64_t whole) {
-  return whole ? static_cast<double>(part) / static_cast<double>(whole) : 0.0;
+/// A figure that nothing defines (AP of large objects where there are none) is null.
+nlohmann::ordered_json number(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
 }
 
 std::string to_json(const SingleEvaluation& e) {
-  return nlohmann::ordered_json{{"model", e.model.name},
-                                {"model_sha256", e.model.sha256},
-                                {"images", e.images},
-                                {"top1", share(e.top1_correct, e.images)},
-                                {"top5", share(e.top5_correct, e.images)},
-                                {"top1_correct", e.top1_correct},
-                                {"top5_correct", e.top5_correct},
-                                {"ci_low", e.ci_low},
-                                {"ci_high", e.ci_high},
-                                {"baseline_top1", e.baseline_top1},
-                                {"drop", e.drop},
-                                {"drop_low", e.drop_low},
-                                {"drop_high", e.drop_high},
-                                {"kl", e.mean_kl},
-                                {"scheme", e.scheme_text},
-                                {"scheme_id", e.scheme_id},
-                                {"seconds", e.seconds}}
-             .dump(2) +
-         "\n";
+  nlohmann::ordered_json json{
+      {"model", e.model.name}, {"model_sha256", e.model.sha256}, {"images", e.images}};
+  for (std::size_t i = 0; i < e.metrics.size(); ++i) json[e.metrics[i].name] = number(e.values[i]);
+  for (std::size_t i = 0; i < e.correct.size(); ++i)
+    json[e.metrics[i].name + "_correct"] = e.correct[i];
+  json.update({{"ci_low", e.ci_low},
+               {"ci_high", e.ci_high},
+               {"baseline_" + e.metrics.front().name, e.baseline},
+               {"drop", e.drop},
+               {"drop_low", e.drop_low},
+               {"drop_high", e.drop_high},
+               {"kl", e.mean_kl},
+               {"scheme", e.scheme_text},
+               {"scheme_id", e.scheme_id},
+               {"seconds", e.seconds}});
+  return json.dump(2) + "\n";
 }
 
 std::string to_text(const SingleEvaluation& e) {
   std::string text = fmt::format("{}  {}\n", e.model.name, e.scheme_text);
-  text +=
-      fmt::format("top-1 {}/{} = {:.2f} %  (95 % interval {:.2f} .. {:.2f})\n", e.top1_correct,
-                  e.images, 100 * share(e.top1_correct, e.images), 100 * e.ci_low, 100 * e.ci_high);
-  text += fmt::format("top-5 {}/{} = {:.2f} %\n", e.top5_correct, e.images,
-                      100 * share(e.top5_correct, e.images));
+  for (std::size_t i = 0; i < e.metrics.size(); ++i) {
+    if (!std::isfinite(e.values[i])) continue;
+    text += e.metrics[i].title + " ";
+    if (i < e.correct.size()) text += fmt::format("{}/{} = ", e.correct[i], e.images);
+    text += fmt::format("{:.2f} %", 100 * e.values[i]);
+    if (i == 0)
+      text += fmt::format("  (95 % interval {:.2f} .. {:.2f})", 100 * e.ci_low, 100 * e.ci_high);
+    text += "\n";
+  }
   if (e.scheme_text != "*=FP32") {
-    const double relative = e.baseline_top1 > 0 ? 100 * e.drop / e.baseline_top1 : 0.0;
+    const double relative = e.baseline > 0 ? 100 * e.drop / e.baseline : 0.0;
     text += fmt::format(
         "Accuracy drop: {:.4f} ({:.2f}%) against the float model, 95 % interval {:+.4f} .. "
         "{:+.4f}\n",
         e.drop, relative, e.drop_low, e.drop_high);
   }
   return text + fmt::format("{:.2f} s\n", e.seconds);
-}
-
-std::string to_csv(const SingleEvaluation& e) {
-  std::string csv = "index,label,top1,margin\n";
-  for (const auto& p : e.predictions)
-    csv += fmt::format("{},{},{},{}\n", p.index, p.label, p.top1, p.margin);
-  return csv;
 }
 
 }  // namespace
@@ -85,8 +81,10 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
       "--scheme", options->scheme,
       "Precisions by layer: '*=W4A8; conv1=FP16; re:stack3.*=W8A8' (default: float)");
   add_preset_options(*command, options->preset, scheme);
-  command->add_option("--predictions", options->predictions,
-                      "Write index,label,top1,margin per image to this CSV file");
+  command->add_option(
+      "--predictions", options->predictions,
+      "Write what the model says: index,label,top1,margin per image as CSV, or detections as "
+      "COCO results JSON");
   command->footer(
       "Examples:\n"
       "  qsweep eval resnet8.onnx --data cifar10:test.bin --json\n"
@@ -95,7 +93,9 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
       "  qsweep eval resnet8.onnx --data cifar10:test.bin --preset INT8_DEFAULT_CFG --calib "
       "cifar10:train.bin\n"
       "  qsweep eval net.onnx --data cifar10:test.bin --scale 255 --mean 0.485,0.456,0.406 --std "
-      "0.229,0.224,0.225");
+      "0.229,0.224,0.225\n"
+      "  qsweep eval yolox_nano.onnx --data coco:val2017,instances_val2017.json --predictions "
+      "found.json");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
       return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
@@ -104,7 +104,7 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
         apply(options->preset, job);
         const SingleEvaluation e = evaluate_once(job, options->scheme, transport, progress, stop);
         if (!options->predictions.empty())
-          real_file_system().replace(options->predictions, to_csv(e));
+          real_file_system().replace(options->predictions, e.verdict->predictions());
         print(invocation.json ? to_json(e) : to_text(e));
         return kExitOk;
       });

@@ -32,7 +32,8 @@ void add_data_options(CLI::App& command, DataOptions& o) {
   command
       .add_option("--data", o.data,
                   "Evaluation data: cifar10:FILE[,FILE...], cifar100:FILE, npy:X.npy,Y.npy, "
-                  "images:LIST.txt, folder:DIR or masks:IMAGES_DIR,MASKS_DIR")
+                  "images:LIST.txt, folder:DIR, coco:IMAGES_DIR,ANNOTATIONS.json or "
+                  "masks:IMAGES_DIR,MASKS_DIR")
       ->required();
   command.add_option("--limit", o.limit, "Evaluate only the first N images (0 = all)")
       ->capture_default_str()

@@ -11,85 +11,19 @@
 #include <set>
 #include <utility>
 
+#include "src/metrics/detail/cells.h"
+
 namespace qsweep {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr int kThresholds = 10;     ///< IoU .50, .55, ... .95
-constexpr int kRecallPoints = 101;  ///< recall 0, .01, ... 1
-constexpr std::size_t kMostDetections = 100;
-constexpr std::array<std::size_t, 3> kLimits = {1, 10, kMostDetections};
+using namespace detail;
 
-struct AreaRange {
-  double low, high;
-};
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr std::array<std::size_t, 3> kLimits = {1, 10, kMostDetections};
 constexpr double kHuge = 1e10;
 constexpr std::array<AreaRange, 4> kAreas = {AreaRange{0.0, kHuge}, AreaRange{0.0, 32.0 * 32.0},
                                              AreaRange{32.0 * 32.0, 96.0 * 96.0},
                                              AreaRange{96.0 * 96.0, kHuge}};
-
-/// As numpy's linspace(.5, .95, 10) and linspace(0, 1, 101) compute them.
-double threshold(int t) {
-  return t + 1 == kThresholds ? 0.95 : 0.5 + t * ((0.95 - 0.5) / (kThresholds - 1));
-}
-double recall_point(int r) {
-  return r + 1 == kRecallPoints ? 1.0 : r * (1.0 / (kRecallPoints - 1));
-}
-
-/// One category in one image.
-struct Cell {
-  std::vector<TruthBox> truths;
-  std::vector<Detection> detections;  ///< best first, at most kMostDetections
-  std::vector<double> iou;            ///< [detection][truth]
-};
-
-/// What a detection turned out to be at one threshold and in one range of areas.
-enum class Fate : std::uint8_t { wrong, right, ignored };
-
-struct Judged {
-  std::vector<Fate> fates;   ///< by detection of the cell
-  std::int64_t to_find = 0;  ///< truths that count
-};
-
-bool inside(double area, const AreaRange& range) {
-  return area >= range.low && area <= range.high;
-}
-
-/// COCOeval.evaluateImg: detections, best first, take the free truth they overlap most; truths that
-/// do not count come last and are taken only when no other fits.
-Judged judge(const Cell& cell, const AreaRange& range, double least_iou) {
-  const std::size_t truths = cell.truths.size();
-  std::vector<bool> ignored(truths);
-  for (std::size_t g = 0; g < truths; ++g)
-    ignored[g] = cell.truths[g].crowd || !inside(cell.truths[g].area, range);
-  std::vector<std::size_t> order(truths);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_partition(order.begin(), order.end(), [&](std::size_t g) { return !ignored[g]; });
-
-  Judged judged;
-  judged.to_find = std::count(ignored.begin(), ignored.end(), false);
-  std::vector<bool> taken(truths, false);
-  for (std::size_t d = 0; d < cell.detections.size(); ++d) {
-    double best = std::min(least_iou, 1.0 - 1e-10);
-    std::optional<std::size_t> match;
-    for (const std::size_t g : order) {
-      if (taken[g] && !cell.truths[g].crowd) continue;
-      if (match && !ignored[*match] && ignored[g]) break;
-      const double iou = cell.iou[d * truths + g];
-      if (iou < best) continue;
-      best = iou;
-      match = g;
-    }
-    if (match) {
-      taken[*match] = true;
-      judged.fates.push_back(ignored[*match] ? Fate::ignored : Fate::right);
-    } else {
-      const Box& box = cell.detections[d].box;
-      judged.fates.push_back(inside(box.width * box.height, range) ? Fate::wrong : Fate::ignored);
-    }
-  }
-  return judged;
-}
 
 /// Precision at the recall points, and the final recall.
 struct Curve {
@@ -157,35 +91,6 @@ double mean_precision(const Curve& curve) {
   return std::accumulate(curve.precision.begin(), curve.precision.end(), 0.0) / kRecallPoints;
 }
 
-using Cells = std::map<std::pair<std::int32_t, std::int64_t>, Cell>;  ///< by category, then image
-
-Cells make_cells(std::span<const std::int64_t> images,
-                 std::span<const std::int32_t> categories,
-                 std::span<const TruthBox> truths,
-                 std::span<const Detection> detections) {
-  const std::set<std::int64_t> known_images(images.begin(), images.end());
-  const std::set<std::int32_t> known_categories(categories.begin(), categories.end());
-  Cells cells;
-  const auto counts = [&](const auto& object) {
-    return known_images.contains(object.image) && known_categories.contains(object.category);
-  };
-  for (const TruthBox& t : truths) {
-    if (counts(t)) cells[{t.category, t.image}].truths.push_back(t);
-  }
-  for (const Detection& d : detections) {
-    if (counts(d)) cells[{d.category, d.image}].detections.push_back(d);
-  }
-  for (auto& [key, cell] : cells) {
-    std::stable_sort(cell.detections.begin(), cell.detections.end(),
-                     [](const Detection& a, const Detection& b) { return a.score > b.score; });
-    if (cell.detections.size() > kMostDetections) cell.detections.resize(kMostDetections);
-    for (const Detection& d : cell.detections) {
-      for (const TruthBox& t : cell.truths) cell.iou.push_back(box_iou(d.box, t.box, t.crowd));
-    }
-  }
-  return cells;
-}
-
 /// Precision, recall and F1 of the detections that a user would see.
 void add_operating_point(const Cells& cells, double least_score, DetectionSummary& summary) {
   double right = 0.0, wrong = 0.0, to_find = 0.0;
@@ -205,17 +110,6 @@ void add_operating_point(const Cells& cells, double least_score, DetectionSummar
 }
 
 }  // namespace
-
-double box_iou(const Box& detection, const Box& truth, bool crowd) {
-  const double width = std::min(detection.x + detection.width, truth.x + truth.width) -
-                       std::max(detection.x, truth.x);
-  const double height = std::min(detection.y + detection.height, truth.y + truth.height) -
-                        std::max(detection.y, truth.y);
-  if (width <= 0.0 || height <= 0.0) return 0.0;
-  const double common = width * height;
-  const double own = detection.width * detection.height;
-  return common / (crowd ? own : own + truth.width * truth.height - common);
-}
 
 DetectionSummary summarize_detections(std::span<const std::int64_t> images,
                                       std::span<const std::int32_t> categories,

@@ -64,4 +64,22 @@ struct DetectionSummary {
                                                     std::span<const Detection> detections,
                                                     double operating_score = 0.25);
 
+/// The bootstrap of mAP over pictures (Efron 1979): mAP of `resamples` sets, each of as many
+/// pictures drawn with replacement. The draws depend on the seed and the number of pictures alone,
+/// so the r-th figures of two models on the same pictures are a pair. Detections are matched once;
+/// a resample only weighs the pictures.
+[[nodiscard]] std::vector<double> resample_map(std::span<const std::int64_t> images,
+                                               std::span<const std::int32_t> categories,
+                                               std::span<const TruthBox> truths,
+                                               std::span<const Detection> detections,
+                                               std::int64_t resamples,
+                                               std::uint64_t seed);
+
+/// How far two models report the same objects: 2 m / (n_a + n_b) for n detections of at least
+/// `operating_score` each, of which m pair up (same picture and category, best first, IoU at least
+/// .50); 1 when neither reports any. @param a, b by falling score within a picture
+[[nodiscard]] double detection_agreement(std::span<const Detection> a,
+                                         std::span<const Detection> b,
+                                         double operating_score = 0.25);
+
 }  // namespace qsweep

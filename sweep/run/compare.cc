@@ -12,8 +12,6 @@
 
 #include "src/exec/program.h"
 #include "src/graph/qdq.h"
-#include "src/metrics/classification.h"
-#include "src/metrics/statistics.h"
 
 #include "io/onnx/import.h"
 
@@ -97,17 +95,17 @@ class Comparer {
     for (const auto& [id, name] : watch_.compared) wanted_.insert(name);
   }
 
-  /// @return the first output of both
-  std::pair<Tensor, Tensor> run(const Tensor& batch) {
+  /// @return the outputs of both
+  std::pair<std::vector<Tensor>, std::vector<Tensor>> run(const Tensor& batch) {
     std::map<std::string, std::vector<float>> expected;
-    const std::vector<Tensor> first =
+    std::vector<Tensor> first =
         reference_runner_.run({&batch, 1}, [&](ValueId id, const Tensor& tensor) {
           const std::string& name = reference_.graph().value(id).name;
           if (tensor.dtype() == DType::f32 && wanted_.contains(name))
             expected[name] = elements(tensor);
         });
     std::map<ValueId, std::vector<float>> before;
-    const std::vector<Tensor> second =
+    std::vector<Tensor> second =
         other_runner_.run({&batch, 1}, [&](ValueId id, const Tensor& tensor) {
           if (tensor.dtype() != DType::f32) return;
           if (watch_.before_pair.contains(id)) before[id] = elements(tensor);
@@ -123,7 +121,7 @@ class Comparer {
           if (const auto pair = watch_.pair_after.find(id); pair != watch_.pair_after.end())
             entry.comparison.local.add(before.at(pair->second), values);
         });
-    return {first.at(0), second.at(0)};
+    return {std::move(first), std::move(second)};
   }
 
   void finish(ModelComparison& result) {
@@ -182,33 +180,29 @@ ModelComparison compare_models(const JobConfig& job,
   const std::int64_t batch = other.batchable() ? workload->batch : 1;
   const auto& ids = workload->evaluation_ids;
   result.images = static_cast<std::int64_t>(ids.size());
+  if (reference.graph().outputs.size() != other.graph().outputs.size()) {
+    throw Error(ErrorCode::corrupt_input, "the models have different outputs", other_path.string(),
+                "Compare a model with one made from it");
+  }
   Comparer comparer(reference, other);
-  std::int64_t only_float = 0, only_other = 0;
+  const VisionTask& task = *workload->task;
+  ByteWriter float_outcomes, other_outcomes;
   progress.begin("compare", static_cast<double>(ids.size()));
   for (const Range& r : cut(result.images, batch)) {
     const auto chunk = std::span(ids).subspan(static_cast<std::size_t>(r.begin),
                                               static_cast<std::size_t>(r.end - r.begin));
-    const std::vector<std::int64_t> labels = workload->labels(chunk);
     const auto [first, second] = comparer.run(workload->evaluation->images(chunk));
-    const bool probabilities = workload->outputs_are_probabilities;
-    const auto a = score_classification(first, {}, labels, probabilities);
-    const auto b = score_classification(second, {}, labels, probabilities);
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      const bool right_a = a[i].top1 == labels[i];
-      const bool right_b = b[i].top1 == labels[i];
-      result.float_correct += right_a ? 1 : 0;
-      result.other_correct += right_b ? 1 : 0;
-      result.same_top1 += a[i].top1 == b[i].top1 ? 1 : 0;
-      only_float += right_a && !right_b ? 1 : 0;
-      only_other += right_b && !right_a ? 1 : 0;
-    }
+    (void)task.score(first, first, chunk, false, float_outcomes);
+    (void)task.score(second, first, chunk, false, other_outcomes);
     progress.advance(static_cast<double>(r.end), {});
   }
   progress.end();
-  const Interval drop =
-      paired_difference_interval(only_float, only_other, result.images, job.confidence);
-  result.drop_low = drop.low;
-  result.drop_high = drop.high;
+  const auto float_verdict = task.judge(float_outcomes.bytes(), false);
+  const auto other_verdict = task.judge(other_outcomes.bytes(), false);
+  result.metrics = task.metrics();
+  result.float_summary = float_verdict->summary();
+  result.other_summary = other_verdict->summary();
+  result.drop = other_verdict->compare(*float_verdict);
   comparer.finish(result);
   return result;
 }

@@ -10,6 +10,7 @@
 #include "io/config/job.h"
 
 #include "sweep/run/progress.h"
+#include "sweep/run/task/task.h"
 
 namespace qsweep {
 
@@ -34,9 +35,9 @@ struct ModelComparison {
   std::int64_t images = 0;
   std::vector<TensorComparison> tensors;  ///< in the order in which the other model computes them
   std::vector<std::string> unmatched;     ///< quantized tensors that the float model does not have
-  /// Classification: images that each model gets right, and where they give the same class.
-  std::int64_t float_correct = 0, other_correct = 0, same_top1 = 0;
-  double drop_low = 0.0, drop_high = 0.0;  ///< interval of the paired difference
+  std::vector<Metric> metrics;
+  TaskSummary float_summary, other_summary;
+  TaskComparison drop;  ///< of the other model against the float one
 };
 
 /// Runs the job's model and another (a QDQ or QOperator file, an FP16 model) on the job's

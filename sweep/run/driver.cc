@@ -181,7 +181,7 @@ Findings run_stages(Crew& crew, Stage last) {
   f.cases = sensitivity_cases(w);
   f.case_results = evaluate_schemes(crew, "sensitivity", schemes_of(f.cases), Detail::probes);
   if (last < Stage::sweep) return f;
-  f.schemes = planned_schemes(w, sensitivity_records(w, f));
+  f.schemes = planned_schemes(w, sensitivity_records(f));
   f.scheme_results = evaluate_schemes(crew, "sweep", f.schemes, Detail::none);
   if (last < Stage::latency || w.job.latency.source == "none") return f;
   f.latency = latency_table(w, crew.records(), f.stats, crew.progress());
@@ -206,7 +206,7 @@ Findings replay(const Workload& w, const RecordStore& records) {
   if (!any(case_results)) return f;
   f.cases = std::move(cases);
   f.case_results = std::move(case_results);
-  std::vector<Scheme> schemes = planned_schemes(w, sensitivity_records(w, f));
+  std::vector<Scheme> schemes = planned_schemes(w, sensitivity_records(f));
   std::vector<SchemeResult> scheme_results = recorded_results(w, records, schemes);
   const auto beyond_float = std::count_if(scheme_results.begin(), scheme_results.end(),
                                           [](const SchemeResult& r) { return r.ok; });
@@ -371,14 +371,15 @@ SingleEvaluation evaluate_once(const JobConfig& job,
   if (needs_calibration(w)) (void)calibrate_layers(crew);
   const auto start = std::chrono::steady_clock::now();
   Scheme scheme = float_scheme(w);
-  f.baseline = evaluate_schemes(crew, "float model", std::vector{scheme}, Detail::margins).front();
+  f.baseline =
+      evaluate_schemes(crew, "float model", std::vector{scheme}, Detail::predictions).front();
   SchemeResult result = f.baseline;
   if (!w.listed_schemes.empty()) {
     const auto& [name, text] = w.listed_schemes.front();
     PrecisionSet precisions = w.precisions;
     scheme = make_scheme(name, parse_scheme(text, w.program->layers(), precisions),
                          w.program->layers(), w.precisions, w.settings);
-    result = evaluate_schemes(crew, "scheme", std::vector{scheme}, Detail::margins).front();
+    result = evaluate_schemes(crew, "scheme", std::vector{scheme}, Detail::predictions).front();
   }
   for (const SchemeResult* r : {&f.baseline, &result}) {
     if (!r->ok)
@@ -392,21 +393,19 @@ SingleEvaluation evaluate_once(const JobConfig& job,
                        .scheme_id = e.id,
                        .scheme_text = e.text,
                        .images = e.images,
+                       .metrics = w.task->metrics(),
                        .ci_low = e.ci_low,
                        .ci_high = e.ci_high,
-                       .baseline_top1 = all.baseline.metric,
+                       .baseline = all.baseline.metric,
                        .drop = e.drop,
                        .drop_low = e.drop_low,
                        .drop_high = e.drop_high,
-                       .mean_kl = e.kl};
+                       .mean_kl = e.kl,
+                       .verdict = result.verdict};
   out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  out.top5_correct = result.top5_correct;
-  for (std::size_t i = 0; i < result.top1.size(); ++i) {
-    const std::int64_t id = w.evaluation_ids[i];
-    const std::int64_t label = w.evaluation->label(id);
-    out.top1_correct += result.top1[i] == label ? 1 : 0;
-    out.predictions.push_back({id, label, result.top1[i], result.margins.at(i)});
-  }
+  TaskSummary summary = result.verdict->summary();
+  out.values = std::move(summary.metrics);
+  out.correct = std::move(summary.correct);
   return out;
 }
 

@@ -68,16 +68,14 @@ struct RunPlan {
 struct SingleEvaluation {
   RunResults::Model model;
   std::string scheme_id, scheme_text;
-  std::int64_t images = 0, top1_correct = 0, top5_correct = 0;
+  std::int64_t images = 0;
+  std::vector<Metric> metrics{};        ///< the first is what drops
+  std::vector<double> values{};         ///< of the metrics
+  std::vector<std::int64_t> correct{};  ///< images, where the metrics are shares of them
   double ci_low = 0.0, ci_high = 0.0;
-  double baseline_top1 = 0.0, drop = 0.0, drop_low = 0.0, drop_high = 0.0, mean_kl = 0.0;
+  double baseline = 0.0, drop = 0.0, drop_low = 0.0, drop_high = 0.0, mean_kl = 0.0;
   double seconds = 0.0;  ///< of evaluating, start-up and calibration apart
-  struct Prediction {
-    std::int64_t index = 0, label = 0;
-    std::int32_t top1 = 0;
-    float margin = 0.0f;
-  };
-  std::vector<Prediction> predictions{};
+  std::shared_ptr<const Verdict> verdict{};
 };
 /// @param scheme text form; empty = the scheme of the job's preset and rules, or the float model
 [[nodiscard]] SingleEvaluation evaluate_once(const JobConfig& job,

@@ -87,7 +87,7 @@ std::vector<PlannedTask> plan(const Workload& w,
 Crew::Piece piece(std::span<const Scheme> schemes, const PlannedTask& planned, Detail detail) {
   EvaluateTask task{.shard = planned.shard,
                     .probe = detail == Detail::probes,
-                    .detail = detail == Detail::margins,
+                    .detail = detail == Detail::predictions,
                     .schemes = {}};
   for (std::size_t i : planned.schemes) task.schemes.push_back(schemes[i].precision);
   std::string key = fmt::format("{} schemes from {} on shard {}", planned.schemes.size(),
@@ -118,12 +118,9 @@ void run_planned(Crew& crew,
       [&](std::size_t t, const std::string& error) { failed(planned[t], error); });
 }
 
+/// Adds a shard; divergences stay summed until the last.
 void append(SchemeResult& all, ShardResult&& part) {
-  all.top1.insert(all.top1.end(), part.top1.begin(), part.top1.end());
-  all.top5_correct += part.top5_correct;
-  all.kl_sum += part.kl_sum;
-  all.margin_sum += part.margin_sum;
-  all.margins.insert(all.margins.end(), part.margins.begin(), part.margins.end());
+  all.mean_kl += part.kl_sum;
   all.output_error.merge(part.output_error);
   all.nonfinite = all.nonfinite || part.nonfinite;
   all.seconds += part.seconds;
@@ -170,26 +167,34 @@ std::vector<SchemeResult> evaluate_schemes(Crew& crew,
                                      Bytes(text.begin(), text.end()));
                 });
   }
-  return recorded_results(w, crew.records(), schemes);
+  return recorded_results(w, crew.records(), schemes, detail);
 }
 
 std::vector<SchemeResult> recorded_results(const Workload& workload,
                                            const RecordStore& records,
-                                           std::span<const Scheme> schemes) {
+                                           std::span<const Scheme> schemes,
+                                           Detail detail) {
   std::vector<SchemeResult> results;
   for (const Scheme& scheme : schemes) {
     SchemeResult all;
     all.ok = true;
+    Bytes outcomes;
     for (std::int64_t shard = 0; shard < workload.shards() && all.ok; ++shard) {
       if (const Bytes* found = find_record(records, scheme, shard, false)) {
         ByteReader in(*found, "evaluation record " + record_key(scheme, shard, false));
-        append(all, ShardResult::read(in));
+        ShardResult part = ShardResult::read(in);
         in.finish();
+        outcomes.insert(outcomes.end(), part.outcomes.begin(), part.outcomes.end());
+        append(all, std::move(part));
       } else {
         const Bytes* reason = records.find(RecordKind::failure, record_key(scheme, shard, false));
         all = {};
         all.reason = reason ? std::string(as_text(*reason)) : "not evaluated";
       }
+    }
+    if (all.ok) {
+      all.verdict = workload.task->judge(outcomes, detail == Detail::predictions);
+      all.mean_kl /= static_cast<double>(workload.evaluation_ids.size());
     }
     results.push_back(std::move(all));
   }

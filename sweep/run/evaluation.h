@@ -1,22 +1,22 @@
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "sweep/plan/scheme.h"
 #include "sweep/run/crew.h"
+#include "sweep/run/task/task.h"
 
 namespace qsweep {
 
 /// What a scheme did on all evaluation images: its shards joined in order.
 struct SchemeResult {
   bool ok = false;
-  std::string reason;              ///< when not ok
-  std::vector<std::int16_t> top1;  ///< by image, in evaluation order
-  std::int64_t top5_correct = 0;
-  double kl_sum = 0.0, margin_sum = 0.0;
-  std::vector<float> margins;  ///< by image; detailed evaluations only
+  std::string reason;                      ///< when not ok
+  std::shared_ptr<const Verdict> verdict;  ///< when ok
+  double mean_kl = 0.0;
   ErrorSums output_error;
   bool nonfinite = false;
   double seconds = 0.0;
@@ -26,8 +26,8 @@ struct SchemeResult {
 /// What evaluations keep besides the scores' verdicts.
 enum class Detail {
   none,
-  probes,   ///< errors of the quantized layers (sensitivity)
-  margins,  ///< each image's margin; never journaled
+  probes,       ///< errors of the quantized layers (sensitivity)
+  predictions,  ///< what Verdict::predictions() needs; never journaled
 };
 
 /// The tasks that evaluate what the records lack: schemes in trie order, cut so that a task takes
@@ -45,8 +45,10 @@ enum class Detail {
                                                          Detail detail);
 
 /// Results of schemes from the records alone; those with a missing shard are not ok.
+/// @param detail that they were evaluated with
 [[nodiscard]] std::vector<SchemeResult> recorded_results(const Workload& workload,
                                                          const RecordStore& records,
-                                                         std::span<const Scheme> schemes);
+                                                         std::span<const Scheme> schemes,
+                                                         Detail detail = Detail::none);
 
 }  // namespace qsweep

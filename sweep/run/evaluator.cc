@@ -11,12 +11,13 @@
 
 #include "src/base/log.h"
 
-#include "src/metrics/classification.h"
-
 #include "io/store/sweep_store.h"
 
 namespace qsweep {
 namespace {
+
+/// Outputs of the float model that a rank keeps, unless a single shard has more.
+constexpr std::size_t kMostBaselineBytes = std::size_t{256} << 20;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -27,36 +28,50 @@ void add_errors(ErrorSums& sums, const Tensor& reference, const Tensor& value) {
   sums.add(reference.data<float>(), value.to_layout(reference.layout()).data<float>());
 }
 
+std::vector<Tensor> row_major(std::span<const Tensor> outputs) {
+  std::vector<Tensor> all;
+  for (const Tensor& output : outputs) all.push_back(output.to_layout(Layout::row_major));
+  return all;
+}
+
+std::size_t bytes_of(const std::vector<std::vector<Tensor>>& batches) {
+  std::size_t bytes = 0;
+  for (const auto& batch : batches)
+    for (const Tensor& tensor : batch) bytes += tensor.bytes();
+  return bytes;
+}
+
 /// Collects the results of the schemes of one task, batch after batch.
 class ShardSink final : public WalkSink {
  public:
   /// @param index of each walked scheme among the `schemes` results
   ShardSink(const Workload& workload, std::size_t schemes, std::vector<int> index, bool detail)
-      : workload_(workload), detail_(detail), index_(std::move(index)), results_(schemes) {}
+      : workload_(workload),
+        detail_(detail),
+        index_(std::move(index)),
+        results_(schemes),
+        outcomes_(schemes) {}
 
-  void begin_batch(const Tensor& baseline, std::vector<std::int64_t> labels) {
+  void begin_batch(std::span<const Tensor> baseline, std::span<const std::int64_t> samples) {
     baseline_ = baseline;
-    labels_ = std::move(labels);
+    samples_ = samples;
   }
 
   void output(int scheme, std::span<const Tensor> outputs) override {
     score(static_cast<std::size_t>(index_.at(static_cast<std::size_t>(scheme))),
-          outputs[0].to_layout(Layout::row_major));
+          row_major(outputs));
   }
 
-  /// Adds a batch's scores to a result.
-  void score(std::size_t result, const Tensor& scores) {
+  /// Adds a batch's outputs to a result.
+  void score(std::size_t result, std::span<const Tensor> outputs) {
     ShardResult& r = results_.at(result);
-    for (const ImageOutcome& o :
-         score_classification(scores, baseline_, labels_, workload_.outputs_are_probabilities)) {
-      r.top1.push_back(static_cast<std::int16_t>(o.top1));
-      r.top5_correct += o.in_top5 ? 1 : 0;
-      r.kl_sum += static_cast<double>(o.kl);
-      r.margin_sum += static_cast<double>(o.margin);
-      r.nonfinite = r.nonfinite || o.top1 < 0;
-      if (detail_) r.margins.push_back(o.margin);
+    for (const ImageScore& s :
+         workload_.task->score(outputs, baseline_, samples_, detail_, outcomes_.at(result))) {
+      r.kl_sum += static_cast<double>(s.divergence);
+      r.nonfinite = r.nonfinite || !s.finite;
     }
-    r.output_error.add(baseline_.data<float>(), scores.data<float>());
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+      r.output_error.add(baseline_[i].data<float>(), outputs[i].data<float>());
   }
 
   void probe(const Probe& p) override {
@@ -71,26 +86,30 @@ class ShardSink final : public WalkSink {
     add_errors(at->input, p.input, p.quantized_input);
   }
 
-  std::vector<ShardResult>& results() { return results_; }
+  ShardResult take(std::size_t result) {
+    results_.at(result).outcomes = outcomes_.at(result).take();
+    return std::move(results_[result]);
+  }
 
  private:
   const Workload& workload_;
   bool detail_;
   std::vector<int> index_;
   std::vector<ShardResult> results_;
-  Tensor baseline_;
-  std::vector<std::int64_t> labels_;
+  std::vector<ByteWriter> outcomes_;
+  std::span<const Tensor> baseline_;
+  std::span<const std::int64_t> samples_;
 };
 
-class ScoreSink final : public WalkSink {
+class OutputSink final : public WalkSink {
  public:
   void output(int, std::span<const Tensor> outputs) override {
-    scores_.push_back(outputs[0].to_layout(Layout::row_major));
+    batches_.push_back(row_major(outputs));
   }
-  std::vector<Tensor> take() { return std::move(scores_); }
+  std::vector<std::vector<Tensor>> take() { return std::move(batches_); }
 
  private:
-  std::vector<Tensor> scores_;
+  std::vector<std::vector<Tensor>> batches_;
 };
 
 /// Keeps the probed values of chosen layers, images appended in order.
@@ -248,28 +267,36 @@ Bytes Evaluator::calibrate(const CalibrateTask& task) {
   return encode_stats(by_layer);
 }
 
-const std::vector<Tensor>& Evaluator::baseline(std::int64_t shard) {
+const std::vector<Evaluator::Outputs>& Evaluator::baseline(std::int64_t shard) {
   const auto found = baseline_.find(shard);
   if (found != baseline_.end()) return found->second;
   const Workload& w = *workload_;
   const std::vector<Assignment> only_float = {Assignment(w.program->layers().size(), 0)};
   const Walk walk = plan_walk(*w.program, w.batch_trace, w.precisions.all(), only_float);
   const auto ids = w.shard_ids(shard);
-  ScoreSink sink;
+  OutputSink sink;
   for (const Range& r : cut(static_cast<std::int64_t>(ids.size()), w.batch)) {
     run_walk(walk, bank(),
              w.evaluation->images(ids.subspan(static_cast<std::size_t>(r.begin),
                                               static_cast<std::size_t>(r.end - r.begin))),
              sink);
   }
-  return baseline_.emplace(shard, sink.take()).first->second;
+  std::vector<Outputs> batches = sink.take();
+  const std::size_t bytes = bytes_of(batches);
+  // Tasks come shard after shard, so the others can go.
+  if (baseline_bytes_ + bytes > kMostBaselineBytes) {
+    baseline_.clear();
+    baseline_bytes_ = 0;
+  }
+  baseline_bytes_ += bytes;
+  return baseline_.emplace(shard, std::move(batches)).first->second;
 }
 
 Bytes Evaluator::evaluate(const EvaluateTask& task) {
   const auto start = std::chrono::steady_clock::now();
   const Workload& w = *workload_;
-  const std::vector<Tensor>& scores = baseline(task.shard);
-  // The float model's scores are at hand; only probes need its inner values.
+  const std::vector<Outputs>& outputs = baseline(task.shard);
+  // The float model's outputs are at hand; only probes need its inner values.
   const Assignment only_float(w.program->layers().size(), 0);
   std::vector<Assignment> schemes = task.schemes;
   if (task.probe) schemes.insert(schemes.begin(), only_float);
@@ -289,19 +316,20 @@ Bytes Evaluator::evaluate(const EvaluateTask& task) {
   for (const Range& r : cut(static_cast<std::int64_t>(ids.size()), w.batch)) {
     const auto batch_ids =
         ids.subspan(static_cast<std::size_t>(r.begin), static_cast<std::size_t>(r.end - r.begin));
-    const Tensor& baseline_scores = scores.at(batch++);
-    sink.begin_batch(baseline_scores, w.labels(batch_ids));
+    const Outputs& float_outputs = outputs.at(batch++);
+    sink.begin_batch(float_outputs, batch_ids);
     for (std::size_t i = 0; !task.probe && i < schemes.size(); ++i) {
-      if (schemes[i] == only_float) sink.score(i, baseline_scores);
+      if (schemes[i] == only_float) sink.score(i, float_outputs);
     }
     if (!walked.empty()) run_walk(walk, bank(), w.evaluation->images(batch_ids), sink);
   }
   const double share = seconds_since(start) / static_cast<double>(task.schemes.size());
   ByteWriter out;
   for (std::size_t i = task.probe ? 1 : 0; i < schemes.size(); ++i) {
-    sink.results()[i].seconds = share;
+    ShardResult result = sink.take(i);
+    result.seconds = share;
     ByteWriter one;
-    sink.results()[i].write(one);
+    result.write(one);
     out.blob(one.bytes());
   }
   return out.take();

@@ -36,15 +36,17 @@ class Evaluator final : public TaskHandler {
   Bytes evaluate(const EvaluateTask& task);
   Bytes capture(const CaptureTask& task);
   LayerBank& bank();
-  /// The float model's scores on a shard, one tensor per batch; computed once per rank.
-  const std::vector<Tensor>& baseline(std::int64_t shard);
+  using Outputs = std::vector<Tensor>;
+  /// The float model's outputs on a shard, batch by batch; kept while there is room.
+  const std::vector<Outputs>& baseline(std::int64_t shard);
 
   int rank_;
   std::shared_ptr<const Workload> workload_;
   std::vector<TensorStats> stats_;  ///< by layer; empty before calibration
   std::unique_ptr<QuantSetup> setup_;
   std::unique_ptr<LayerBank> bank_;
-  std::map<std::int64_t, std::vector<Tensor>> baseline_;
+  std::map<std::int64_t, std::vector<Outputs>> baseline_;  ///< by shard
+  std::size_t baseline_bytes_ = 0;
 };
 
 }  // namespace qsweep

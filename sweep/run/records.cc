@@ -1,6 +1,5 @@
 #include "sweep/run/records.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "src/base/error.h"
@@ -38,13 +37,8 @@ ByteWriter tagged(MessageKind kind) {
 }  // namespace
 
 void ShardResult::write(ByteWriter& out) const {
-  out.u64(top1.size());
-  out.raw(std::as_bytes(std::span(top1)));
-  out.i64(top5_correct);
+  out.blob(outcomes);
   out.f64(kl_sum);
-  out.f64(margin_sum);
-  out.u64(margins.size());
-  out.raw(std::as_bytes(std::span(margins)));
   output_error.write(out);
   out.u8(nonfinite ? 1 : 0);
   out.f64(seconds);
@@ -58,17 +52,9 @@ void ShardResult::write(ByteWriter& out) const {
 
 ShardResult ShardResult::read(ByteReader& in) {
   ShardResult r;
-  const std::uint64_t n = bounded_count(in, sizeof(std::int16_t));
-  const ByteView raw = in.raw(n * sizeof(std::int16_t));
-  r.top1.resize(n);
-  std::copy(raw.begin(), raw.end(), std::as_writable_bytes(std::span(r.top1)).begin());
-  r.top5_correct = in.i64();
+  const ByteView outcomes = in.blob();
+  r.outcomes.assign(outcomes.begin(), outcomes.end());
   r.kl_sum = in.f64();
-  r.margin_sum = in.f64();
-  const std::uint64_t m = bounded_count(in, sizeof(float));
-  const ByteView margins = in.raw(m * sizeof(float));
-  r.margins.resize(m);
-  std::copy(margins.begin(), margins.end(), std::as_writable_bytes(std::span(r.margins)).begin());
   r.output_error = ErrorSums::read(in);
   r.nonfinite = in.u8() != 0;
   r.seconds = in.f64();

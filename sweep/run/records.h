@@ -26,12 +26,9 @@ enum class RecordKind : std::uint8_t {
 
 /// What one scheme did on one shard.
 struct ShardResult {
-  std::vector<std::int16_t> top1;  ///< by image of the shard; -1 when the scores were not finite
-  std::int64_t top5_correct = 0;
-  double kl_sum = 0.0;  ///< over the shard's images, in order
-  double margin_sum = 0.0;
-  std::vector<float> margins;  ///< by image; only of detailed tasks
-  ErrorSums output_error;      ///< of the scores against the float model's
+  Bytes outcomes;          ///< of the shard's images, in order; the task knows what they say
+  double kl_sum = 0.0;     ///< over the shard's images, in order
+  ErrorSums output_error;  ///< of the outputs against the float model's
   bool nonfinite = false;
   double seconds = 0.0;  ///< its share of the task's time
 
@@ -66,7 +63,7 @@ struct CalibrateTask {
 struct EvaluateTask {
   std::int64_t shard = 0;
   bool probe = false;
-  bool detail = false;  ///< keep each image's margin
+  bool detail = false;  ///< keep what only predictions need
   std::vector<Assignment> schemes;
   [[nodiscard]] Bytes encode() const;
   static EvaluateTask decode(ByteReader& in);

@@ -11,7 +11,6 @@
 #include "src/base/machine.h"
 
 #include "src/kernels/linear.h"
-#include "src/metrics/classification.h"
 
 #include "sweep/plan/groups.h"
 #include "sweep/plan/pareto.h"
@@ -22,23 +21,9 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// Outcomes as the metrics module takes them: predictions are all a paired comparison needs.
-std::vector<ImageOutcome> outcomes_of(const SchemeResult& r) {
-  std::vector<ImageOutcome> out(r.top1.size());
-  for (std::size_t i = 0; i < out.size(); ++i) out[i].top1 = r.top1[i];
-  return out;
-}
-
-double mean(double sum, std::size_t n) {
-  return n ? sum / static_cast<double>(n) : 0.0;
-}
-
 class Assembler {
  public:
-  Assembler(const Workload& w, const Findings& f)
-      : w_(w), f_(f), labels_(w.labels(w.evaluation_ids)) {
-    baseline_ = outcomes_of(f.baseline);
-  }
+  Assembler(const Workload& w, const Findings& f) : w_(w), f_(f) {}
 
   /// What calibration alone has found.
   RunResults calibration() {
@@ -53,6 +38,7 @@ class Assembler {
     describe_inputs();
     describe_layers();
     describe_calibration();
+    records_ = sensitivity_records(f_);
     r_.baseline = evaluation("scheme", float_scheme(), f_.baseline);
     r_.baseline.name = "FP32";
     add_sensitivity();
@@ -105,7 +91,13 @@ class Assembler {
     for (const QuantRule& rule : w_.rules) r_.rules.push_back(to_json(rule));
     r_.score = w_.job.sensitivity.score;
     for (const Precision& p : w_.precisions.all()) r_.precisions.push_back(p.name);
-    for (std::int64_t c = 0; c < w_.classes(); ++c) r_.class_names.push_back(std::to_string(c));
+    if (!w_.task) return;
+    r_.task = w_.job.task;
+    r_.class_names = w_.task->class_names();
+    r_.metric = w_.task->metrics().front().name;
+    r_.other_metrics.clear();
+    for (const Metric& metric : std::span(w_.task->metrics()).subspan(1))
+      r_.other_metrics.push_back(metric.name);
   }
 
   void describe_layers() {
@@ -189,31 +181,26 @@ class Assembler {
       e.reason = result.reason;
       return e;
     }
-    const std::vector<ImageOutcome> outcomes = outcomes_of(result);
-    const ClassificationSummary summary = summarize(outcomes, labels_, w_.classes());
-    const PairedComparison paired = compare(baseline_, outcomes, labels_, w_.job.confidence);
-    const Interval accuracy =
-        wilson_interval(summary.top1_correct, summary.images, w_.job.confidence);
+    TaskSummary summary = result.verdict->summary();
+    const TaskComparison paired = result.verdict->compare(*f_.baseline.verdict);
     e.images = summary.images;
-    e.metric = summary.top1();
-    e.ci_low = accuracy.low;
-    e.ci_high = accuracy.high;
-    e.top5 = mean(static_cast<double>(result.top5_correct), result.top1.size());
+    e.metric = summary.metrics.at(0);
+    e.others.assign(summary.metrics.begin() + 1, summary.metrics.end());
+    e.ci_low = summary.interval.low;
+    e.ci_high = summary.interval.high;
     e.drop = paired.drop;
     e.drop_low = paired.interval.low;
     e.drop_high = paired.interval.high;
     e.drop_se = paired.standard_error;
     e.p_value = paired.p_value;
-    e.kl = mean(result.kl_sum, result.top1.size());
-    e.agreement = mean(static_cast<double>(paired.agreeing), outcomes.size());
-    for (std::size_t c = 0; c < summary.class_images.size(); ++c) {
-      e.class_metric.push_back(mean(static_cast<double>(summary.class_correct[c]),
-                                    static_cast<std::size_t>(summary.class_images[c])));
-    }
+    e.kl = result.mean_kl;
+    e.agreement = paired.agreement;
+    e.class_metric = std::move(summary.class_metric);
     e.elapsed_s = result.seconds;
     if (kind == "scheme") {
-      e.confusion = summary.confusion;
-      e.predictions.assign(result.top1.begin(), result.top1.end());
+      e.confusion = std::move(summary.confusion);
+      e.predictions = std::move(summary.top1);
+      e.detections = std::move(summary.detections);
     }
     if (result.nonfinite)
       e.reason = "NaN or infinity in the scores of some images (counted as wrong)";
@@ -221,7 +208,7 @@ class Assembler {
   }
 
   void add_sensitivity() {
-    const std::vector<SensitivityRecord> records = sensitivity_records(w_, f_);
+    const std::vector<SensitivityRecord>& records = records_;
     const Score score = parse_score(w_.job.sensitivity.score);
     std::size_t next = 0;  // records exist for successful cases only, in case order
     for (std::size_t i = 0; i < f_.cases.size(); ++i) {
@@ -305,9 +292,8 @@ class Assembler {
                      [&](std::size_t a, std::size_t b) { return points[a].cost < points[b].cost; });
     // A step to the next, costlier point that is under two paired standard errors may be noise.
     for (std::size_t m = 0; m + 1 < members.size(); ++m) {
-      const PairedComparison step =
-          compare(outcomes_of(f_.scheme_results[members[m + 1]]),
-                  outcomes_of(f_.scheme_results[members[m]]), labels_, w_.job.confidence);
+      const TaskComparison step = f_.scheme_results[members[m]].verdict->compare(
+          *f_.scheme_results[members[m + 1]].verdict);
       r_.evaluations[first_scheme_ + members[m]].inseparable =
           std::abs(step.drop) < 2.0 * step.standard_error;
     }
@@ -328,8 +314,7 @@ class Assembler {
     const double total = static_cast<double>(std::max<std::int64_t>(r_.model.macs, 1));
     std::vector<double> share;
     for (std::int64_t macs : w_.layer_macs) share.push_back(static_cast<double>(macs) / total);
-    for (const GroupSensitivity& g :
-         group_sensitivity(layers(), share, sensitivity_records(w_, f_))) {
+    for (const GroupSensitivity& g : group_sensitivity(layers(), share, records_)) {
       r_.groups.push_back({.name = g.name,
                            .sensitivity_class = std::string(name_of(g.sensitivity)),
                            .recommendation = g.recommendation,
@@ -383,8 +368,7 @@ class Assembler {
 
   const Workload& w_;
   const Findings& f_;
-  std::vector<std::int64_t> labels_;
-  std::vector<ImageOutcome> baseline_;
+  std::vector<SensitivityRecord> records_;
   std::vector<WeightExtent> sizes_;
   std::size_t first_scheme_ = 0;
   RunResults r_;
@@ -392,23 +376,20 @@ class Assembler {
 
 }  // namespace
 
-std::vector<SensitivityRecord> sensitivity_records(const Workload& w, const Findings& f) {
-  const std::vector<std::int64_t> labels = w.labels(w.evaluation_ids);
-  const std::vector<ImageOutcome> baseline = outcomes_of(f.baseline);
+std::vector<SensitivityRecord> sensitivity_records(const Findings& f) {
   std::vector<SensitivityRecord> records;
   for (std::size_t i = 0; i < f.cases.size(); ++i) {
     const SensitivityCase& c = f.cases[i];
     const SchemeResult& result = f.case_results[i];
     if (!result.ok) continue;
-    const std::vector<ImageOutcome> outcomes = outcomes_of(result);
-    const PairedComparison paired = compare(baseline, outcomes, labels, w.job.confidence);
+    const TaskComparison paired = result.verdict->compare(*f.baseline.verdict);
     SensitivityRecord s;
     s.layer = c.layer;
     s.precision = c.precision;
     s.mode = c.mode;
-    s.kl = mean(result.kl_sum, result.top1.size());
+    s.kl = result.mean_kl;
     s.output_mse = result.output_error.mse();
-    s.metric = summarize(outcomes, labels, w.classes()).top1();
+    s.metric = result.verdict->metric();
     s.metric_drop = paired.drop;
     s.drop_low = paired.interval.low;
     s.drop_high = paired.interval.high;

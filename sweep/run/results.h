@@ -31,8 +31,7 @@ struct Findings {
 };
 
 /// The records behind a layer ranking (R119-R127).
-[[nodiscard]] std::vector<SensitivityRecord> sensitivity_records(const Workload& workload,
-                                                                 const Findings& findings);
+[[nodiscard]] std::vector<SensitivityRecord> sensitivity_records(const Findings& findings);
 
 /// Everything the reports say, computed from findings alone: equal findings, equal results.
 [[nodiscard]] RunResults assemble(const Workload& workload,

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "src/base/hash.h"
 #include "src/base/log.h"
@@ -73,6 +74,14 @@ std::string canonical_settings(const Workload& w) {
       q.activation_type, q.algorithm, w.batch);
 }
 
+/// What decides outcomes besides outputs and data.
+std::string head_text(const JobConfig& job) {
+  const HeadSpec& h = job.head;
+  return fmt::format("task {} classes {}\nhead {} strides {} {} {} {} {}\n", job.task, job.classes,
+                     h.kind, fmt::join(h.strides, " "), h.scores, h.confidence, h.nms_iou,
+                     h.max_detections);
+}
+
 WeightAlgorithm weight_algorithm(const JobConfig::Quantization& q) {
   try {
     return parse_weight_algorithm(q.algorithm);
@@ -139,20 +148,14 @@ void check_fit(const Workload& w) {
         w.job.evaluation.path.string(),
         "Give the model's preprocessing (layout, resize) in the job's input: block");
   }
-  const ValueId output = w.program->graph().outputs.at(0);
-  const Shape& scores = w.trace.shapes.at(static_cast<std::size_t>(output));
-  if (scores.size() != 2) {
-    throw Error(ErrorCode::unsupported,
-                fmt::format("task classification needs an output [N, classes], the model's is {}",
-                            to_string(scores)),
-                w.job.model.string(), "Choose the task that fits the model");
-  }
-  if (scores[1] < w.evaluation->classes()) {
-    throw Error(ErrorCode::mismatch,
-                fmt::format("the model scores {} classes, the data has {}", scores[1],
-                            w.evaluation->classes()),
-                w.job.model.string(), "Evaluate on the data set the model was trained for");
-  }
+}
+
+TaskModel task_model(const Workload& w) {
+  const Graph& graph = w.program->graph();
+  TaskModel model{.outputs = {}, .input = w.image_shape, .ends_in_softmax = ends_in_softmax(graph)};
+  for (const ValueId output : graph.outputs)
+    model.outputs.push_back(w.trace.shapes.at(static_cast<std::size_t>(output)));
+  return model;
 }
 
 }  // namespace
@@ -177,19 +180,13 @@ std::span<const std::int64_t> Workload::shard_ids(std::int64_t shard) const {
       .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
 }
 
-std::vector<std::int64_t> Workload::labels(std::span<const std::int64_t> ids) const {
-  std::vector<std::int64_t> out;
-  out.reserve(ids.size());
-  for (std::int64_t id : ids) out.push_back(evaluation->label(id));
-  return out;
-}
-
 std::string Workload::fingerprint() const {
   Sha256 hash;
   hash.update(settings);
   hash.update(fmt::format("evaluation {} shard {} images {}\n", evaluation->digest(),
                           job.evaluation.shard, evaluation_ids.size()));
-  hash.update("statistics 2\n");  // of the layout of TensorStats in records
+  hash.update("statistics 2\noutcomes 2\n");  // layouts of TensorStats and ShardResult in records
+  if (job.task != "classification") hash.update(head_text(job));
   hash.update(engine_identity());
   return hash.hex();
 }
@@ -215,12 +212,6 @@ QuantDefaults quant_defaults(const JobConfig& job) {
 }
 
 std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse use) {
-  if (use == WorkloadUse::evaluate && job.task != "classification" &&
-      !job.evaluation.path.empty()) {
-    throw Error(ErrorCode::unsupported,
-                fmt::format("task '{}' has no evaluator in this version", job.task), "task",
-                "Use task: classification");
-  }
   auto w = std::make_shared<Workload>();
   w->job = job;
   w->use = use;
@@ -289,7 +280,6 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse 
     w->layer_macs[static_cast<std::size_t>(layer)] = w->trace.macs[s];
     w->layer_step[static_cast<std::size_t>(layer)] = static_cast<int>(s);
   }
-  w->outputs_are_probabilities = ends_in_softmax(program.graph());
   // Schemes may use precisions no family names; parsing them adds those.
   for (const std::string& text : job.schemes) {
     (void)parse_scheme(text, program.layers(), w->precisions);
@@ -297,7 +287,10 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse 
   }
   if (job.quantization.has_rules()) add_ruled_scheme(*w);
   warn_of_unusual(*w);
-  if (evaluates) check_fit(*w);
+  if (evaluates) {
+    check_fit(*w);
+    w->task = make_vision_task(job, task_model(*w), *w->evaluation, w->evaluation_ids);
+  }
   w->settings = canonical_settings(*w);
   return w;
 }

@@ -14,6 +14,7 @@
 #include "io/onnx/import.h"
 
 #include "sweep/plan/scheme.h"
+#include "sweep/run/task/task.h"
 
 namespace qsweep {
 
@@ -44,8 +45,8 @@ struct Workload {
   Trace trace;             ///< of one image
   Trace batch_trace;       ///< of one batch
   std::vector<std::int64_t> layer_macs;
-  std::vector<int> layer_step;  ///< step of each layer
-  bool outputs_are_probabilities = false;
+  std::vector<int> layer_step;             ///< step of each layer
+  std::unique_ptr<const VisionTask> task;  ///< null unless the job is evaluated
   CalibratorSettings calibrator;
   WeightAlgorithm weight_algorithm = WeightAlgorithm::rtn;
   WorkloadUse use = WorkloadUse::evaluate;
@@ -55,9 +56,6 @@ struct Workload {
   [[nodiscard]] std::int64_t shards() const;
   /// Sample ids of a shard.
   [[nodiscard]] std::span<const std::int64_t> shard_ids(std::int64_t shard) const;
-  /// Labels of a shard.
-  [[nodiscard]] std::vector<std::int64_t> labels(std::span<const std::int64_t> ids) const;
-  [[nodiscard]] std::int64_t classes() const { return evaluation->classes(); }
   /// Names the run's records are about: model, data, numeric settings, engine and kernel ISA.
   [[nodiscard]] std::string fingerprint() const;
 };

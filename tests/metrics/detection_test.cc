@@ -1,5 +1,6 @@
 #include "src/metrics/detection.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -8,6 +9,8 @@
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "src/base/random.h"
 
 namespace qsweep {
 namespace {
@@ -114,6 +117,65 @@ TEST(BoxIouTest, boxes_and_crowds) {
   EXPECT_DOUBLE_EQ(box_iou({0, 0, 10, 10}, {5, 0, 10, 10}, false), 50.0 / 150.0);
   EXPECT_DOUBLE_EQ(box_iou({0, 0, 10, 10}, {5, 0, 10, 10}, true), 0.5);
   EXPECT_DOUBLE_EQ(box_iou({0, 0, 10, 10}, {10, 0, 10, 10}, false), 0.0);
+}
+
+/// COCO's mAP of a set in which every drawn picture stands for itself: copies get an id of their
+/// own.
+double map_of_copies(const Case& c, const std::vector<std::int64_t>& drawn) {
+  std::vector<std::int64_t> images;
+  std::vector<TruthBox> truths;
+  std::vector<Detection> detections;
+  for (const std::int64_t source : drawn) {
+    // Copies stay beside each other, so that equal scores keep their order.
+    const auto copy = static_cast<std::int64_t>(images.size());
+    images.push_back(copy);
+    for (TruthBox t : c.truths) {
+      if (t.image != source) continue;
+      t.image = copy;
+      truths.push_back(t);
+    }
+    for (Detection d : c.detections) {
+      if (d.image != source) continue;
+      d.image = copy;
+      detections.push_back(d);
+    }
+  }
+  return summarize_detections(images, c.categories, truths, detections).map;
+}
+
+TEST(ResampleMapTest, weighing_pictures_is_copying_them) {
+  constexpr std::uint64_t kSeed = 3;
+  constexpr int kResamples = 20;
+  for (const Case& c : read_cases()) {
+    // Among equal scores copies would come one after the other, and weights count them at once.
+    if (c.name != "plain" && c.name != "crowds") continue;
+    SCOPED_TRACE(c.name);
+    const std::vector<double> maps =
+        resample_map(c.images, c.categories, c.truths, c.detections, kResamples, kSeed);
+    ASSERT_EQ(maps.size(), static_cast<std::size_t>(kResamples));
+    std::vector<std::int64_t> sorted = c.images;
+    std::sort(sorted.begin(), sorted.end());
+    for (int r = 0; r < kResamples; ++r) {
+      Random random(kSeed, static_cast<std::uint64_t>(r));
+      std::vector<std::int64_t> drawn;
+      for (std::size_t i = 0; i < sorted.size(); ++i)
+        drawn.push_back(sorted[random.below(sorted.size())]);
+      std::sort(drawn.begin(), drawn.end());
+      const double expected = map_of_copies(c, drawn);
+      EXPECT_NEAR(maps[static_cast<std::size_t>(r)], std::isnan(expected) ? 0.0 : expected, 1e-9);
+    }
+  }
+}
+
+TEST(DetectionAgreementTest, counts_pairs_of_what_both_report) {
+  const std::vector<Detection> a = {{1, 0, 0.9f, {0, 0, 10, 10}}, {1, 1, 0.8f, {0, 0, 10, 10}}};
+  EXPECT_EQ(detection_agreement(a, a), 1.0);
+  EXPECT_EQ(detection_agreement({}, {}), 1.0);
+  EXPECT_EQ(detection_agreement(a, {}), 0.0);
+  const std::vector<Detection> b = {{1, 0, 0.3f, {1, 0, 10, 10}},
+                                    {1, 1, 0.2f, {0, 0, 10, 10}},  // below what a user sees
+                                    {2, 1, 0.9f, {0, 0, 10, 10}}};
+  EXPECT_EQ(detection_agreement(a, b), 0.5);
 }
 
 }  // namespace

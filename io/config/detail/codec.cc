@@ -62,17 +62,11 @@ Codec<std::string> text() {
           [](const std::string& value) { return YAML::Node(value); }};
 }
 
-Codec<std::string> choice(const std::vector<std::string>& names,
-                          const std::vector<std::string>& later) {
+Codec<std::string> choice(const std::vector<std::string>& names) {
   Codec<std::string> codec = text();
   codec.type = fmt::format("{}", fmt::join(names, " | "));
-  codec.parse = [names, later](const YAML::Node& node, const Place& place) {
+  codec.parse = [names](const YAML::Node& node, const Place& place) {
     std::string value = place.scalar(node);
-    if (std::ranges::find(later, value) != later.end()) {
-      throw Error(ErrorCode::unsupported,
-                  fmt::format("'{}: {}' is not available in this version", place.path(), value),
-                  place.where(node), fmt::format("Use {}", fmt::join(names, ", ")));
-    }
     if (std::ranges::find(names, value) == names.end()) {
       place.fail_value(node, fmt::format("must be one of {}", fmt::join(names, ", ")),
                        did_you_mean(value, names));

@@ -25,9 +25,8 @@ struct Codec {
 
 /// Any text that is not empty.
 [[nodiscard]] Codec<std::string> text();
-/// One of `names`. The names in `later` are known, but refused as Error(unsupported).
-[[nodiscard]] Codec<std::string> choice(const std::vector<std::string>& names,
-                                        const std::vector<std::string>& later = {});
+/// One of `names`.
+[[nodiscard]] Codec<std::string> choice(const std::vector<std::string>& names);
 /// A precision that parse_precision() accepts.
 [[nodiscard]] Codec<std::string> precision();
 /// A file, made absolute from the document's folder.

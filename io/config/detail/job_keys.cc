@@ -57,6 +57,28 @@ Key<JobConfig> classes_key() {
   return key("classes", &JobConfig::classes, integer(0), "classes; 0: as many as the data has");
 }
 
+Key<JobConfig> head_key() {
+  using H = HeadSpec;
+  const Keys<H> keys = {
+      written_if<H>([](const H& head) { return !head.kind.empty(); },
+                    key("kind", &H::kind, choice(head_kinds()),
+                        "decoder of the outputs; without one the shapes tell it, if they can")),
+      written_if<H>([](const H& head) { return !head.strides.empty(); },
+                    key("strides", &H::strides, list(integer(1, 1 << 12)),
+                        "input pixels per cell of each level; without them 8, 16, 32")),
+      written_if<H>([](const H& head) { return !head.scores.empty(); },
+                    key("scores", &H::scores, choice({"probabilities", "logits"}),
+                        "dfl kinds: what the class values are")),
+      key("confidence", &H::confidence, number(kProbability), "least score of a detection"),
+      key("nms_iou", &H::nms_iou, number(kProbability),
+          "detections of one class overlap at most so much"),
+      key("max_detections", &H::max_detections, integer(1, 100'000), "per picture"),
+  };
+  return written_if<JobConfig>(
+      [](const JobConfig& job) { return job.task == "detection" || job.head != HeadSpec{}; },
+      section("head", &JobConfig::head, keys));
+}
+
 Key<JobConfig> shapes_key() {
   const auto extents = list(integer(1));
   return custom<JobConfig>(
@@ -87,11 +109,11 @@ Key<JobConfig> data_key() {
   using D = JobConfig::Data;
   const auto format =
       required(key("format", &D::format,
-                   choice({"cifar10", "cifar100", "npy", "images", "folder", "masks"}, {"coco"}),
+                   choice({"cifar10", "cifar100", "npy", "images", "folder", "coco", "masks"}),
                    "container of the images"));
-  const auto path =
-      required(key("path", &D::path, file_paths(),
-                   "the file or files; npy: images, then labels; masks: pictures, then masks"));
+  const auto path = required(key("path", &D::path, file_paths(),
+                                 "the file or files; npy: images, then labels; coco: folder, then "
+                                 "annotations; masks: pictures, then masks"));
   const Keys<D> calibration = {
       format,
       path,
@@ -314,6 +336,7 @@ Keys<JobConfig> job_keys() {
       task_key(),
       classes_key(),
       input_key(),
+      head_key(),
       shapes_key(),
       data_key(),
       quantization_key(),
@@ -331,11 +354,7 @@ Keys<JobConfig> job_keys() {
 }
 
 Keys<JobConfig> card_keys() {
-  return {task_key(), classes_key(), input_key(),
-          custom<JobConfig>(
-              "head", "mapping", "what the outputs mean, for detection",
-              [](const YAML::Node&, const Place&, JobConfig&) {},
-              [](const JobConfig&) { return std::nullopt; })};
+  return {task_key(), classes_key(), input_key(), head_key()};
 }
 
 }  // namespace qsweep::config

@@ -15,6 +15,7 @@ namespace qsweep {
                                                        const InputSpec& input);
 [[nodiscard]] std::unique_ptr<Dataset> open_picture_folder(const DataSpec& spec,
                                                            const InputSpec& input);
+[[nodiscard]] std::unique_ptr<Dataset> open_coco(const DataSpec& spec, const InputSpec& input);
 [[nodiscard]] std::unique_ptr<Dataset> open_masks(const DataSpec& spec, const InputSpec& input);
 
 }  // namespace qsweep

@@ -119,10 +119,7 @@ INSTANTIATE_TEST_SUITE_P(
              "'families' and 'schemes'."},
         Case{"latency: {trtexec: [t.json]}\n",
              "'latency.trtexec' is not available in this version [job.yaml:5]. Use 'source: "
-             "measured', 'source: table' or 'roofline: DEVICE'."},
-        Case{"task: detection\n",
-             "'task: detection' is not available in this version [job.yaml]. Use "
-             "classification."}));
+             "measured', 'source: table' or 'roofline: DEVICE'."}));
 
 TEST(JobErrorsTest, not_served_is_another_code_than_wrong) {
   const auto code = [](const std::string& more) {
@@ -172,9 +169,6 @@ TEST(JobErrorsTest, required_keys) {
   EXPECT_EQ(text("model: m.onnx\ndata: {evaluation: {path: t.bin}}\n"),
             "'data.evaluation.format' is missing [job.yaml:2]");
   EXPECT_EQ(text("- a\n- b\n"), "the document must be a mapping of keys to values [job.yaml:1]");
-  EXPECT_EQ(text("model: m.onnx\ndata: {evaluation: {format: coco, path: a,b}}\n"),
-            "'data.evaluation.format: coco' is not available in this version [job.yaml:2]. Use "
-            "cifar10, cifar100, npy, images, folder, masks.");
   EXPECT_EQ(text("model: m.onnx\ndata: {evaluation: {format: cifar10, path: t.bin}}\n"),
             "'data.calibration' is missing, and W8A8 needs activation ranges [job.yaml]. Give "
             "images that are not evaluated.");

@@ -1,0 +1,22 @@
+#include "sweep/run/task/task.h"
+
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+
+#include "sweep/run/task/tasks.h"
+
+namespace qsweep {
+
+std::unique_ptr<const VisionTask> make_vision_task(const JobConfig& job,
+                                                   const TaskModel& model,
+                                                   const Dataset& evaluation,
+                                                   std::span<const std::int64_t> samples) {
+  if (job.task == "classification") return make_classification(job, model, evaluation, samples);
+  if (job.task == "detection") return make_detection(job, model, evaluation, samples);
+  if (job.task == "segmentation") return make_segmentation(job, model, evaluation, samples);
+  throw Error(ErrorCode::config, fmt::format("unknown task '{}'", job.task), "task",
+              "Use classification, detection or segmentation");
+}
+
+}  // namespace qsweep

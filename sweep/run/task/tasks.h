@@ -1,0 +1,24 @@
+#pragma once
+
+#include "sweep/run/task/task.h"
+
+namespace qsweep {
+
+/// One maker per task; make_vision_task() holds the list.
+[[nodiscard]] std::unique_ptr<const VisionTask> make_classification(
+    const JobConfig& job,
+    const TaskModel& model,
+    const Dataset& evaluation,
+    std::span<const std::int64_t> samples);
+[[nodiscard]] std::unique_ptr<const VisionTask> make_detection(
+    const JobConfig& job,
+    const TaskModel& model,
+    const Dataset& evaluation,
+    std::span<const std::int64_t> samples);
+[[nodiscard]] std::unique_ptr<const VisionTask> make_segmentation(
+    const JobConfig& job,
+    const TaskModel& model,
+    const Dataset& evaluation,
+    std::span<const std::int64_t> samples);
+
+}  // namespace qsweep
