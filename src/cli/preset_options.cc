@@ -68,7 +68,7 @@ void add_preset_options(CLI::App& command, PresetOptions& o) {
       ->delimiter(',');
 }
 
-void apply(const PresetOptions& o, JobConfig& job) {
+void apply(const PresetOptions& o, const std::string& algorithm, JobConfig& job) {
   auto& q = job.quantization;
   const std::string& name = o.preset.empty() ? o.family : o.preset;
   if (!name.empty()) q.preset = find_preset(name).name;
@@ -80,6 +80,7 @@ void apply(const PresetOptions& o, JobConfig& job) {
     q.rules = std::move(config.rules);
     if (!config.algorithm.empty()) q.algorithm = config.algorithm;
   }
+  if (!algorithm.empty()) q.algorithm = algorithm;
   q.skip = o.skip;
   q.exclude_nodes = o.exclude_nodes;
   q.exclude_types = o.exclude_types;

@@ -17,8 +17,10 @@ struct PresetOptions {
 
 void add_preset_options(CLI::App& command, PresetOptions& options);
 
-/// Puts the options into the job's `quantization:` block. @throws Error(usage) on options that
+/// Puts the options into the job's `quantization:` block.
+/// @param algorithm as given on the command line; empty: the preset's or the rules'
+/// @throws Error(usage) on options that
 /// contradict each other.
-void apply(const PresetOptions& options, JobConfig& job);
+void apply(const PresetOptions& options, const std::string& algorithm, JobConfig& job);
 
 }  // namespace qsweep
