@@ -146,7 +146,7 @@ void settle_algorithm(const YAML::Node& node, const Place& place, JobConfig& job
     try {
       const Preset& preset = find_preset(q.preset);
       q.preset = preset.name;
-      if (!node["algorithm"] && q.rules.empty())
+      if (q.rules.empty() || q.algorithm == JobConfig::Quantization{}.algorithm)
         q.algorithm = weight_algorithm_name(preset.algorithm);
     } catch (const Error& e) {
       place.child("preset").fail(node["preset"], e.message(), e.hint());
