@@ -74,7 +74,7 @@ def measure(args, model, test, train, x, name, text, cache):
     with tempfile.TemporaryDirectory() as folder:
         file, predictions = pathlib.Path(folder, "scheme.onnx"), pathlib.Path(folder, "predictions.csv")
         options = ["--scheme", text, "--calib", f"cifar10:{train}", "--calib-images", args.calib_images,
-                   "--cache", cache, "--json"]
+                   "--cache", cache, "--json", *args.weights.split()]
         said = json.loads(call(args.qsweep, "export", model, *options, "--out", file, "--format", args.format,
                                *(["--int4-as-int8"] if args.int4_as_int8 else [])))
         judged = json.loads(call(args.qsweep, "eval", model, *options, "--data", f"cifar10:{test}", "--limit",
@@ -113,6 +113,8 @@ def main():
     parser.add_argument("--calib-images", type=int, default=256)
     parser.add_argument("--int4-as-int8", action="store_true")
     parser.add_argument("--format", default="qdq")
+    parser.add_argument("--weights", default="", metavar="OPTIONS",
+                        help="options of both commands: '--algorithm awq_full --bias-correction'")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--rows", type=pathlib.Path, help="keep the rows in this JSON file; what it holds is not run again")

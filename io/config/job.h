@@ -50,6 +50,9 @@ struct JobConfig {
     bool activation_symmetric = false;
     std::string activation_type = "uint8";  ///< uint8 or int8
     std::string algorithm = "rtn";
+    double smoothquant_alpha = 0.5;
+    bool smoothquant_alpha_auto = false;  ///< chosen by layer instead
+    bool bias_correction = false;
     /// A named configuration, rules after it, and what stays in high precision after both; together
     /// they make one more scheme.
     std::string preset;

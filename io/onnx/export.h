@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "src/base/bytes.h"
 
@@ -21,6 +22,10 @@ struct LayerExport {
   /// The layer computes on codes: its bias is rounded to the grid s_x * s_w as the integer kernel
   /// does (kernels/linear.h) and stored as INT32.
   bool integer = false;
+  /// By channel of the input (axis 1 of a convolution's, the last one of a product's): multiplied
+  /// into it before it is rounded. Empty: nothing is.
+  std::vector<float> input_factor{};
+  Tensor bias{};  ///< f32, instead of the graph's; empty: the graph's
 };
 
 struct ExportOptions {
@@ -55,6 +60,7 @@ struct ExportedModel {
 /// - a quantized input is QuantizeLinear -> DequantizeLinear, one pair per (value, parameters);
 ///   f16 and bf16 inputs are Cast there and back. Codes narrower than their type (INT8 without
 ///   -128) get a Clip before, unless a Relu makes it idle.
+/// - an input with factors goes through a Mul before that.
 /// - a quantized weight is an initializer of codes -> DequantizeLinear; f16 and bf16 -> Cast.
 /// - arithmetic stays FP32; the bias of an integer layer is INT32 -> DequantizeLinear.
 /// With integer_operators, integer layers are QuantizeLinear -> ConvInteger or MatMulInteger -> Add

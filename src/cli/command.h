@@ -27,6 +27,7 @@ void add_compare_command(CLI::App& app, Invocation& invocation);
 void add_latency_command(CLI::App& app, Invocation& invocation);
 void add_pareto_command(CLI::App& app, Invocation& invocation);
 void add_report_command(CLI::App& app, Invocation& invocation);
+void add_summary_command(CLI::App& app, Invocation& invocation);
 void add_smoke_command(CLI::App& app, Invocation& invocation);
 void add_formats_command(CLI::App& app, Invocation& invocation);
 void add_presets_command(CLI::App& app, Invocation& invocation);

@@ -101,7 +101,7 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
       return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
         ProgressLine progress;
         JobConfig job = to_job(options->data);
-        apply(options->preset, job);
+        apply(options->preset, options->data.algorithm, job);
         const SingleEvaluation e = evaluate_once(job, options->scheme, transport, progress, stop);
         if (!options->predictions.empty())
           real_file_system().replace(options->predictions, e.verdict->predictions());

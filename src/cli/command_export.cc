@@ -93,7 +93,7 @@ SchemeFile make_file(const Options& o,
   file.external_name = external_place(o.places).filename().string();
   if (!o.run.empty()) return export_from_run(o.run, o.scheme, file, o.places);
   JobConfig job = to_job(o.data);
-  apply(o.preset, job);
+  apply(o.preset, o.data.algorithm, job);
   const bool is_half = file.half_graph && o.scheme.empty() && !job.quantization.has_rules();
   return export_scheme(job, is_half ? "*=FP16" : o.scheme, file, o.places, transport, progress,
                        stop);

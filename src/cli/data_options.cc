@@ -25,6 +25,20 @@ CLI::Validator at_least(std::int64_t least) {
       "");
 }
 
+void set_alpha(const std::string& text, JobConfig::Quantization& q) {
+  if (text.empty()) return;
+  q.smoothquant_alpha_auto = text == "auto";
+  if (q.smoothquant_alpha_auto) return;
+  const auto [end, status] =
+      std::from_chars(text.data(), text.data() + text.size(), q.smoothquant_alpha);
+  const bool good = status == std::errc{} && end == text.data() + text.size() &&
+                    q.smoothquant_alpha >= 0.0 && q.smoothquant_alpha <= 1.0;
+  if (!good) {
+    throw Error(ErrorCode::usage, fmt::format("'{}' is not a number from 0 to 1, or auto", text),
+                "--smoothquant-alpha");
+  }
+}
+
 }  // namespace
 
 void add_data_options(CLI::App& command, DataOptions& o) {
@@ -51,8 +65,13 @@ void add_data_options(CLI::App& command, DataOptions& o) {
       .add_option("--calibrator", o.calibrator,
                   "minmax, percentile, entropy, mse or moving_average")
       ->capture_default_str();
-  command.add_option("--algorithm", o.algorithm, "Weight scales: rtn or mse")
-      ->capture_default_str();
+  command.add_option("--algorithm", o.algorithm,
+                     "Weights: rtn, mse, awq_lite, awq_clip, awq_full or smoothquant (default: the "
+                     "preset's, else rtn)");
+  command.add_option("--smoothquant-alpha", o.smoothquant_alpha,
+                     "For --algorithm smoothquant: 0 to 1, or auto (default: 0.5)");
+  command.add_flag("--bias-correction", o.bias_correction,
+                   "Biases make up for what rounding adds to the mean of each output channel");
   command.add_option("--percentile", o.percentile, "For --calibrator percentile")
       ->capture_default_str();
   command.add_option("--bins", o.bins, "For --calibrator entropy: 128 to 4096")
@@ -168,7 +187,9 @@ JobConfig to_job(const DataOptions& o) {
   job.calibration.sampling = o.sampling;
   if (!o.cache.empty()) job.calibration.cache = std::filesystem::absolute(o.cache);
   job.quantization.calibrator = o.calibrator;
-  job.quantization.algorithm = o.algorithm;
+  if (!o.algorithm.empty()) job.quantization.algorithm = o.algorithm;
+  set_alpha(o.smoothquant_alpha, job.quantization);
+  job.quantization.bias_correction = o.bias_correction;
   job.quantization.percentile = o.percentile;
   job.quantization.bins = o.bins;
   for (const std::string& shape : o.shapes) job.shapes.insert(parse_shape(shape));
@@ -192,7 +213,7 @@ void add_job_options(CLI::App& command, JobOptions& o) {
 
 JobConfig load_job(const JobOptions& o) {
   JobConfig job = load_job(o.job, o.set);
-  apply(o.preset, job);
+  apply(o.preset, {}, job);
   return job;
 }
 

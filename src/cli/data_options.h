@@ -23,7 +23,9 @@ struct DataOptions {
   std::string color, layout, resize;
   std::vector<std::string> shapes;
   std::string calibrator = "minmax";
-  std::string algorithm = "rtn";
+  std::string algorithm;  ///< empty: the preset's, else rtn
+  std::string smoothquant_alpha;
+  bool bias_correction = false;
   double percentile = 99.999;
   std::int64_t bins = 128;
   std::string cache;

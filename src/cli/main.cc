@@ -82,6 +82,7 @@ ExitCode run_main(int argc, char** argv) {
   add_pareto_command(app, invocation);
   add_report_command(app, invocation);
   add_export_command(app, invocation);
+  add_summary_command(app, invocation);
   add_smoke_command(app, invocation);
   add_formats_command(app, invocation);
   add_presets_command(app, invocation);

@@ -72,7 +72,7 @@ void add_preset_options(CLI::App& command, PresetOptions& o, CLI::Option* instea
       ->delimiter(',');
 }
 
-void apply(const PresetOptions& o, JobConfig& job) {
+void apply(const PresetOptions& o, const std::string& algorithm, JobConfig& job) {
   auto& q = job.quantization;
   const std::string& name = o.preset.empty() ? o.family : o.preset;
   if (!name.empty()) q.preset = find_preset(name).name;
@@ -85,6 +85,7 @@ void apply(const PresetOptions& o, JobConfig& job) {
     q.rules = std::move(config.rules);
     if (!config.algorithm.empty()) q.algorithm = config.algorithm;
   }
+  if (!algorithm.empty()) q.algorithm = algorithm;
   if (!o.skip.empty()) q.skip = o.skip;
   if (!o.exclude_nodes.empty()) q.exclude_nodes = o.exclude_nodes;
   if (!o.exclude_types.empty()) q.exclude_types = o.exclude_types;

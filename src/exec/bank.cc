@@ -11,9 +11,12 @@ bool uses_integer_kernel(const Precision& precision) {
          has_integer_kernel(precision.weight, precision.activation);
 }
 
+int channel_axis(const Layer& layer) {
+  return layer.op == "Conv" || layer.op == "ConvTranspose" ? 1 : -1;
+}
+
 int activation_axis(const Layer& layer, const Format& format) {
-  const bool is_convolution = layer.op == "Conv" || layer.op == "ConvTranspose";
-  return format.granularity == Granularity::per_block && is_convolution ? 1 : -1;
+  return format.granularity == Granularity::per_block ? channel_axis(layer) : -1;
 }
 
 LayerBank::LayerBank(const Program& program, const QuantSetup& setup)
@@ -44,8 +47,27 @@ LayerBank::LayerBank(const Program& program, const QuantSetup& setup)
 QuantizedWeight LayerBank::weight(int layer, int precision) const {
   const Layer& l = program_.layers().at(static_cast<std::size_t>(layer));
   const Format& format = setup_.precisions.at(static_cast<std::size_t>(precision)).weight;
-  return quantize_weight(program_.weight(layer), {l.output_axis, l.input_axis}, format,
-                         setup_.weight_algorithm);
+  return quantize_adapted(program_.weight(layer), {l.output_axis, l.input_axis},
+                          program_.spec(layer).group, format, adaptation(layer, precision),
+                          setup_.weight_algorithm);
+}
+
+const Adaptation& LayerBank::adaptation(int layer, int precision) const {
+  static const Adaptation kNone;
+  return setup_.adaptations.empty() ? kNone
+                                    : setup_.adaptations.at(static_cast<std::size_t>(layer))
+                                          .at(static_cast<std::size_t>(precision));
+}
+
+Tensor LayerBank::bias(int layer, int precision) const {
+  const Tensor own = program_.bias(layer);
+  const std::vector<float>& delta = adaptation(layer, precision).bias;
+  if (delta.empty()) return own;
+  Tensor sum = Tensor::of<float>(DType::f32, {static_cast<std::int64_t>(delta.size())}, delta);
+  if (own.empty()) return sum;
+  const auto values = sum.mutable_data<float>();
+  for (std::size_t o = 0; o < values.size(); ++o) values[o] += own.data<float>()[o];
+  return sum;
 }
 
 QuantParams LayerBank::activation(int layer, int precision) const {
@@ -53,33 +75,44 @@ QuantParams LayerBank::activation(int layer, int precision) const {
   const Format& format = setup_.precisions.at(static_cast<std::size_t>(precision)).activation;
   QuantParams params;
   params.format = format;
-  if (needs_range(format)) params = calibrate(setup_.input_stats.at(at), format, setup_.calibrator);
+  const Adaptation& adapted = adaptation(layer, precision);
+  if (needs_range(format)) {
+    params = adapted.scale.empty() ? calibrate(setup_.input_stats.at(at), format, setup_.calibrator)
+                                   : params_from_range(adapted.low, adapted.high, format);
+  }
   params.axis = activation_axis(program_.layers().at(at), format);
   return params;
 }
 
 std::shared_ptr<LinearKernel> LayerBank::float_kernel(int layer, int precision) {
   const Format& format = setup_.precisions[static_cast<std::size_t>(precision)].weight;
+  const Adaptation& adapted = adaptation(layer, precision);
   auto& known = float_kernels_[static_cast<std::size_t>(layer)];
-  for (const auto& [weight_format, kernel] : known) {
-    if (weight_format == format) return kernel;
+  for (const FloatKernel& k : known) {
+    const bool same_weight = k.weight == format && k.adaptation->scale == adapted.scale &&
+                             k.adaptation->clip == adapted.clip &&
+                             k.adaptation->bias == adapted.bias;
+    if (same_weight) return k.kernel;
   }
+  const bool is_own = !format.is_quantized() && !adapted.changes_weight();
   const Tensor weight =
-      format.is_quantized() ? this->weight(layer, precision).dequantized() : program_.weight(layer);
+      is_own ? program_.weight(layer) : this->weight(layer, precision).dequantized();
   LinearSpec spec = program_.spec(layer);
   spec.blocked_depth = format.is_quantized();
-  std::shared_ptr<LinearKernel> kernel = make_float_kernel(spec, weight, program_.bias(layer));
-  known.emplace_back(format, kernel);
+  std::shared_ptr<LinearKernel> kernel = make_float_kernel(spec, weight, bias(layer, precision));
+  known.push_back({format, &adapted, kernel});
   return kernel;
 }
 
 const PreparedLayer& LayerBank::prepare(int layer, int precision) {
   PreparedLayer prepared;
+  prepared.input_factor = adaptation(layer, precision).input_factor();
+  prepared.channel_axis = channel_axis(program_.layers()[static_cast<std::size_t>(layer)]);
   prepared.activation = activation(layer, precision);
   prepared.integer = uses_integer_kernel(setup_.precisions[static_cast<std::size_t>(precision)]);
   if (prepared.integer) {
     prepared.kernel = make_integer_kernel(program_.spec(layer), weight(layer, precision),
-                                          program_.bias(layer), prepared.activation);
+                                          bias(layer, precision), prepared.activation);
   } else {
     prepared.kernel = float_kernel(layer, precision);
   }

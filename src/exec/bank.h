@@ -1,9 +1,9 @@
 #pragma once
 
 #include <memory>
-#include <utility>
 #include <vector>
 
+#include "src/quant/adapt.h"
 #include "src/quant/format.h"
 #include "src/quant/observer.h"
 #include "src/quant/weight.h"
@@ -13,6 +13,10 @@
 
 namespace qsweep {
 
+/// What is done to each layer before its operands are rounded, [layer][precision]; empty = nothing
+/// to any.
+using Adaptations = std::vector<std::vector<Adaptation>>;
+
 /// Everything that turns "layer 3 at W8A8" into numbers.
 struct QuantSetup {
   std::vector<Precision> precisions;  ///< [0] must be FP32
@@ -20,12 +24,15 @@ struct QuantSetup {
   std::vector<TensorStats> input_stats;
   CalibratorSettings calibrator;
   WeightAlgorithm weight_algorithm = WeightAlgorithm::rtn;
+  Adaptations adaptations{};
 };
 
 /// One layer at one precision: its input's quantizer and its kernel.
 struct PreparedLayer {
-  QuantParams activation;  ///< format f32 when the input is left alone
-  bool integer = false;    ///< kernel takes codes; otherwise fake-quantized f32
+  std::vector<float> input_factor;  ///< by channel: multiplied into the input first; may be empty
+  int channel_axis = 1;             ///< of the input
+  QuantParams activation;           ///< format f32 when the input is not rounded
+  bool integer = false;             ///< kernel takes codes; otherwise fake-quantized f32
   /// Shared by the precisions of a layer whose weights have the same values (W4A16 and W4A8F).
   std::shared_ptr<LinearKernel> kernel;
 };
@@ -33,6 +40,9 @@ struct PreparedLayer {
 /// True when a layer at this precision computes on codes: integer operands and a kernel for them.
 /// Otherwise it computes in FP32 on operands rounded to their formats.
 [[nodiscard]] bool uses_integer_kernel(const Precision& precision);
+
+/// The axis of a layer's input that its channels lie on: 1 for a convolution, -1 for a product.
+[[nodiscard]] int channel_axis(const Layer& layer);
 
 /// The axis of a layer's input that blocks of this format run along, as QuantParams::axis: the
 /// channels of a convolution (across groups), the last axis of a product.
@@ -57,16 +67,25 @@ class LayerBank {
   /// The layer's weight at a precision, as export and size accounting need it.
   [[nodiscard]] QuantizedWeight weight(int layer, int precision) const;
   [[nodiscard]] QuantParams activation(int layer, int precision) const;
+  /// The layer's bias with the adaptation's added; may be empty.
+  [[nodiscard]] Tensor bias(int layer, int precision) const;
+  [[nodiscard]] const Adaptation& adaptation(int layer, int precision) const;
 
  private:
+  /// What decides a float kernel's constants.
+  struct FloatKernel {
+    Format weight;
+    const Adaptation* adaptation;
+    std::shared_ptr<LinearKernel> kernel;
+  };
+
   const PreparedLayer& prepare(int layer, int precision);
   std::shared_ptr<LinearKernel> float_kernel(int layer, int precision);
 
   const Program& program_;
   const QuantSetup& setup_;
   std::vector<std::vector<std::unique_ptr<PreparedLayer>>> prepared_;  ///< [layer][precision]
-  /// [layer]: the float kernels so far, by weight format.
-  std::vector<std::vector<std::pair<Format, std::shared_ptr<LinearKernel>>>> float_kernels_;
+  std::vector<std::vector<FloatKernel>> float_kernels_;                ///< [layer]: those so far
 };
 
 }  // namespace qsweep

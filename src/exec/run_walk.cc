@@ -3,6 +3,29 @@
 #include "src/exec/walk.h"
 
 namespace qsweep {
+namespace {
+
+Tensor scaled(const Tensor& x, const PreparedLayer& layer, const std::vector<float>& factor) {
+  if (factor.empty()) return x;
+  const bool is_image = layer.channel_axis == 1;
+  return scale_channels(is_image ? x : x.to_layout(Layout::row_major), layer.channel_axis, factor);
+}
+
+/// What the layer's kernel reads.
+Tensor operand(const PreparedLayer& layer, const Tensor& input) {
+  const Tensor x = scaled(input, layer, layer.input_factor);
+  return layer.integer ? quantize(x, layer.activation) : fake_quantize(x, layer.activation);
+}
+
+/// The input that such an operand stands for.
+Tensor real_input(const PreparedLayer& layer, const Tensor& operand) {
+  const Tensor x = layer.integer ? dequantize(operand, layer.activation) : operand;
+  std::vector<float> back;
+  for (const float f : layer.input_factor) back.push_back(1.0f / f);
+  return scaled(x, layer, back);
+}
+
+}  // namespace
 
 void run_walk(const Walk& walk, LayerBank& bank, const Tensor& batch, WalkSink& sink) {
   const Program& program = bank.program();
@@ -38,17 +61,14 @@ void run_walk(const Walk& walk, LayerBank& bank, const Tensor& batch, WalkSink& 
         break;
       }
       case Instruction::Kind::quantize: {
-        const PreparedLayer& layer = bank.at(instruction.layer, instruction.precision);
-        const Tensor& x = reg(sources[0]);
         reg(targets[0]) =
-            layer.integer ? quantize(x, layer.activation) : fake_quantize(x, layer.activation);
+            operand(bank.at(instruction.layer, instruction.precision), reg(sources[0]));
         break;
       }
       case Instruction::Kind::probe: {
         const PreparedLayer& layer = bank.at(instruction.layer, instruction.precision);
         const Tensor& quantized = reg(sources[1]);
-        const bool codes = sources[1] != sources[0] && layer.integer;
-        const Tensor real = codes ? dequantize(quantized, layer.activation) : quantized;
+        const Tensor real = sources[1] != sources[0] ? real_input(layer, quantized) : quantized;
         sink.probe({instruction.scheme, instruction.layer, reg(sources[0]), real, reg(sources[2]),
                     reg(sources[3])});
         break;

@@ -19,7 +19,7 @@ struct Instruction {
   enum class Kind : std::uint8_t {
     input,     ///< target <- the batch
     compute,   ///< targets <- step at precision; a target of -1 is an output nobody reads
-    quantize,  ///< target <- the quantizer of (layer, precision) applied to the source
+    quantize,  ///< target <- the source scaled and rounded as (layer, precision) wants it
     probe,     ///< hand (scheme, layer, sources = input, quantized input, output, baseline) to the
                ///< sink
     emit,      ///< hand the outputs (sources) of scheme to the sink
@@ -42,15 +42,18 @@ struct WalkOptions {
   /// Probe each scheme's layers that are not at precision 0 against scheme 0's values (scheme 0
   /// must be all zeros). Used by sensitivity.
   bool probe = false;
+  /// Those of the bank that will run the walk; null = none. Read by plan_walk() only.
+  const Adaptations* adaptations = nullptr;
 };
 
 /// A straight-line program that evaluates many schemes on one batch. Every tensor has a key: (step,
 /// precision, keys of its operands), so schemes that agree upstream of a tensor share it, and
 /// branches that do not depend on a changed layer are not recomputed. A layer's quantized input is
-/// keyed by (its input's key, activation format), so layers that read the same tensor share the
-/// quantizer's pass. Schemes are visited in the order of a depth-first walk of the trie of their
-/// assignments; since the whole sequence of uses is known, what is kept is what is used next
-/// (Belady 1966). Reuse never changes a result: a tensor is a function of its key.
+/// keyed by (its input's key, activation format, input scales), so layers that read the same tensor
+/// in the same way share the quantizer's pass. Schemes are visited in the order of a depth-first
+/// walk of the trie of their assignments; since the whole sequence of uses is known, what is kept
+/// is what is used next (Belady 1966). Reuse never changes a result: a tensor is a function of its
+/// key.
 struct Walk {
   std::vector<Instruction> instructions;
   std::vector<std::int32_t> operands;  ///< registers, by Instruction::at

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -85,6 +86,24 @@ enum class IntegerBackend { automatic, exact_f32 };
 
 /// True when make_integer_kernel() has a kernel for the pair of formats.
 [[nodiscard]] bool has_integer_kernel(const Format& weight, const Format& activation);
+
+/// The inputs of a layer as its products read them: the im2col rows of a convolution (padding is
+/// 0), the input vectors of a gemm.
+class InputRows {
+ public:
+  /// @param input extents of one image
+  /// @throws Error(unsupported) for a transposed convolution
+  InputRows(const LinearSpec& spec, const Shape& weight, const Shape& input);
+  [[nodiscard]] std::int64_t rows() const { return rows_; }  ///< of one image
+  [[nodiscard]] std::int64_t channels() const { return channels_; }
+  [[nodiscard]] std::int64_t area() const { return area_; }
+  /// Appends row `row` of an image (row_major) as [channels][area].
+  void append(std::span<const float> image, std::int64_t row, std::vector<float>& out) const;
+
+ private:
+  std::int64_t rows_ = 0, channels_ = 0, area_ = 1;
+  std::vector<std::int64_t> kernel_, input_, output_, strides_, dilations_, pads_;
+};
 
 /// Multiply-accumulates of one run on an input of this shape.
 [[nodiscard]] std::int64_t multiply_accumulates(const LinearSpec& spec,

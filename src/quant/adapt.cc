@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+
+#include <fmt/format.h>
 
 #include "src/base/error.h"
 
@@ -11,6 +14,7 @@ namespace {
 
 constexpr int kAlphas = 20;
 constexpr int kClips = 20;
+constexpr int kSmoothSteps = 10;
 constexpr double kLeastShare = 0.5;
 constexpr double kLeastMagnitude = 1e-4;  ///< a channel this quiet is as good as silent
 
@@ -65,34 +69,75 @@ const float* row(const LayerSample& sample, std::int64_t r) {
   return sample.values.data() + r * sample.channels * sample.area;
 }
 
-/// The error of a weight that replaces `weight`, both applied to the same inputs.
+/// A sample turned so that what a weight element multiplies lies in one piece.
+class Columns {
+ public:
+  explicit Columns(const LayerSample& sample) : rows_(static_cast<std::size_t>(sample.rows())) {
+    const std::size_t width = sample.values.size() / rows_;
+    values_.resize(sample.values.size());
+    for (std::size_t r = 0; r < rows_; ++r) {
+      for (std::size_t k = 0; k < width; ++k) values_[k * rows_ + r] = sample.values[r * width + k];
+    }
+  }
+  [[nodiscard]] std::size_t rows() const { return rows_; }
+  /// y[r] += factor * x[r][k]
+  void add(std::int64_t k, double factor, std::vector<double>& y) const {
+    const float* x = values_.data() + static_cast<std::size_t>(k) * rows_;
+    double* out = y.data();
+    for (std::size_t r = 0; r < rows_; ++r) out[r] += factor * double{x[r]};
+  }
+
+ private:
+  std::size_t rows_;
+  std::vector<float> values_;
+};
+
+double squared(const std::vector<double>& y) {
+  double sum = 0.0;
+  for (const double v : y) sum += v * v;
+  return sum;
+}
+
+/// The squared difference of two weights' outputs, both applied to the same inputs.
 double output_error(const Tensor& weight,
                     const Tensor& replacement,
                     const View& view,
-                    const LayerSample& sample) {
+                    const Columns& x) {
   const auto w = weight.data<float>();
   const auto q = replacement.data<float>();
-  std::vector<double> difference(static_cast<std::size_t>(view.depth()));
+  std::vector<double> y(x.rows());
   double sum = 0.0;
   for (std::int64_t o = 0; o < view.outputs(); ++o) {
-    for (std::size_t k = 0; k < difference.size(); ++k) {
-      const std::size_t at = view.at(o, static_cast<std::int64_t>(k));
-      difference[k] = double{w[at]} - double{q[at]};
+    std::ranges::fill(y, 0.0);
+    for (std::int64_t k = 0; k < view.depth(); ++k) {
+      const std::size_t at = view.at(o, k);
+      x.add(view.first(o) + k, double{w[at]} - double{q[at]}, y);
     }
-    for (std::int64_t r = 0; r < sample.rows(); ++r) {
-      const float* x = row(sample, r) + view.first(o);
-      double y = 0.0;
-      for (std::size_t k = 0; k < difference.size(); ++k) y += difference[k] * double{x[k]};
-      sum += y * y;
-    }
+    sum += squared(y);
   }
   return sum;
 }
 
-std::vector<float> inverse(std::span<const float> scale) {
-  std::vector<float> result;
-  for (const float s : scale) result.push_back(1.0f / s);
-  return result;
+/// The same where the second weight is applied to inputs of its own.
+double output_error(const Tensor& weight,
+                    const Columns& x,
+                    const Tensor& replacement,
+                    const Columns& replacement_x,
+                    const View& view) {
+  const auto w = weight.data<float>();
+  const auto q = replacement.data<float>();
+  std::vector<double> y(x.rows());
+  double sum = 0.0;
+  for (std::int64_t o = 0; o < view.outputs(); ++o) {
+    std::ranges::fill(y, 0.0);
+    for (std::int64_t k = 0; k < view.depth(); ++k) {
+      const std::size_t at = view.at(o, k);
+      x.add(view.first(o) + k, double{w[at]}, y);
+      replacement_x.add(view.first(o) + k, -double{q[at]}, y);
+    }
+    sum += squared(y);
+  }
+  return sum;
 }
 
 /// The output error of a weight-only adaptation: the rounded weight in the unscaled domain against
@@ -100,12 +145,13 @@ std::vector<float> inverse(std::span<const float> scale) {
 double adapted_error(const Tensor& weight,
                      WeightAxes axes,
                      const Format& format,
-                     const LayerSample& sample,
+                     std::int64_t groups,
+                     const Columns& x,
                      const Adaptation& adaptation) {
-  Tensor rounded = quantize_adapted(weight, axes, sample.groups, format, adaptation).dequantized();
+  Tensor rounded = quantize_adapted(weight, axes, groups, format, adaptation).dequantized();
   if (!adaptation.scale.empty())
-    rounded = scale_inputs(rounded, axes, sample.groups, inverse(adaptation.scale));
-  return output_error(weight, rounded, View(weight.shape(), axes, sample.groups), sample);
+    rounded = scale_inputs(rounded, axes, groups, adaptation.input_factor());
+  return output_error(weight, rounded, View(weight.shape(), axes, groups), x);
 }
 
 LayerSample scaled(LayerSample sample, std::span<const float> factor) {
@@ -113,6 +159,33 @@ LayerSample scaled(LayerSample sample, std::span<const float> factor) {
   for (std::size_t i = 0; i < sample.values.size(); ++i)
     sample.values[i] *= factor[i / area % factor.size()];
   return sample;
+}
+
+/// The range of the input after the adaptation's scales.
+void set_range(Adaptation& adaptation, const LayerInputs& inputs) {
+  const std::vector<float> factor = adaptation.input_factor();
+  adaptation.low = adaptation.high = 0.0f;
+  for (std::size_t c = 0; c < inputs.low.size(); ++c) {
+    const float f = factor.empty() ? 1.0f : factor[c];
+    adaptation.low = std::min(adaptation.low, inputs.low[c] * f);
+    adaptation.high = std::max(adaptation.high, inputs.high[c] * f);
+  }
+}
+
+/// The sample as the products see it after scaling and rounding.
+LayerSample rounded_sample(const LayerSample& sample,
+                           const Adaptation& adaptation,
+                           const QuantParams& activation) {
+  LayerSample result =
+      adaptation.scale.empty() ? sample : scaled(sample, adaptation.input_factor());
+  QuantParams params = activation;
+  params.axis = 1;  // of the channels, should blocks run along them
+  const Tensor x = fake_quantize(
+      Tensor::of<float>(DType::f32, {result.rows(), result.channels, result.area}, result.values),
+      params);
+  const Tensor rounded = x.to_layout(Layout::row_major);
+  result.values.assign(rounded.data<float>().begin(), rounded.data<float>().end());
+  return result;
 }
 
 }  // namespace
@@ -137,10 +210,11 @@ QuantizedWeight quantize_adapted(const Tensor& weight,
                                  WeightAxes axes,
                                  std::int64_t groups,
                                  const Format& format,
-                                 const Adaptation& adaptation) {
+                                 const Adaptation& adaptation,
+                                 WeightAlgorithm algorithm) {
   const Tensor scaled_weight =
       adaptation.scale.empty() ? weight : scale_inputs(weight, axes, groups, adaptation.scale);
-  return adaptation.clip.empty() ? quantize_weight(scaled_weight, axes, format)
+  return adaptation.clip.empty() ? quantize_weight(scaled_weight, axes, format, algorithm)
                                  : quantize_clipped(scaled_weight, axes, format, adaptation.clip);
 }
 
@@ -153,6 +227,7 @@ Adaptation awq_lite(const Tensor& weight,
   check_sample(view, sample);
   if (static_cast<std::int64_t>(mean_magnitude.size()) != view.channels())
     throw Error(ErrorCode::usage, "there must be one mean magnitude per input channel");
+  const Columns x(sample);
   Adaptation best;
   best.error = std::numeric_limits<double>::infinity();
   for (int step = 0; step < kAlphas; ++step) {
@@ -170,7 +245,7 @@ Adaptation awq_lite(const Tensor& weight,
       const double middle = std::sqrt(low * high);
       for (float& s : candidate.scale) s = static_cast<float>(double{s} / middle);
     }
-    candidate.error = adapted_error(weight, axes, format, sample, candidate);
+    candidate.error = adapted_error(weight, axes, format, sample.groups, x, candidate);
     if (candidate.error < best.error) best = std::move(candidate);
   }
   return best;
@@ -182,14 +257,18 @@ Adaptation awq_clip(const Tensor& weight,
                     const LayerSample& sample) {
   const View view(weight.shape(), axes, sample.groups);
   check_sample(view, sample);
+  const Columns x(sample);
   Adaptation plain;
-  plain.error = adapted_error(weight, axes, format, sample, plain);
+  plain.error = adapted_error(weight, axes, format, sample.groups, x, plain);
   const std::vector<std::uint32_t> slice_of = weight_slices(weight.shape(), axes, format);
   if (slice_of.empty()) return plain;  // no scale, no range to clip
   const std::size_t slices = *std::max_element(slice_of.begin(), slice_of.end()) + std::size_t{1};
   std::vector<double> least(slices, std::numeric_limits<double>::infinity());
   Adaptation best;
   best.clip.assign(slices, 1.0f);
+  std::vector<double> part(x.rows());
+  std::vector<std::int64_t> order(static_cast<std::size_t>(view.depth()));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
   const auto w = weight.data<float>();
   for (int step = 0; step <= kClips; ++step) {
     const auto share = static_cast<float>(1.0 - (1.0 - kLeastShare) * step / kClips);
@@ -197,21 +276,18 @@ Adaptation awq_clip(const Tensor& weight,
         quantize_clipped(weight, axes, format, std::vector<float>(slices, share)).dequantized();
     const auto q = rounded.data<float>();
     std::vector<double> error(slices, 0.0);
-    std::vector<double> part(slices, 0.0);
-    std::vector<std::size_t> touched;
     for (std::int64_t o = 0; o < view.outputs(); ++o) {
-      touched.clear();
-      for (std::int64_t k = 0; k < view.depth(); ++k) touched.push_back(slice_of[view.at(o, k)]);
-      std::sort(touched.begin(), touched.end());
-      touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-      for (std::int64_t r = 0; r < sample.rows(); ++r) {
-        const float* x = row(sample, r) + view.first(o);
-        for (const std::size_t s : touched) part[s] = 0.0;
-        for (std::int64_t k = 0; k < view.depth(); ++k) {
-          const std::size_t at = view.at(o, k);
-          part[slice_of[at]] += (double{w[at]} - double{q[at]}) * double{x[k]};
-        }
-        for (const std::size_t s : touched) error[s] += part[s] * part[s];
+      // Elements of one slice after another: each slice's part of the output on its own.
+      std::ranges::stable_sort(order, {}, [&](std::int64_t k) { return slice_of[view.at(o, k)]; });
+      std::ranges::fill(part, 0.0);
+      for (std::size_t i = 0; i < order.size(); ++i) {
+        const std::size_t at = view.at(o, order[i]);
+        x.add(view.first(o) + order[i], double{w[at]} - double{q[at]}, part);
+        const bool last =
+            i + 1 == order.size() || slice_of[view.at(o, order[i + 1])] != slice_of[at];
+        if (!last) continue;
+        error[slice_of[at]] += squared(part);
+        std::ranges::fill(part, 0.0);
       }
     }
     for (std::size_t s = 0; s < slices; ++s) {
@@ -222,7 +298,7 @@ Adaptation awq_clip(const Tensor& weight,
     }
   }
   // Blocks of one output were searched apart; their errors may add up.
-  best.error = adapted_error(weight, axes, format, sample, best);
+  best.error = adapted_error(weight, axes, format, sample.groups, x, best);
   return best.error < plain.error ? best : plain;
 }
 
@@ -236,9 +312,9 @@ Adaptation awq_full(const Tensor& weight,
   Adaptation best = clip.error < lite.error ? clip : lite;
   if (lite.scale.empty()) return best;
   Adaptation both = awq_clip(scale_inputs(weight, axes, sample.groups, lite.scale), axes, format,
-                             scaled(sample, inverse(lite.scale)));
+                             scaled(sample, lite.input_factor()));
   both.scale = lite.scale;
-  both.error = adapted_error(weight, axes, format, sample, both);
+  both.error = adapted_error(weight, axes, format, sample.groups, Columns(sample), both);
   return both.error < best.error ? both : best;
 }
 
@@ -293,6 +369,152 @@ std::vector<float> bias_correction(const Tensor& weight,
     delta.push_back(static_cast<float>(sum / static_cast<double>(sample.rows())));
   }
   return delta;
+}
+
+Adaptation smoothquant_auto(const Tensor& weight,
+                            WeightAxes axes,
+                            const Precision& precision,
+                            const LayerInputs& inputs) {
+  const View view(weight.shape(), axes, inputs.sample.groups);
+  check_sample(view, inputs.sample);
+  const Columns x(inputs.sample);
+  const std::vector<float> largest = inputs.largest();
+  Adaptation best;
+  for (int step = -1; step <= kSmoothSteps; ++step) {
+    Adaptation candidate;
+    if (step >= 0) {
+      candidate.scale = smoothquant_scale(weight, axes, largest, inputs.sample.groups,
+                                          static_cast<double>(step) / kSmoothSteps);
+    }
+    set_range(candidate, inputs);
+    const Tensor rounded =
+        quantize_adapted(weight, axes, inputs.sample.groups, precision.weight, candidate)
+            .dequantized();
+    const QuantParams range =
+        params_from_range(candidate.low, candidate.high, precision.activation);
+    const Columns rounded_x(rounded_sample(inputs.sample, candidate, range));
+    candidate.error = output_error(weight, x, rounded, rounded_x, view);
+    if (step < 0 || candidate.error < best.error) best = std::move(candidate);
+  }
+  return best;
+}
+
+std::string describe(const WeightSettings& settings) {
+  std::string text(name_of(settings.algorithm));
+  if (settings.algorithm == WeightAlgorithm::smoothquant) {
+    text += settings.smoothquant_alpha ? fmt::format(" alpha {}", *settings.smoothquant_alpha)
+                                       : " alpha auto";
+  }
+  if (settings.bias_correction) text += " + bias correction";
+  return text;
+}
+
+bool scales_input(const WeightSettings& settings, const Precision& precision) {
+  switch (settings.algorithm) {
+    case WeightAlgorithm::awq_lite:
+    case WeightAlgorithm::awq_full:
+      return has_scale(precision.weight);
+    case WeightAlgorithm::smoothquant:
+      return has_scale(precision.weight) && is_integer(precision.activation.dtype);
+    default:
+      return false;
+  }
+}
+
+bool adapts(const WeightSettings& settings, const Precision& precision) {
+  const bool rounds = precision.weight.is_quantized() || precision.activation.is_quantized();
+  const bool clips = settings.algorithm == WeightAlgorithm::awq_clip && has_scale(precision.weight);
+  return scales_input(settings, precision) || clips || (settings.bias_correction && rounds);
+}
+
+Adaptation adapt_layer(const Tensor& weight,
+                       WeightAxes axes,
+                       const Precision& precision,
+                       const WeightSettings& settings,
+                       const LayerInputs& inputs,
+                       const QuantParams& activation) {
+  const LayerSample& sample = inputs.sample;
+  const Format& format = precision.weight;
+  Adaptation result;
+  if (settings.algorithm == WeightAlgorithm::awq_clip && has_scale(format)) {
+    result = awq_clip(weight, axes, format, sample);
+  } else if (scales_input(settings, precision)) {
+    if (settings.algorithm == WeightAlgorithm::awq_lite) {
+      result = awq_lite(weight, axes, format, inputs.mean_magnitude(), sample);
+    } else if (settings.algorithm == WeightAlgorithm::awq_full) {
+      result = awq_full(weight, axes, format, inputs.mean_magnitude(), sample);
+    } else if (settings.smoothquant_alpha) {
+      result.scale = smoothquant_scale(weight, axes, inputs.largest(), sample.groups,
+                                       *settings.smoothquant_alpha);
+    } else {
+      result = smoothquant_auto(weight, axes, precision, inputs);
+    }
+  }
+  set_range(result, inputs);
+  if (settings.bias_correction) {
+    const Tensor rounded =
+        quantize_adapted(weight, axes, sample.groups, format, result, settings.algorithm)
+            .dequantized();
+    const QuantParams range =
+        result.scale.empty() ? activation
+                             : params_from_range(result.low, result.high, precision.activation);
+    result.bias =
+        bias_correction(weight, sample, rounded, rounded_sample(sample, result, range), axes);
+  }
+  return result;
+}
+
+std::vector<float> Adaptation::input_factor() const {
+  std::vector<float> factor;
+  for (const float s : scale) factor.push_back(1.0f / s);
+  return factor;
+}
+
+void Adaptation::write(ByteWriter& out) const {
+  for (const auto* values : {&scale, &clip, &bias}) {
+    out.u64(values->size());
+    out.raw(std::as_bytes(std::span(*values)));
+  }
+  out.f32(low);
+  out.f32(high);
+  out.f64(error);
+}
+
+Adaptation Adaptation::read(ByteReader& in) {
+  Adaptation a;
+  for (auto* values : {&a.scale, &a.clip, &a.bias}) {
+    const std::uint64_t count = in.u64();
+    if (count > in.remaining() / sizeof(float))
+      throw Error(ErrorCode::corrupt_input, "a record claims more values than it holds");
+    values->resize(count);
+    const ByteView raw = in.raw(count * sizeof(float));
+    std::copy(raw.begin(), raw.end(), std::as_writable_bytes(std::span(*values)).begin());
+  }
+  a.low = in.f32();
+  a.high = in.f32();
+  a.error = in.f64();
+  return a;
+}
+
+Tensor scale_channels(const Tensor& x, int axis, std::span<const float> factor) {
+  const int at = axis < 0 ? x.rank() + axis : axis;
+  const auto channels = static_cast<std::size_t>(x.dim(at));
+  if (channels != factor.size())
+    throw Error(ErrorCode::usage, "there must be one factor per channel");
+  // Physically the channels of a channels_last tensor are its last axis.
+  const bool is_last = x.layout() == Layout::channels_last && at == 1;
+  QSWEEP_CHECK(is_last || x.layout() == Layout::row_major);
+  std::size_t inner = 1;
+  for (int i = at + 1; i < x.rank() && !is_last; ++i) inner *= static_cast<std::size_t>(x.dim(i));
+  Tensor result(DType::f32, x.shape(), x.layout());
+  const auto in = x.data<float>();
+  const auto out = result.mutable_data<float>();
+  for (std::size_t i = 0; i < in.size();) {
+    for (const float f : factor) {
+      for (const std::size_t end = i + inner; i < end; ++i) out[i] = in[i] * f;
+    }
+  }
+  return result;
 }
 
 }  // namespace qsweep

@@ -17,7 +17,11 @@
 namespace qsweep {
 namespace {
 
-constexpr std::array<std::string_view, 2> kNames = {"rtn", "mse"};
+constexpr std::array<std::string_view, 6> kNames = {"rtn",      "mse",      "awq_lite",
+                                                    "awq_clip", "awq_full", "smoothquant"};
+constexpr std::array kAlgorithms = {WeightAlgorithm::rtn,      WeightAlgorithm::mse,
+                                    WeightAlgorithm::awq_lite, WeightAlgorithm::awq_clip,
+                                    WeightAlgorithm::awq_full, WeightAlgorithm::smoothquant};
 
 /// Clips tried by the mse algorithm, as shares of the largest magnitude. 1 is among them, so it
 /// never loses to rtn.
@@ -145,9 +149,13 @@ WeightAlgorithm parse_weight_algorithm(std::string_view name) {
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     if (kNames[i] == name) return static_cast<WeightAlgorithm>(i);
   }
-  const std::vector<std::string> names(kNames.begin(), kNames.end());
   throw Error(ErrorCode::config, fmt::format("unknown weight algorithm '{}'", name),
-              "quantization.algorithm", "Use rtn or mse");
+              "quantization.algorithm",
+              "Use rtn, mse, awq_lite, awq_clip, awq_full or smoothquant");
+}
+
+std::span<const WeightAlgorithm> all_weight_algorithms() {
+  return kAlgorithms;
 }
 
 std::string_view name_of(WeightAlgorithm algorithm) {

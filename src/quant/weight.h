@@ -10,11 +10,17 @@
 
 namespace qsweep {
 
-/// How weight scales are chosen.
+/// How weight scales are chosen. The last four look at the layer's inputs (adapt.h).
 enum class WeightAlgorithm {
   rtn,  ///< round to nearest, scale from the largest magnitude
   mse,  ///< the clip (of a fixed grid) with the least squared error per slice
+  awq_lite,
+  awq_clip,
+  awq_full,
+  smoothquant,
 };
+/// All of them, in this order.
+[[nodiscard]] std::span<const WeightAlgorithm> all_weight_algorithms();
 [[nodiscard]] WeightAlgorithm parse_weight_algorithm(std::string_view name);
 [[nodiscard]] std::string_view name_of(WeightAlgorithm algorithm);
 
@@ -36,6 +42,7 @@ struct QuantizedWeight {
   [[nodiscard]] std::int64_t stored_bytes() const;
 };
 
+/// Scales by `mse` if that is the algorithm, by `rtn` otherwise.
 /// @param weight f32, finite (Error(numeric) naming the flat index otherwise)
 [[nodiscard]] QuantizedWeight quantize_weight(const Tensor& weight,
                                               WeightAxes axes,

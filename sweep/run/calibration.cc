@@ -7,6 +7,7 @@
 #include "src/base/log.h"
 
 #include "sweep/run/calibration_cache.h"
+#include "sweep/run/layer_inputs.h"
 #include "sweep/run/resemblance.h"
 
 namespace qsweep {
@@ -29,7 +30,9 @@ std::vector<Chunk> chunks_of(const Workload& w, bool histogram) {
   std::vector<Chunk> chunks;
   for (const Range& r : cut(static_cast<std::int64_t>(w.calibration_ids.size()), kChunkImages)) {
     chunks.push_back({fmt::format("{}/{}-{}", histogram ? "histogram" : "range", r.begin, r.end),
-                      {.histogram = histogram, .begin = r.begin, .end = r.end}});
+                      {.pass = histogram ? CalibrationPass::histogram : CalibrationPass::range,
+                       .begin = r.begin,
+                       .end = r.end}});
   }
   return chunks;
 }
@@ -72,6 +75,7 @@ void run_pass(Crew& crew, bool histogram) {
 }  // namespace
 
 bool needs_calibration(const Workload& workload) {
+  if (needs_inputs(workload)) return true;
   const auto all = workload.precisions.all();
   return std::any_of(all.begin(), all.end(), [](const Precision& p) {
     return p.activation.is_quantized() && p.activation.dtype != DType::f16 &&
@@ -81,8 +85,11 @@ bool needs_calibration(const Workload& workload) {
 
 std::vector<TensorStats> calibrate_layers(Crew& crew) {
   if (!crew.workload().calibration) {
+    const bool for_weights = needs_inputs(crew.workload());
     throw Error(ErrorCode::config,
-                "quantized activations need calibration images and the job names none",
+                fmt::format("{} need calibration images and the job names none",
+                            for_weights ? describe(crew.workload().weights) + " weights"
+                                        : "quantized activations"),
                 "data.calibration", "Add data.calibration (or --calib SPEC)");
   }
   const Workload& w = crew.workload();

@@ -27,7 +27,7 @@ void check_calibrated(const std::vector<std::string>& tensors,
 [[nodiscard]] std::vector<TensorStats> recorded_stats(const Workload& workload,
                                                       const RecordStore& records);
 
-/// True when a precision of the job needs activation ranges.
+/// True when a precision of the job needs activation ranges, or the weight algorithm the inputs.
 [[nodiscard]] bool needs_calibration(const Workload& workload);
 
 }  // namespace qsweep

@@ -61,4 +61,8 @@ void Crew::set_ranges(const std::vector<TensorStats>& by_layer) {
   coordinator_.configure(Evaluator::ranges_message(by_layer));
 }
 
+void Crew::set_adaptations(const Adaptations& adaptations) {
+  coordinator_.configure(Evaluator::adaptations_message(adaptations));
+}
+
 }  // namespace qsweep

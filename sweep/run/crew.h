@@ -51,6 +51,7 @@ class Crew {
                  const std::function<void(std::size_t piece, const std::string& error)>& failed);
   /// Sends layer statistics to every rank.
   void set_ranges(const std::vector<TensorStats>& by_layer);
+  void set_adaptations(const Adaptations& adaptations);
 
   [[nodiscard]] const Workload& workload() const { return *workload_; }
   [[nodiscard]] RecordStore& records() { return records_; }

@@ -17,9 +17,11 @@
 
 #include "sweep/plan/families.h"
 #include "sweep/run/activations.h"
+#include "sweep/run/adaptation.h"
 #include "sweep/run/calibration.h"
 #include "sweep/run/crew.h"
 #include "sweep/run/latency.h"
+#include "sweep/run/layer_inputs.h"
 #include "sweep/run/results.h"
 
 namespace qsweep {
@@ -172,6 +174,7 @@ Findings run_stages(Crew& crew, Stage last) {
   const Workload& w = crew.workload();
   Findings f;
   if (needs_calibration(w)) f.stats = calibrate_layers(crew);
+  if (needs_inputs(w)) adapt_layers(crew);
   const std::vector<Scheme> baseline = {float_scheme(w)};
   f.baseline = evaluate_schemes(crew, "baseline", baseline, Detail::none).front();
   if (!f.baseline.ok)
@@ -369,6 +372,7 @@ SingleEvaluation evaluate_once(const JobConfig& job,
   Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()});
   Findings f;
   if (needs_calibration(w)) (void)calibrate_layers(crew);
+  if (needs_inputs(w)) adapt_layers(crew);
   const auto start = std::chrono::steady_clock::now();
   Scheme scheme = float_scheme(w);
   f.baseline =

@@ -13,6 +13,8 @@
 
 #include "io/store/sweep_store.h"
 
+#include "sweep/run/layer_inputs.h"
+
 namespace qsweep {
 namespace {
 
@@ -170,6 +172,13 @@ Bytes Evaluator::ranges_message(const std::vector<TensorStats>& by_layer) {
   return out.take();
 }
 
+Bytes Evaluator::adaptations_message(const Adaptations& adaptations) {
+  ByteWriter out;
+  out.u8(static_cast<std::uint8_t>(MessageKind::adaptations));
+  out.raw(encode_adaptations(adaptations));
+  return out.take();
+}
+
 void Evaluator::configure(ByteView state) {
   ByteReader in(state, "state message");
   const auto kind = static_cast<MessageKind>(in.u8());
@@ -196,6 +205,11 @@ void Evaluator::configure(ByteView state) {
     in.finish();
     bank_.reset();
     setup_.reset();
+  } else if (kind == MessageKind::adaptations) {
+    adaptations_ = decode_adaptations(in);
+    in.finish();
+    bank_.reset();
+    setup_.reset();
   } else {
     throw Error(ErrorCode::internal, "unknown state message");
   }
@@ -208,7 +222,8 @@ LayerBank& Evaluator::bank() {
         QuantSetup{.precisions = {precisions.begin(), precisions.end()},
                    .input_stats = stats_,
                    .calibrator = workload_->calibrator,
-                   .weight_algorithm = workload_->weight_algorithm});
+                   .weight_algorithm = workload_->weights.algorithm,
+                   .adaptations = adaptations_});
     bank_ = std::make_unique<LayerBank>(*workload_->program, *setup_);
   }
   return *bank_;
@@ -220,6 +235,8 @@ Bytes Evaluator::run(ByteView task) {
   switch (static_cast<MessageKind>(in.u8())) {
     case MessageKind::calibrate:
       return calibrate(CalibrateTask::decode(in));
+    case MessageKind::adapt:
+      return adapt(AdaptTask::decode(in));
     case MessageKind::evaluate:
       return evaluate(EvaluateTask::decode(in));
     case MessageKind::capture:
@@ -229,13 +246,28 @@ Bytes Evaluator::run(ByteView task) {
   }
 }
 
+Bytes Evaluator::adapt(const AdaptTask& task) {
+  const Workload& w = *workload_;
+  const Layer& layer = w.program->layers().at(static_cast<std::size_t>(task.layer));
+  const Adaptation adaptation =
+      adapt_layer(w.program->weight(task.layer), {layer.output_axis, layer.input_axis},
+                  w.precisions.at(task.precision), w.weights, task.inputs,
+                  bank().activation(task.layer, task.precision));
+  ByteWriter out;
+  adaptation.write(out);
+  return out.take();
+}
+
 Bytes Evaluator::calibrate(const CalibrateTask& task) {
   const Workload& w = *workload_;
+  if (task.pass == CalibrationPass::inputs)
+    return encode_inputs(gather_inputs(w, {task.begin, task.end}));
+  const bool histogram = task.pass == CalibrationPass::histogram;
   const auto& layers = w.program->layers();
   // One observer per tensor; layers that read the same tensor share it.
   std::map<ValueId, TensorStats> observers;
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (task.histogram) {
+    if (histogram) {
       observers.try_emplace(layers[i].input, stats_.at(i).empty_histogram());
     } else {
       observers.try_emplace(layers[i].input);
@@ -257,7 +289,7 @@ Bytes Evaluator::calibrate(const CalibrateTask& task) {
       const std::size_t slice = by_image ? all.size() / count : all.size();
       for (std::size_t i = 0; i + slice <= all.size() && slice > 0; i += slice) {
         const auto image = all.subspan(i, slice);
-        task.histogram ? at->second.add_histogram(image) : at->second.add_range(image);
+        histogram ? at->second.add_histogram(image) : at->second.add_range(image);
       }
     };
     (void)runner.run({&images, 1}, observe);
@@ -272,7 +304,8 @@ const std::vector<Evaluator::Outputs>& Evaluator::baseline(std::int64_t shard) {
   if (found != baseline_.end()) return found->second;
   const Workload& w = *workload_;
   const std::vector<Assignment> only_float = {Assignment(w.program->layers().size(), 0)};
-  const Walk walk = plan_walk(*w.program, w.batch_trace, w.precisions.all(), only_float);
+  const Walk walk = plan_walk(*w.program, w.batch_trace, w.precisions.all(), only_float,
+                              {.adaptations = &adaptations_});
   const auto ids = w.shard_ids(shard);
   OutputSink sink;
   for (const Range& r : cut(static_cast<std::int64_t>(ids.size()), w.batch)) {
@@ -307,9 +340,11 @@ Bytes Evaluator::evaluate(const EvaluateTask& task) {
     walked.push_back(schemes[i]);
     index.push_back(static_cast<int>(i));
   }
-  const Walk walk = plan_walk(
-      *w.program, w.batch_trace, w.precisions.all(), walked,
-      {.reuse = true, .memory_budget = w.job.memory_budget_mb << 20, .probe = task.probe});
+  const Walk walk = plan_walk(*w.program, w.batch_trace, w.precisions.all(), walked,
+                              {.reuse = true,
+                               .memory_budget = w.job.memory_budget_mb << 20,
+                               .probe = task.probe,
+                               .adaptations = &adaptations_});
   const auto ids = w.shard_ids(task.shard);
   ShardSink sink(w, schemes.size(), std::move(index), task.detail);
   std::size_t batch = 0;
@@ -338,8 +373,8 @@ Bytes Evaluator::evaluate(const EvaluateTask& task) {
 Bytes Evaluator::capture(const CaptureTask& task) {
   const Workload& w = *workload_;
   const std::vector<Assignment> schemes = {Assignment(task.reference.size(), 0), task.reference};
-  const Walk walk =
-      plan_walk(*w.program, w.batch_trace, w.precisions.all(), schemes, {.probe = true});
+  const Walk walk = plan_walk(*w.program, w.batch_trace, w.precisions.all(), schemes,
+                              {.probe = true, .adaptations = &adaptations_});
   CaptureSink sink(task.layers);
   const auto ids = std::span(w.evaluation_ids).first(static_cast<std::size_t>(task.images));
   for (const Range& r : cut(task.images, w.batch)) {

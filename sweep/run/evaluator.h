@@ -30,9 +30,11 @@ class Evaluator final : public TaskHandler {
   [[nodiscard]] static Bytes open_job_message(const Workload& workload,
                                               const std::string& log_directory);
   [[nodiscard]] static Bytes ranges_message(const std::vector<TensorStats>& by_layer);
+  [[nodiscard]] static Bytes adaptations_message(const Adaptations& adaptations);
 
  private:
   Bytes calibrate(const CalibrateTask& task);
+  Bytes adapt(const AdaptTask& task);
   Bytes evaluate(const EvaluateTask& task);
   Bytes capture(const CaptureTask& task);
   LayerBank& bank();
@@ -43,6 +45,7 @@ class Evaluator final : public TaskHandler {
   int rank_;
   std::shared_ptr<const Workload> workload_;
   std::vector<TensorStats> stats_;  ///< by layer; empty before calibration
+  Adaptations adaptations_;         ///< empty before adapt_layers()
   std::unique_ptr<QuantSetup> setup_;
   std::unique_ptr<LayerBank> bank_;
   std::map<std::int64_t, std::vector<Outputs>> baseline_;  ///< by shard

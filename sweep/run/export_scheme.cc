@@ -9,9 +9,11 @@
 
 #include "io/fs/file_system.h"
 
+#include "sweep/run/adaptation.h"
 #include "sweep/run/calibration.h"
 #include "sweep/run/crew.h"
 #include "sweep/run/driver.h"
+#include "sweep/run/layer_inputs.h"
 
 namespace qsweep {
 namespace {
@@ -21,12 +23,14 @@ constexpr std::int64_t kMostCalibrationBytes = std::int64_t{256} << 20;
 
 std::vector<LayerExport> export_layers(const Workload& w,
                                        const Scheme& scheme,
-                                       std::vector<TensorStats> stats) {
+                                       std::vector<TensorStats> stats,
+                                       Adaptations adaptations) {
   const auto precisions = w.precisions.all();
   const QuantSetup setup{.precisions = {precisions.begin(), precisions.end()},
                          .input_stats = std::move(stats),
                          .calibrator = w.calibrator,
-                         .weight_algorithm = w.weight_algorithm};
+                         .weight_algorithm = w.weights.algorithm,
+                         .adaptations = std::move(adaptations)};
   const LayerBank bank(*w.program, setup);
   std::vector<LayerExport> exports;
   for (std::size_t i = 0; i < scheme.precision.size(); ++i) {
@@ -34,7 +38,11 @@ std::vector<LayerExport> export_layers(const Workload& w,
     const int precision = scheme.precision[i];
     exports.push_back({.activation = bank.activation(layer, precision),
                        .weight = bank.weight(layer, precision),
-                       .integer = uses_integer_kernel(w.precisions.at(scheme.precision[i]))});
+                       .integer = uses_integer_kernel(w.precisions.at(scheme.precision[i])),
+                       .input_factor = bank.adaptation(layer, precision).input_factor(),
+                       .bias = bank.adaptation(layer, precision).bias.empty()
+                                   ? Tensor()
+                                   : bank.bias(layer, precision)});
   }
   return exports;
 }
@@ -74,6 +82,7 @@ ScriptFolder write_scripts(const Workload& w, const Scheme& scheme, const Export
 SchemeFile write_scheme(const Workload& w,
                         const std::string& text,
                         std::vector<TensorStats> stats,
+                        const RecordStore& records,
                         ExportOptions options,
                         const ExportPlaces& places) {
   const auto& layers = w.program->layers();
@@ -94,8 +103,16 @@ SchemeFile write_scheme(const Workload& w,
   options.scheme = out.scheme_text;
   options.scheme_id = scheme.id;
   options.source_sha256 = w.model.sha256;
-  out.model =
-      export_onnx(w.program->graph(), layers, export_layers(w, scheme, std::move(stats)), options);
+  check_adapted(w, records, scheme.precision);
+  const std::vector<LayerExport> exports =
+      export_layers(w, scheme, std::move(stats), recorded_adaptations(w, records));
+  out.calibrator = name_of(w.calibrator.kind);
+  out.weight_algorithm = name_of(w.weights.algorithm);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    out.quantizers.push_back({layers[i].name, w.precisions.at(scheme.precision[i]).name,
+                              exports[i].weight.params, exports[i].activation});
+  }
+  out.model = export_onnx(w.program->graph(), layers, exports, options);
   if (!places.scripts.empty()) out.scripts = write_scripts(w, scheme, places);
   return out;
 }
@@ -117,13 +134,14 @@ SchemeFile export_scheme(const JobConfig& job,
   if (!ruled) only.schemes.push_back(scheme.empty() ? "*=FP32" : scheme);
   const std::shared_ptr<const Workload> workload = open_workload(only);
   std::vector<TensorStats> stats;
+  RecordStore records;
   if (needs_calibration(*workload)) {
-    RecordStore records;
     Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()});
     stats = calibrate_layers(crew);
+    if (needs_inputs(*workload)) adapt_layers(crew);
   }
-  return write_scheme(*workload, workload->listed_schemes.front().text, std::move(stats), options,
-                      places);
+  return write_scheme(*workload, workload->listed_schemes.front().text, std::move(stats), records,
+                      options, places);
 }
 
 SchemeFile export_from_run(const std::filesystem::path& directory,
@@ -148,7 +166,8 @@ SchemeFile export_from_run(const std::filesystem::path& directory,
   std::string fingerprint;
   const RecordStore records =
       RecordStore::read_only(real_file_system(), directory / "journal.qsj", &fingerprint);
-  return write_scheme(*workload, text, recorded_stats(*workload, records), options, places);
+  return write_scheme(*workload, text, recorded_stats(*workload, records), records, options,
+                      places);
 }
 
 }  // namespace qsweep

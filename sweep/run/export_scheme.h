@@ -8,6 +8,8 @@
 
 #include "src/tensor/tensor.h"
 
+#include "src/quant/affine.h"
+
 #include "io/config/job.h"
 #include "io/onnx/export.h"
 
@@ -31,11 +33,19 @@ struct ScriptFolder {
   Tensor calibration;         ///< calibration_data.npy; empty without calibration data
 };
 
+/// How a scheme rounds a layer's operands. Formats with one-byte or no scales have no `scale`.
+struct LayerQuantizers {
+  std::string layer, precision;
+  QuantParams weight, input;
+};
+
 /// A scheme as an ONNX file.
 struct SchemeFile {
   ExportedModel model;
-  std::string scheme_text, scheme_id;  ///< those `qsweep eval` gives for the same options
-  std::int64_t weight_bytes = 0;       ///< of the scheme as reports count it (SchemeSize)
+  std::string scheme_text, scheme_id;         ///< those `qsweep eval` gives for the same options
+  std::int64_t weight_bytes = 0;              ///< of the scheme as reports count it (SchemeSize)
+  std::vector<LayerQuantizers> quantizers{};  ///< by layer
+  std::string calibrator, weight_algorithm;   ///< where their ranges come from
   std::optional<ScriptFolder> scripts{};
 };
 

@@ -52,7 +52,7 @@ LatencyTable measured_table(const Workload& w,
   const QuantSetup setup{.precisions = {precisions.begin(), precisions.end()},
                          .input_stats = by_layer,
                          .calibrator = w.calibrator,
-                         .weight_algorithm = w.weight_algorithm};
+                         .weight_algorithm = w.weights.algorithm};
   LayerBank bank(*w.program, setup);
   const TimingOptions timing{.warm_up_ms = w.job.latency.warmup_ms,
                              .iterations = static_cast<int>(w.job.latency.iterations),

@@ -71,7 +71,7 @@ ShardResult ShardResult::read(ByteReader& in) {
 
 Bytes CalibrateTask::encode() const {
   ByteWriter out = tagged(MessageKind::calibrate);
-  out.u8(histogram ? 1 : 0);
+  out.u8(static_cast<std::uint8_t>(pass));
   out.i64(begin);
   out.i64(end);
   return out.take();
@@ -79,9 +79,26 @@ Bytes CalibrateTask::encode() const {
 
 CalibrateTask CalibrateTask::decode(ByteReader& in) {
   CalibrateTask t;
-  t.histogram = in.u8() != 0;
+  t.pass = static_cast<CalibrationPass>(in.u8());
   t.begin = in.i64();
   t.end = in.i64();
+  in.finish();
+  return t;
+}
+
+Bytes AdaptTask::encode() const {
+  ByteWriter out = tagged(MessageKind::adapt);
+  out.u32(static_cast<std::uint32_t>(layer));
+  out.u8(precision);
+  inputs.write(out);
+  return out.take();
+}
+
+AdaptTask AdaptTask::decode(ByteReader& in) {
+  AdaptTask t;
+  t.layer = static_cast<std::int32_t>(in.u32());
+  t.precision = in.u8();
+  t.inputs = LayerInputs::read(in);
   in.finish();
   return t;
 }
@@ -144,6 +161,39 @@ std::vector<TensorStats> decode_stats(ByteReader& in) {
   stats.reserve(n);
   for (std::uint64_t i = 0; i < n; ++i) stats.push_back(TensorStats::read(in));
   return stats;
+}
+
+Bytes encode_inputs(const std::vector<LayerInputs>& by_layer) {
+  ByteWriter out;
+  out.u64(by_layer.size());
+  for (const LayerInputs& inputs : by_layer) inputs.write(out);
+  return out.take();
+}
+
+std::vector<LayerInputs> decode_inputs(ByteReader& in) {
+  const std::uint64_t n = bounded_count(in, sizeof(std::uint64_t));
+  std::vector<LayerInputs> by_layer;
+  for (std::uint64_t i = 0; i < n; ++i) by_layer.push_back(LayerInputs::read(in));
+  return by_layer;
+}
+
+Bytes encode_adaptations(const Adaptations& adaptations) {
+  ByteWriter out;
+  out.u64(adaptations.size());
+  for (const auto& row : adaptations) {
+    out.u64(row.size());
+    for (const Adaptation& a : row) a.write(out);
+  }
+  return out.take();
+}
+
+Adaptations decode_adaptations(ByteReader& in) {
+  Adaptations adaptations(bounded_count(in, sizeof(std::uint64_t)));
+  for (auto& row : adaptations) {
+    const std::uint64_t n = bounded_count(in, sizeof(std::uint64_t));
+    for (std::uint64_t i = 0; i < n; ++i) row.push_back(Adaptation::read(in));
+  }
+  return adaptations;
 }
 
 }  // namespace qsweep

@@ -6,6 +6,7 @@
 
 #include "src/base/bytes.h"
 
+#include "src/quant/layer_inputs.h"
 #include "src/quant/observer.h"
 
 #include "src/exec/walk.h"
@@ -22,6 +23,7 @@ enum class RecordKind : std::uint8_t {
       3,  ///< key: scheme id/shard; reason. A later evaluation record of the key supersedes it
   latency = 4,      ///< key: table digest; the latency table as CSV
   activations = 5,  ///< key: layers chunk; file name
+  adaptation = 6,   ///< key: layer index/precision; Adaptation
 };
 
 /// What one scheme did on one shard.
@@ -50,14 +52,32 @@ enum class MessageKind : std::uint8_t {
   ranges = 2,
   calibrate = 3,
   evaluate = 4,
-  capture = 5
+  capture = 5,
+  adapt = 6,
+  adaptations = 7
+};
+
+/// What is gathered of the layers' inputs.
+enum class CalibrationPass : std::uint8_t {
+  range,      ///< statistics: extremes
+  histogram,  ///< statistics: counts within the ranges
+  inputs,     ///< LayerInputs of the layers that are adapted
 };
 
 struct CalibrateTask {
-  bool histogram = false;           ///< second pass
+  CalibrationPass pass = CalibrationPass::range;
   std::int64_t begin = 0, end = 0;  ///< of the calibration ids
   [[nodiscard]] Bytes encode() const;
   static CalibrateTask decode(ByteReader& in);
+};
+
+/// Adapts one layer to one precision; its result is the Adaptation.
+struct AdaptTask {
+  std::int32_t layer = 0;
+  std::uint8_t precision = 0;
+  LayerInputs inputs;
+  [[nodiscard]] Bytes encode() const;
+  static AdaptTask decode(ByteReader& in);
 };
 
 struct EvaluateTask {
@@ -82,5 +102,10 @@ struct CaptureTask {
 /// Statistics of every layer's input, in layer order (layers that read one tensor repeat it).
 [[nodiscard]] Bytes encode_stats(const std::vector<TensorStats>& stats);
 [[nodiscard]] std::vector<TensorStats> decode_stats(ByteReader& in);
+
+[[nodiscard]] Bytes encode_inputs(const std::vector<LayerInputs>& by_layer);
+[[nodiscard]] std::vector<LayerInputs> decode_inputs(ByteReader& in);
+[[nodiscard]] Bytes encode_adaptations(const Adaptations& adaptations);
+[[nodiscard]] Adaptations decode_adaptations(ByteReader& in);
 
 }  // namespace qsweep

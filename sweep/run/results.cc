@@ -87,7 +87,7 @@ class Assembler {
     r_.confidence = w_.job.confidence;
     r_.calibrator = w_.job.quantization.calibrator;
     r_.preset = w_.job.quantization.preset;
-    r_.algorithm = name_of(w_.weight_algorithm);
+    r_.algorithm = describe(w_.weights);
     for (const QuantRule& rule : w_.rules) r_.rules.push_back(to_json(rule));
     r_.score = w_.job.sensitivity.score;
     for (const Precision& p : w_.precisions.all()) r_.precisions.push_back(p.name);

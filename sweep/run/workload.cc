@@ -71,7 +71,7 @@ std::string canonical_settings(const Workload& w) {
       "activations symmetric {} {}\nalgorithm {}\nbatch {}\n",
       w.model.sha256, input, calibration, calibrator, q.weight_axis, q.weight_type,
       q.weight_symmetric, q.weight_narrow_range, q.weight_reduce_range, q.activation_symmetric,
-      q.activation_type, q.algorithm, w.batch);
+      q.activation_type, describe(w.weights), w.batch);
 }
 
 /// What decides outcomes besides outputs and data.
@@ -82,12 +82,40 @@ std::string head_text(const JobConfig& job) {
                      h.max_detections);
 }
 
-WeightAlgorithm weight_algorithm(const JobConfig::Quantization& q) {
-  try {
-    return parse_weight_algorithm(q.algorithm);
-  } catch (const Error& e) {
-    if (q.preset.empty()) throw;
-    throw Error(e.code(), fmt::format("{} needs: {}", q.preset, e.message()), e.where(), e.hint());
+WeightSettings weight_settings(const JobConfig::Quantization& q) {
+  WeightSettings settings{.algorithm = parse_weight_algorithm(q.algorithm),
+                          .smoothquant_alpha = q.smoothquant_alpha,
+                          .bias_correction = q.bias_correction};
+  if (q.smoothquant_alpha_auto) settings.smoothquant_alpha.reset();
+  return settings;
+}
+
+/// Refuses an algorithm that has nothing to do, or ranges that it cannot take (R110).
+void check_weights(const Workload& w) {
+  const std::string_view name = name_of(w.weights.algorithm);
+  const WeightSettings plain{.algorithm = w.weights.algorithm};
+  const bool looks_at_inputs =
+      w.weights.algorithm != WeightAlgorithm::rtn && w.weights.algorithm != WeightAlgorithm::mse;
+  const auto all = w.precisions.all();
+  if (looks_at_inputs &&
+      std::ranges::none_of(all, [&](const Precision& p) { return adapts(plain, p); })) {
+    const bool smooths = w.weights.algorithm == WeightAlgorithm::smoothquant;
+    throw Error(ErrorCode::config,
+                fmt::format("{} has nothing to do: no precision of the job has {}", name,
+                            smooths ? "scaled weights and integer activations" : "scaled weights"),
+                "quantization.algorithm",
+                smooths ? "Use W8A8, or another algorithm" : "Use W4A16:g32, or another algorithm");
+  }
+  if (w.calibrator.kind == CalibratorKind::minmax) return;
+  const auto clash = std::ranges::find_if(all, [&](const Precision& p) {
+    return scales_input(w.weights, p) && needs_range(p.activation);
+  });
+  if (clash != all.end()) {
+    throw Error(ErrorCode::config,
+                fmt::format("calibrator {} does not fit {}: inputs that {} scales at {} take the "
+                            "range of their channels",
+                            name_of(w.calibrator.kind), name, name, clash->name),
+                "quantization.calibrator", "Use minmax, awq_clip or rtn");
   }
 }
 
@@ -236,7 +264,7 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse 
     w->precisions = std::move(set);
     w->calibrator = {parse_calibrator(job.quantization.calibrator), job.quantization.percentile,
                      static_cast<int>(job.quantization.bins)};
-    w->weight_algorithm = weight_algorithm(job.quantization);
+    w->weights = weight_settings(job.quantization);
   });
   problems.raise();
 
@@ -286,6 +314,7 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse 
     w->listed_schemes.push_back({text, text});
   }
   if (job.quantization.has_rules()) add_ruled_scheme(*w);
+  check_weights(*w);
   warn_of_unusual(*w);
   if (evaluates) {
     check_fit(*w);

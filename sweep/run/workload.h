@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "src/quant/adapt.h"
 #include "src/quant/observer.h"
-#include "src/quant/weight.h"
 
 #include "src/exec/program.h"
 
@@ -48,7 +48,7 @@ struct Workload {
   std::vector<int> layer_step;             ///< step of each layer
   std::unique_ptr<const VisionTask> task;  ///< null unless the job is evaluated
   CalibratorSettings calibrator;
-  WeightAlgorithm weight_algorithm = WeightAlgorithm::rtn;
+  WeightSettings weights;
   WorkloadUse use = WorkloadUse::evaluate;
   std::string
       settings;  ///< canonical text of what decides a scheme's numbers besides its assignment

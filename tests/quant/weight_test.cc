@@ -208,14 +208,16 @@ TEST(StoredBytesTest, shape_alone_decides) {
 }
 
 TEST(WeightAlgorithmTest, names_round_trip_and_others_are_refused) {
-  for (WeightAlgorithm a : {WeightAlgorithm::rtn, WeightAlgorithm::mse})
+  for (const WeightAlgorithm a : all_weight_algorithms())
     EXPECT_EQ(parse_weight_algorithm(name_of(a)), a);
   try {
     (void)parse_weight_algorithm("gptq");
     FAIL() << "accepted";
   } catch (const Error& e) {
-    EXPECT_STREQ(e.what(),
-                 "unknown weight algorithm 'gptq' [quantization.algorithm]. Use rtn or mse.");
+    EXPECT_STREQ(
+        e.what(),
+        "unknown weight algorithm 'gptq' [quantization.algorithm]. Use rtn, mse, awq_lite, "
+        "awq_clip, awq_full or smoothquant.");
   }
 }
 

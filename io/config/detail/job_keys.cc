@@ -13,6 +13,7 @@ constexpr NumberRange kPositive{"above 0", [](double x) { return x > 0; }};
 constexpr NumberRange kNotNegative{"at least 0", [](double x) { return x >= 0; }};
 constexpr NumberRange kPercentile{"above 50, at most 100",
                                   [](double x) { return x > 50 && x <= 100; }};
+constexpr NumberRange kShare{"from 0 to 1", [](double x) { return x >= 0 && x <= 1; }};
 constexpr NumberRange kProbability{"between 0 and 1, both excluded",
                                    [](double x) { return x > 0 && x < 1; }};
 
@@ -172,13 +173,29 @@ void settle_algorithm(const YAML::Node& node, const Place& place, JobConfig& job
     try {
       const Preset& preset = find_preset(q.preset);
       q.preset = preset.name;
-      if (!node["algorithm"] && q.rules.empty())
+      if (q.rules.empty() || q.algorithm == JobConfig::Quantization{}.algorithm)
         q.algorithm = weight_algorithm_name(preset.algorithm);
     } catch (const Error& e) {
       place.child("preset").fail(node["preset"], e.message(), e.hint());
     }
   }
   if (node.IsMap() && node["algorithm"]) q.algorithm = node["algorithm"].as<std::string>();
+}
+
+Key<JobConfig::Quantization> alpha_key() {
+  using Q = JobConfig::Quantization;
+  return custom<Q>(
+      "smoothquant_alpha", "number from 0 to 1, or `auto`",
+      "share of an input's range that smoothquant moves into the weight (default 0.5); auto: by "
+      "layer",
+      [](const YAML::Node& node, const Place& place, Q& q) {
+        q.smoothquant_alpha_auto = node.IsScalar() && node.Scalar() == "auto";
+        if (!q.smoothquant_alpha_auto) q.smoothquant_alpha = number(kShare).parse(node, place);
+      },
+      [](const Q& q) -> std::optional<YAML::Node> {
+        return q.smoothquant_alpha_auto ? YAML::Node("auto")
+                                        : number(kShare).format(q.smoothquant_alpha);
+      });
 }
 
 Key<JobConfig> quantization_key() {
@@ -213,8 +230,12 @@ Key<JobConfig> quantization_key() {
                   "calibrator entropy: bins of its histogram, a power of two from 128 to 4096"),
               group("weights", weights),
               group("activations", activations),
-              key("algorithm", &Q::algorithm, choice({"rtn", "mse"}),
-                  "how weight scales are chosen"),
+              key("algorithm", &Q::algorithm,
+                  choice({"rtn", "mse", "awq_lite", "awq_clip", "awq_full", "smoothquant"}),
+                  "how weight scales are chosen; the preset's unless given"),
+              alpha_key(),
+              key("bias_correction", &Q::bias_correction, flag(),
+                  "biases make up for what rounding adds to the mean of each output channel"),
               key("preset", &Q::preset, text(), "named configuration; its scheme joins the sweep"),
               rules_key(),
               key("skip", &Q::skip, list(text()),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include <fmt/format.h>
@@ -172,13 +173,11 @@ void GraphWriter::write_layer(const Node& node, const LayerPlan& plan) {
   const LayerExport& format = *plan.format;
   if (options_.integer_operators && format.integer && node.op != "ConvTranspose")
     return write_integer_layer(node, plan);
-  const std::string input = rounded_input(layer.input, format.activation);
+  const std::string input = rounded_input(source(layer, format), format.activation);
   const std::string weight = is_left_alone(format.weight.params)
                                  ? operand(layer.weight)
                                  : rounded_weight(layer, format.weight);
-  std::string bias;
-  if (layer.bias != kNoValue)
-    bias = format.integer ? integer_bias(layer, format) : operand(layer.bias);
+  const std::string bias = rounded_bias(layer, format);
 
   auto& proto = *proto_.add_node();
   proto.set_name(node.name);
@@ -200,7 +199,7 @@ void GraphWriter::write_integer_layer(const Node& node, const LayerPlan& plan) {
   const Layer& layer = *plan.layer;
   const LayerExport& format = *plan.format;
   const bool is_conv = node.op == "Conv";
-  const Codes input = codes_of(layer.input, format.activation);
+  const Codes input = codes_of(source(layer, format), format.activation);
   Tensor codes = format.weight.codes.reinterpreted(DType::i8);
   if (node.op == "Gemm" && node.attributes.i("transB", 0) != 0) codes = transposed(codes);
   const std::int64_t channels = codes.dim(is_conv ? 0 : 1);
@@ -219,8 +218,8 @@ void GraphWriter::write_integer_layer(const Node& node, const LayerPlan& plan) {
     for (const auto& [name, value] : node.attributes.all()) write_attribute(name, value, product);
   }
   std::string sum = product.output(0);
-  if (layer.bias != kNoValue) {
-    const Tensor bias = bias_codes(*graph_.value(layer.bias).constant, format);
+  if (const Tensor real = bias_of(layer, format); !real.empty()) {
+    const Tensor bias = bias_codes(real, format);
     sum = add_node("Add", {sum, initializer(base + "_bias_quantized", bias.reshaped(per_channel))},
                    base)
               .output(0);
@@ -256,46 +255,64 @@ std::string GraphWriter::operand(ValueId id) {
   return value.name;
 }
 
-std::string GraphWriter::rounded_input(ValueId value, const QuantParams& params) {
-  const std::string x = operand(value);
+GraphWriter::Source GraphWriter::source(const Layer& layer, const LayerExport& format) {
+  const std::string x = operand(layer.input);
+  if (format.input_factor.empty()) return {layer.input, {}, x};
+  for (const Source& known : sources_) {
+    if (known.value == layer.input && known.factor == format.input_factor) return known;
+  }
+  Shape extents = {static_cast<std::int64_t>(format.input_factor.size())};
+  const std::size_t rank = graph_.value(layer.weight).constant->shape().size();
+  if (layer.op == "Conv") extents.insert(extents.end(), rank - 2, 1);
+  const std::string factor =
+      initializer(x + "_factor", Tensor::of<float>(DType::f32, extents, format.input_factor));
+  sources_.push_back({layer.input, format.input_factor, add_node("Mul", {x, factor}, x).output(0)});
+  return sources_.back();
+}
+
+std::string GraphWriter::rounded_input(const Source& source, const QuantParams& params) {
+  const std::string& x = source.name;
   if (is_left_alone(params)) return x;
   for (const Rounded& known : inputs_) {
-    if (known.value == value && known.params == params) return known.name;
+    if (known.from == x && known.params == params) return known.name;
   }
   std::string name;
   if (!has_scale(params.format)) {
     name = cast(cast(x, x, params.format.dtype), x, DType::f32);
   } else {
-    const Codes& codes = codes_of(value, params);
+    const Codes& codes = codes_of(source, params);
     name = dequantize(codes.name, x, codes.scaling, params);
   }
-  inputs_.push_back({value, params, name});
+  inputs_.push_back({x, params, name});
   return name;
 }
 
-const GraphWriter::Codes& GraphWriter::codes_of(ValueId value, const QuantParams& params) {
+const GraphWriter::Codes& GraphWriter::codes_of(const Source& source, const QuantParams& params) {
+  const std::string& x = source.name;
   for (const Codes& known : codes_) {
-    if (known.value == value && known.params == params) return known;
+    if (known.from == x && known.params == params) return known;
   }
-  const std::string x = operand(value);
   const std::vector<std::string> scaling = parameters(x, {}, params);
-  std::vector<std::string> operands = {clipped(x, value, params)};
+  std::vector<std::string> operands = {clipped(source, params)};
   operands.insert(operands.end(), scaling.begin(), scaling.end());
   auto& quantize = add_node("QuantizeLinear", operands, x);
   if (scaling.size() == 1) {
     const auto type = static_cast<std::int64_t>(onnx_type_of(params.format.dtype));
     write_attribute("output_dtype", type, quantize);
   }
-  codes_.push_back({value, params, quantize.output(0), scaling});
+  codes_.push_back({x, params, quantize.output(0), scaling});
   return codes_.back();
 }
 
 std::string GraphWriter::rounded_weight(const Layer& layer, const QuantizedWeight& weight) {
   const QuantParams& params = weight.params;
-  for (const Rounded& known : weights_) {
-    if (known.value == layer.weight && known.params == params) return known.name;
-  }
   const std::string& base = graph_.value(layer.weight).name;
+  for (const Rounded& known : weights_) {
+    const bool same = known.from == base && known.params == params &&
+                      known.codes.bytes() == weight.codes.bytes() &&
+                      std::memcmp(known.codes.raw(), weight.codes.raw(), weight.codes.bytes()) == 0;
+    if (same) return known.name;
+  }
   std::string name;
   if (!has_scale(params.format)) {
     const DType dtype = params.format.dtype;
@@ -309,31 +326,40 @@ std::string GraphWriter::rounded_weight(const Layer& layer, const QuantizedWeigh
         initializer(base + "_quantized", weight.codes.reinterpreted(stored.format.dtype));
     name = dequantize(codes, base, parameters(base, weight.codes.shape(), stored), stored);
   }
-  weights_.push_back({layer.weight, params, name});
+  weights_.push_back({base, params, name, weight.codes});
   return name;
 }
 
-std::string GraphWriter::integer_bias(const Layer& layer, const LayerExport& format) {
-  const Tensor codes = bias_codes(*graph_.value(layer.bias).constant, format);
+Tensor GraphWriter::bias_of(const Layer& layer, const LayerExport& format) const {
+  if (!format.bias.empty()) return format.bias;
+  return layer.bias == kNoValue ? Tensor() : *graph_.value(layer.bias).constant;
+}
+
+std::string GraphWriter::rounded_bias(const Layer& layer, const LayerExport& format) {
+  const Tensor real = bias_of(layer, format);
+  if (real.empty()) return {};
+  // Layers may share a bias and have scales of their own, so it is named after the layer.
+  const std::string base = layer.name + "_bias";
+  if (!format.integer) return format.bias.empty() ? operand(layer.bias) : initializer(base, real);
+  const Tensor codes = bias_codes(real, format);
   QuantParams params;
   params.format = format.weight.params.format;
   params.format.dtype = DType::i32;
   params.axis = 0;
   params.scale = product_scales(format, codes.size());
-  // Layers may share a bias and have scales of their own, so it is named after the layer.
-  const std::string base = layer.name + "_bias";
   return dequantize(initializer(base + "_quantized", codes), base,
                     parameters(base, codes.shape(), params), params);
 }
 
-std::string GraphWriter::clipped(const std::string& x, ValueId value, const QuantParams& params) {
+std::string GraphWriter::clipped(const Source& source, const QuantParams& params) {
+  const std::string& x = source.name;
   if (!is_integer(params.format.dtype)) return x;
   Format full = params.format;
   full.narrow_range = full.reduce_range = false;
   const CodeRange have = code_range(params.format);
   const CodeRange type = code_range(full);
   if (have.lowest == type.lowest && have.highest == type.highest) return x;
-  const NodeId producer = graph_.producer(value);
+  const NodeId producer = graph_.producer(source.value);  // factors are positive
   const bool is_positive =
       producer >= 0 && graph_.nodes[static_cast<std::size_t>(producer)].op == "Relu";
   if (have.highest == type.highest && is_positive) return x;

@@ -31,16 +31,24 @@ class GraphWriter {
   void write(ExportedModel& model);
 
  private:
+  /// A layer's input, perhaps multiplied by factors, before it is rounded.
+  struct Source {
+    ValueId value;
+    std::vector<float> factor;
+    std::string name;
+  };
+
   /// The float value that stands for a value rounded in some way, once per way.
   struct Rounded {
-    ValueId value;
+    std::string from;
     QuantParams params;
     std::string name;
+    Tensor codes{};  ///< of a weight
   };
 
   /// Codes of a value with the initializers that scale them.
   struct Codes {
-    ValueId value;
+    std::string from;
     QuantParams params;
     std::string name;
     std::vector<std::string> scaling;  ///< scale, and the zero point where it is written
@@ -53,12 +61,15 @@ class GraphWriter {
 
   /// Names of float values ready to be read: `value` itself, or what makes it the rounded one.
   std::string operand(ValueId value);
-  std::string rounded_input(ValueId value, const QuantParams& params);
-  const Codes& codes_of(ValueId value, const QuantParams& params);
+  Source source(const Layer& layer, const LayerExport& format);
+  std::string rounded_input(const Source& source, const QuantParams& params);
+  const Codes& codes_of(const Source& source, const QuantParams& params);
   std::string rounded_weight(const Layer& layer, const QuantizedWeight& weight);
-  std::string integer_bias(const Layer& layer, const LayerExport& format);
+  /// The layer's bias, or that which takes its place; may be empty.
+  Tensor bias_of(const Layer& layer, const LayerExport& format) const;
+  std::string rounded_bias(const Layer& layer, const LayerExport& format);
 
-  std::string clipped(const std::string& x, ValueId value, const QuantParams& params);
+  std::string clipped(const Source& source, const QuantParams& params);
   std::string cast(const std::string& x, const std::string& base, DType to);
   std::string dequantize(const std::string& codes,
                          const std::string& base,
@@ -81,6 +92,7 @@ class GraphWriter {
   onnx::GraphProto& proto_;
   std::set<std::string> names_;
   std::set<ValueId> written_constants_;
+  std::vector<Source> sources_;  ///< those with factors
   std::vector<Rounded> inputs_, weights_;
   std::vector<Codes> codes_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <unordered_set>
+#include <utility>
 
 #include "src/base/error.h"
 #include "src/base/hash.h"
@@ -11,6 +12,16 @@ namespace qsweep::detail {
 namespace {
 
 using Kind = Instruction::Kind;
+
+/// What a layer does to its input before the kernel reads it.
+struct Quantizer {
+  ValueId input;
+  Format format;
+  int axis;
+  bool codes;
+  std::vector<float> scale;  ///< equal scales of one value mean equal ranges
+  bool operator==(const Quantizer&) const = default;
+};
 
 class DemandFinder {
  public:
@@ -102,16 +113,9 @@ class DemandFinder {
     return static_cast<std::uint64_t>(c.step) * 256 + c.precision;
   }
 
-  /// Layers that read the same value at the same activation format (and want the same kind of
-  /// operand, codes or reals) share a quantizer.
+  /// Layers that read the same value at the same activation format, scaled alike (and want the same
+  /// kind of operand, codes or reals), share a quantizer.
   void find_quantizers() {
-    struct Quantizer {
-      ValueId input;
-      Format format;
-      int axis;
-      bool codes;
-      bool operator==(const Quantizer&) const = default;
-    };
     std::vector<Quantizer> known;
     quantizers_.resize(program_.layers().size() * precisions_.size(), -1);
     for (int layer = 0; layer < static_cast<int>(program_.layers().size()); ++layer) {
@@ -119,10 +123,16 @@ class DemandFinder {
       const ValueId input = l.input;
       for (int p = 0; p < static_cast<int>(precisions_.size()); ++p) {
         const Precision& precision = precisions_[static_cast<std::size_t>(p)];
-        if (!precision.activation.is_quantized()) continue;
+        std::vector<float> scale;
+        if (options_.adaptations != nullptr && !options_.adaptations->empty()) {
+          scale = options_.adaptations->at(static_cast<std::size_t>(layer))
+                      .at(static_cast<std::size_t>(p))
+                      .scale;
+        }
+        if (!precision.activation.is_quantized() && scale.empty()) continue;
         const Quantizer wanted{input, precision.activation,
                                activation_axis(l, precision.activation),
-                               uses_integer_kernel(precision)};
+                               uses_integer_kernel(precision), std::move(scale)};
         const auto found = std::ranges::find(known, wanted);
         quantizers_[slot(layer, p)] = static_cast<int>(found - known.begin());
         if (found != known.end()) continue;
