@@ -6,6 +6,7 @@ import argparse
 import json
 import pathlib
 import subprocess
+import sys
 import time
 
 BIAS = "--bias-correction"
@@ -35,17 +36,20 @@ def main():
             raise SystemExit(done.stderr)
         return json.loads(done.stdout), time.monotonic() - start
 
-    print("| model | format | algorithm | correct | mean KL | seconds |\n| --- | --- | --- | ---: | ---: | ---: |")
-    for model in args.models:
-        name = pathlib.Path(model).stem
+    names = [pathlib.Path(model).stem for model in args.models]
+    found = {}
+    for model, name in zip(args.models, names):
         said, seconds = evaluate(model)
-        print(f"| {name} | FP32 | | {said['top1_correct']} of {said['images']} | | {seconds:.1f} |", flush=True)
+        found[name, "FP32", ""] = f"{said['top1_correct']} of {said['images']}"
         for precision, algorithms in TABLE.items():
             for label, options in algorithms:
                 algorithm = label.replace(",", " ").split()[0]
                 said, seconds = evaluate(model, "--scheme", f"*={precision}", "--algorithm", algorithm, *options)
-                print(f"| {name} | {precision} | {label} | {said['top1_correct']} | {said['kl']:.5f} | {seconds:.1f} |",
-                      flush=True)
+                found[name, precision, label] = f"{said['top1_correct']}, {said['kl']:.5f}"
+                print(name, precision, label, found[name, precision, label], f"{seconds:.1f} s", file=sys.stderr)
+    print("| format | algorithm |", " | ".join(names), "|\n| --- | --- |" + " ---: |" * len(names))
+    for precision, label in [("FP32", ""), *((p, label) for p, rows in TABLE.items() for label, _ in rows)]:
+        print(f"| {precision} | {label} |", " | ".join(found[name, precision, label] for name in names), "|")
 
 
 main()

@@ -156,6 +156,17 @@ JobConfig with(const std::string& override_text) {
       "/jobs/job.yaml", {override_text});
 }
 
+TEST(JobRulesTest, weights_may_be_smoothed_by_layer_and_biases_corrected) {
+  EXPECT_EQ(with("quantization.algorithm=awq_full").quantization.algorithm, "awq_full");
+  EXPECT_EQ(with("quantization.smoothquant_alpha=0.8").quantization.smoothquant_alpha, 0.8);
+  const JobConfig job = with("quantization={smoothquant_alpha: auto, bias_correction: true}");
+  EXPECT_TRUE(job.quantization.smoothquant_alpha_auto);
+  EXPECT_TRUE(job.quantization.bias_correction);
+  EXPECT_EQ(parse_job(to_yaml(job), "again.yaml").quantization, job.quantization);
+  EXPECT_THROW((void)with("quantization.smoothquant_alpha=1.5"), Error);
+  EXPECT_THROW((void)with("quantization.algorithm=gptq"), Error);
+}
+
 TEST(JobRulesTest, the_algorithm_is_the_written_one_else_the_presets) {
   EXPECT_EQ(with("quantization.preset=INT4_AWQ_CFG").quantization.algorithm, "awq_lite");
   EXPECT_EQ(with("quantization.preset=INT8_DEFAULT_CFG").quantization.algorithm, "rtn");
