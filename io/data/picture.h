@@ -25,6 +25,9 @@ struct Picture {
 ///         container, or colours that do not convert to RGB.
 [[nodiscard]] Picture decode_picture(ByteView bytes, const std::string& where);
 
+/// The picture as a PNG file.
+[[nodiscard]] Bytes encode_png(const Picture& picture);
+
 /// Where a resized picture lies in the model's input.
 struct Placement {
   double scale_x = 1.0, scale_y = 1.0;  ///< input pixels per picture pixel

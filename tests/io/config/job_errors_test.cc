@@ -120,9 +120,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"latency: {trtexec: [t.json]}\n",
              "'latency.trtexec' is not available in this version [job.yaml:5]. Use 'source: "
              "measured', 'source: table' or 'roofline: DEVICE'."},
-        Case{"task: detection\n",
-             "'task: detection' is not available in this version [job.yaml]. Use "
-             "classification."}));
+        Case{"task: segmentation\n",
+             "'task: segmentation' is not available in this version [job.yaml]. Use "
+             "classification or detection."}));
 
 TEST(JobErrorsTest, not_served_is_another_code_than_wrong) {
   const auto code = [](const std::string& more) {
@@ -172,9 +172,9 @@ TEST(JobErrorsTest, required_keys) {
   EXPECT_EQ(text("model: m.onnx\ndata: {evaluation: {path: t.bin}}\n"),
             "'data.evaluation.format' is missing [job.yaml:2]");
   EXPECT_EQ(text("- a\n- b\n"), "the document must be a mapping of keys to values [job.yaml:1]");
-  EXPECT_EQ(text("model: m.onnx\ndata: {evaluation: {format: coco, path: a,b}}\n"),
-            "'data.evaluation.format: coco' is not available in this version [job.yaml:2]. Use "
-            "cifar10, cifar100, npy, images.");
+  EXPECT_EQ(text("model: m.onnx\ndata: {evaluation: {format: masks, path: a}}\n"),
+            "'data.evaluation.format: masks' is not available in this version [job.yaml:2]. Use "
+            "cifar10, cifar100, npy, images, coco.");
   EXPECT_EQ(text("model: m.onnx\ndata: {evaluation: {format: cifar10, path: t.bin}}\n"),
             "'data.calibration' is missing, and W8A8 needs activation ranges [job.yaml]. Give "
             "images that are not evaluated.");
