@@ -1,7 +1,9 @@
 #include "src/cli/data_options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -31,8 +33,8 @@ void add_data_options(CLI::App& command, DataOptions& o) {
   command.add_option("model", o.model, "ONNX model")->required();
   command
       .add_option("--data", o.data,
-                  "Evaluation data: cifar10:FILE[,FILE...], cifar100:FILE, npy:X.npy,Y.npy or "
-                  "images:LIST.txt")
+                  "Evaluation data: cifar10:FILE[,FILE...], cifar100:FILE, npy:X.npy,Y.npy, "
+                  "images:LIST.txt or coco:IMAGES_DIR,ANNOTATIONS.json")
       ->required();
   command.add_option("--limit", o.limit, "Evaluate only the first N images (0 = all)")
       ->capture_default_str()
@@ -66,6 +68,12 @@ void add_data_options(CLI::App& command, DataOptions& o) {
   command.add_option("--std", o.std, "One standard deviation per channel")->delimiter(',');
   command.add_option("--color", o.color, "RGB or BGR");
   command.add_option("--layout", o.layout, "NCHW or NHWC");
+  command.add_option("--resize", o.resize,
+                     "Fit pictures: MODE:HxW[:OPTION...], MODE stretch, letterbox or crop, OPTION "
+                     "center, top_left, bilinear, area or nearest");
+  command.add_option("--task", o.task, "classification or detection");
+  command.add_option("--head", o.head,
+                     "What a detector's outputs are: " + join(head_kinds(), ", "));
   command.add_option("--shape,--shapes", o.shapes, "Pin symbolic extents: input:1x3x32x32");
   command.add_option("--batch", o.batch, "Images per forward pass")
       ->capture_default_str()
@@ -91,6 +99,36 @@ std::pair<std::string, std::vector<std::int64_t>> parse_shape(const std::string&
   return {text.substr(0, colon), extents};
 }
 
+ResizeSpec parse_resize(const std::string& text) {
+  const std::vector<std::string> parts = split(text, ':');
+  const auto wrong = [&] {
+    return Error(ErrorCode::usage, fmt::format("'{}' is not a way to resize", text), "--resize",
+                 "Write it as letterbox:416x416 or stretch:224x224:area");
+  };
+  ResizeSpec resize;
+  resize.mode = parts[0];
+  const auto one_of = [](const std::string& part, std::initializer_list<const char*> names) {
+    return std::ranges::find(names, part) != names.end();
+  };
+  if (parts.size() < 2 || !one_of(resize.mode, {"stretch", "letterbox", "crop"})) throw wrong();
+  try {
+    resize.size = parse_shape("size:" + parts[1]).second;
+  } catch (const Error&) {
+    throw wrong();
+  }
+  if (resize.size.size() != 2) throw wrong();
+  for (const std::string& part : std::span(parts).subspan(2)) {
+    if (one_of(part, {"center", "top_left"})) {
+      resize.align = part;
+    } else if (one_of(part, {"bilinear", "area", "nearest"})) {
+      resize.interpolation = part;
+    } else {
+      throw wrong();
+    }
+  }
+  return resize;
+}
+
 JobConfig to_job(const DataOptions& o) {
   JobConfig job;
   job.model = std::filesystem::absolute(o.model);
@@ -101,6 +139,9 @@ JobConfig to_job(const DataOptions& o) {
   if (!o.std.empty()) job.input.std = o.std;
   if (!o.color.empty()) job.input.color = o.color;
   if (!o.layout.empty()) job.input.layout = o.layout;
+  if (!o.resize.empty()) job.input.resize = parse_resize(o.resize);
+  if (!o.task.empty()) job.task = o.task;
+  if (!o.head.empty()) job.head.kind = o.head;
   const auto set = [](const std::string& text, JobConfig::Data& data) {
     const DataSpec spec = parse_data_spec(text);
     data.format = spec.format;
