@@ -44,6 +44,8 @@ struct Mask {
 /// @throws Error(corrupt_input) as decode_picture(); Error(unsupported) other containers and
 /// colours
 [[nodiscard]] Mask decode_mask(ByteView bytes, const std::string& where);
+/// The picture as a PNG file.
+[[nodiscard]] Bytes encode_png(const Picture& picture);
 
 /// Where a resized picture lies in the model's input.
 struct Placement {

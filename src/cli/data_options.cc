@@ -1,7 +1,9 @@
 #include "src/cli/data_options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -92,6 +94,9 @@ void add_data_options(CLI::App& command, DataOptions& o) {
       "How pictures are fitted: MODE:HxW[:KEY=VALUE...], as stretch:224x224, "
       "crop:224x224:shorter=256:interpolation=area, letterbox:640x640:align=top_left");
   command.add_option("--layout", o.layout, "NCHW or NHWC");
+  command.add_option("--task", o.task, "classification, detection or segmentation");
+  command.add_option("--head", o.head,
+                     "What a detector's outputs are: " + join(head_kinds(), ", "));
   command.add_option("--shape,--shapes", o.shapes, "Pin symbolic extents: input:1x3x32x32");
   command.add_option("--batch", o.batch, "Images per forward pass")
       ->capture_default_str()
@@ -172,6 +177,8 @@ JobConfig to_job(const DataOptions& o) {
   if (!o.color.empty()) job.input.color = o.color;
   if (!o.resize.empty()) job.input.resize = parse_resize(o.resize);
   if (!o.layout.empty()) job.input.layout = o.layout;
+  if (!o.task.empty()) job.task = o.task;
+  if (!o.head.empty()) job.head.kind = o.head;
   const auto set = [](const std::string& text, JobConfig::Data& data) {
     const DataSpec spec = parse_data_spec(text);
     data.format = spec.format;

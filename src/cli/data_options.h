@@ -20,7 +20,7 @@ struct DataOptions {
   std::int64_t calibration_images = 256;
   std::string sampling = "stratified";
   std::vector<double> scale, mean, std;
-  std::string color, layout, resize;
+  std::string color, layout, resize, task, head;
   std::vector<std::string> shapes;
   std::string calibrator = "minmax";
   std::string algorithm;  ///< empty: the preset's, else rtn
@@ -42,6 +42,9 @@ void add_data_options(CLI::App& command, DataOptions& options);
 /// `input:1x3x32x32` -> name and extents.
 [[nodiscard]] std::pair<std::string, std::vector<std::int64_t>> parse_shape(
     const std::string& text);
+
+/// `letterbox:416x416:align=top_left` -> mode, height and width, then keys. @throws Error(usage)
+[[nodiscard]] ResizeSpec parse_resize(const std::string& text);
 
 /// Options shared by the commands that work on a job in a run directory.
 struct JobOptions {
