@@ -195,4 +195,24 @@ Picture decode_picture(ByteView bytes, const std::string& where) {
               "Convert the picture, or give the data as .npy");
 }
 
+Bytes encode_png(const Picture& picture) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = static_cast<png_uint_32>(picture.width);
+  image.height = static_cast<png_uint_32>(picture.height);
+  image.format = PNG_FORMAT_RGB;
+  const auto failed = [&] {
+    return Error(ErrorCode::resource, fmt::format("cannot make a PNG: {}", image.message));
+  };
+  png_alloc_size_t size = 0;
+  if (png_image_write_to_memory(&image, nullptr, &size, 0, picture.rgb.data(), 0, nullptr) == 0)
+    throw failed();
+  Bytes bytes(size);
+  if (png_image_write_to_memory(&image, bytes.data(), &size, 0, picture.rgb.data(), 0, nullptr) ==
+      0)
+    throw failed();
+  bytes.resize(size);
+  return bytes;
+}
+
 }  // namespace qsweep

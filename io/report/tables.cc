@@ -74,7 +74,7 @@ std::vector<std::string> index_row(const RunResults& results,
   std::vector<std::string> row = {
       std::string(kind), e.id, e.text, e.name, fmt::format("{}", e.images), figure(e.metric)};
   for (std::size_t i = 0; i < results.other_metrics.size(); ++i)
-    row.push_back(ok ? number(e.others.at(i)) : std::string());
+    row.push_back(figure(report::other_of(e, i)));
   const std::vector<std::string> rest = {figure(e.ci_low),
                                          figure(e.ci_high),
                                          figure(e.drop),

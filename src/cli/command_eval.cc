@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "src/base/log.h"
+
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
 #include "src/cli/data_options.h"
@@ -13,6 +15,7 @@
 
 #include "io/fs/file_system.h"
 
+#include "sweep/run/annotate.h"
 #include "sweep/run/driver.h"
 
 namespace qsweep {
@@ -23,6 +26,7 @@ struct Options {
   PresetOptions preset;
   std::string scheme;
   std::string predictions;
+  std::string annotated;
 };
 
 /// A figure that nothing defines (AP of large objects where there are none) is null.
@@ -89,6 +93,9 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
       "--predictions", options->predictions,
       "Write what the model says: index,label,top1,margin per image as CSV, or detections as "
       "COCO results JSON");
+  command->add_option("--save-annotated", options->annotated,
+                      "Draw the detections of at least 0.25 into copies of the pictures, as PNG "
+                      "files in this folder");
   command->footer(
       "Examples:\n"
       "  qsweep eval resnet8.onnx --data cifar10:test.bin --json\n"
@@ -109,6 +116,10 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
         const SingleEvaluation e = evaluate_once(job, options->scheme, transport, progress, stop);
         if (!options->predictions.empty())
           real_file_system().replace(options->predictions, e.verdict->predictions());
+        if (!options->annotated.empty()) {
+          const std::int64_t drawn = save_annotated(*e.workload, *e.verdict, options->annotated);
+          log_info(fmt::format("{} pictures drawn in {}", drawn, options->annotated));
+        }
         print(invocation.json ? to_json(e) : to_text(e));
         return kExitOk;
       });

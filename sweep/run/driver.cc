@@ -401,6 +401,7 @@ SingleEvaluation evaluate_once(const JobConfig& job,
                        .drop_low = e.drop_low,
                        .drop_high = e.drop_high,
                        .mean_kl = e.kl,
+                       .workload = workload,
                        .verdict = result.verdict};
   out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   TaskSummary summary = result.verdict->summary();

@@ -75,7 +75,8 @@ struct SingleEvaluation {
   double ci_low = 0.0, ci_high = 0.0;
   double baseline = 0.0, drop = 0.0, drop_low = 0.0, drop_high = 0.0, mean_kl = 0.0;
   double seconds = 0.0;  ///< of evaluating, start-up and calibration apart
-  std::shared_ptr<const Verdict> verdict{};
+  std::shared_ptr<const Workload> workload{};
+  std::shared_ptr<const Verdict> verdict{};  ///< of the scheme
 };
 /// @param scheme text form; empty = the scheme of the job's preset and rules, or the float model
 [[nodiscard]] SingleEvaluation evaluate_once(const JobConfig& job,

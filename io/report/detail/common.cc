@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include <fmt/format.h>
@@ -54,6 +55,11 @@ std::vector<const Evaluation*> front(const RunResults& results) {
 
 bool is_ok(const Evaluation& evaluation) {
   return evaluation.status == "ok";
+}
+
+double other_of(const Evaluation& evaluation, std::size_t index) {
+  return index < evaluation.others.size() ? evaluation.others[index]
+                                          : std::numeric_limits<double>::quiet_NaN();
 }
 
 bool contains_zero(double low, double high) {

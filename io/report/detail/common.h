@@ -30,6 +30,8 @@ enum class CostAxis { latency, size };
 [[nodiscard]] std::vector<const Evaluation*> front(const RunResults& results);
 
 [[nodiscard]] bool is_ok(const Evaluation& evaluation);
+/// The figure of RunResults::other_metrics[index]; NaN where there is none.
+[[nodiscard]] double other_of(const Evaluation& evaluation, std::size_t index);
 /// An interval that contains 0: the difference is called `not distinguishable from 0`.
 [[nodiscard]] bool contains_zero(double low, double high);
 /// degradation / baseline * 100, in percent; nothing where the baseline is 0 (R120).

@@ -152,7 +152,7 @@ Json to_json(const RunResults& results, const Evaluation& e) {
   json["ci_low"] = e.ci_low;
   json["ci_high"] = e.ci_high;
   for (std::size_t i = 0; i < results.other_metrics.size(); ++i)
-    json[results.other_metrics[i]] = e.others.at(i);
+    json[results.other_metrics[i]] = other_of(e, i);
   json["drop"] = e.drop;
   json["drop_low"] = e.drop_low;
   json["drop_high"] = e.drop_high;

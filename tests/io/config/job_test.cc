@@ -22,6 +22,7 @@ constexpr const char* kFull = R"(model: models/resnet8.onnx
 task: classification
 classes: 10
 input: {layout: NHWC, color: BGR, scale: 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], resize: {mode: letterbox, size: [32, 48], interpolation: area, pad: 0, align: top_left}}
+head: {kind: dfl, strides: [8, 16], scores: probabilities, confidence: 0.01, nms_iou: 0.5, max_detections: 100}
 shapes: {input: [1, 3, 32, 32], other: [1, 7]}
 data:
   calibration: {format: cifar10, path: [train1.bin, /abs/train2.bin], images: 100, sampling: random, cache: ranges.cache}
@@ -71,6 +72,12 @@ TEST(JobTest, every_key_is_read) {
   EXPECT_EQ(job.input.resize->interpolation, "area");
   EXPECT_EQ(job.input.resize->pad, 0);
   EXPECT_EQ(job.input.resize->align, "top_left");
+  EXPECT_EQ(job.head, (HeadSpec{.kind = "dfl",
+                                .strides = {8, 16},
+                                .scores = "probabilities",
+                                .confidence = 0.01,
+                                .nms_iou = 0.5,
+                                .max_detections = 100}));
   EXPECT_EQ(job.shapes.at("input"), (std::vector<std::int64_t>{1, 3, 32, 32}));
   EXPECT_EQ(job.shapes.at("other"), (std::vector<std::int64_t>{1, 7}));
   EXPECT_EQ(job.calibration.path, "/jobs/train1.bin,/abs/train2.bin");

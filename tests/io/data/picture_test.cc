@@ -32,6 +32,15 @@ Picture decoded(const std::string& name) {
   return decode_picture(as_bytes(bytes), name);
 }
 
+TEST(EncodePngTest, is_decoded_to_the_same_pixels) {
+  const Picture picture = decoded("picture.png");
+  const Bytes png = encode_png(picture);
+  const Picture again = decode_picture(png, "again.png");
+  EXPECT_EQ(again.width, picture.width);
+  EXPECT_EQ(again.height, picture.height);
+  EXPECT_EQ(again.rgb, picture.rgb);
+}
+
 struct Difference {
   int largest = 0;
   double share = 0.0;  ///< of values that differ at all
