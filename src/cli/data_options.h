@@ -18,7 +18,7 @@ struct DataOptions {
   std::int64_t calibration_images = 256;
   std::string sampling = "stratified";
   std::vector<double> scale, mean, std;
-  std::string color, layout, resize;
+  std::string color, layout, resize, task, head;
   std::vector<std::string> shapes;
   std::string calibrator = "minmax";
   std::string algorithm = "rtn";
@@ -38,6 +38,9 @@ void add_data_options(CLI::App& command, DataOptions& options);
 /// `input:1x3x32x32` -> name and extents.
 [[nodiscard]] std::pair<std::string, std::vector<std::int64_t>> parse_shape(
     const std::string& text);
+
+/// `letterbox:416x416:top_left` -> mode, height and width, then alignment or interpolation.
+[[nodiscard]] ResizeSpec parse_resize(const std::string& text);
 
 /// Options shared by the commands that work on a job in a run directory.
 struct JobOptions {

@@ -22,7 +22,7 @@ using Colour = std::array<std::uint8_t, 3>;
 Colour colour_of(std::int32_t category) {
   Random random(kColourSeed, static_cast<std::uint64_t>(category));
   Colour colour{};
-  for (std::uint8_t& channel : colour) channel = static_cast<std::uint8_t>(64 + random.below(192));
+  for (std::uint8_t& channel : colour) channel = static_cast<std::uint8_t>(random.below(160));
   colour[random.below(3)] = 255;
   return colour;
 }
