@@ -15,7 +15,7 @@ mapfile -t sources < <(find src io ranks sweep tests bench -name '*.cc' -o -name
 clang-format-14 --dry-run --Werror "${sources[@]}"
 
 stage "release build"
-cmake -S . -B build -G Ninja -DQSWEEP_TESTS=ON -DQSWEEP_BENCH=OFF
+cmake -S . -B build -G Ninja -DQSWEEP_TESTS=ON -DQSWEEP_BENCH=ON
 cmake --build build --parallel
 
 # The tests that compare with ONNX Runtime, h5py and pycocotools need them from PyPI.

@@ -33,7 +33,7 @@ struct Case {
     const std::int64_t pad = state.range(3) / 2;
     attributes.set("pads", std::vector<std::int64_t>(4, pad));
     spec = linear_spec("Conv", attributes, w, "bench");
-    spec.relu = true;
+    spec.epilogue = Epilogue::relu;
   }
 
   void report(benchmark::State& state) const {

@@ -25,6 +25,9 @@ struct Picture {
 ///         container, or colours that do not convert to RGB.
 [[nodiscard]] Picture decode_picture(ByteView bytes, const std::string& where);
 
+/// The picture as a PNG file.
+[[nodiscard]] Bytes encode_png(const Picture& picture);
+
 /// What the file says of itself; its pixels are not decoded. @throws as decode_picture()
 struct PictureSize {
   std::int64_t width = 0;
@@ -44,8 +47,6 @@ struct Mask {
 /// @throws Error(corrupt_input) as decode_picture(); Error(unsupported) other containers and
 /// colours
 [[nodiscard]] Mask decode_mask(ByteView bytes, const std::string& where);
-/// The picture as a PNG file.
-[[nodiscard]] Bytes encode_png(const Picture& picture);
 
 /// Where a resized picture lies in the model's input.
 struct Placement {

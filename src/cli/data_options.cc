@@ -89,11 +89,10 @@ void add_data_options(CLI::App& command, DataOptions& o) {
       ->delimiter(',');
   command.add_option("--std", o.std, "One standard deviation per channel")->delimiter(',');
   command.add_option("--color", o.color, "RGB or BGR");
-  command.add_option(
-      "--resize", o.resize,
-      "How pictures are fitted: MODE:HxW[:KEY=VALUE...], as stretch:224x224, "
-      "crop:224x224:shorter=256:interpolation=area, letterbox:640x640:align=top_left");
   command.add_option("--layout", o.layout, "NCHW or NHWC");
+  command.add_option("--resize", o.resize,
+                     "Fit pictures: MODE:HxW[:OPTION...], MODE stretch, letterbox or crop, OPTION "
+                     "center, top_left, bilinear, area, nearest or, before a crop, shorter=PIXELS");
   command.add_option("--task", o.task, "classification, detection or segmentation");
   command.add_option("--head", o.head,
                      "What a detector's outputs are: " + join(head_kinds(), ", "));
@@ -102,50 +101,6 @@ void add_data_options(CLI::App& command, DataOptions& o) {
       ->capture_default_str()
       ->check(at_least(1));
   command.add_option("--seed", o.seed, "Seed of every random choice")->capture_default_str();
-}
-
-ResizeSpec parse_resize(const std::string& text) {
-  const auto fail = [&](const std::string& problem) -> Error {
-    return {ErrorCode::usage, problem, "--resize " + text,
-            "Write MODE:HxW[:KEY=VALUE...] with the mode stretch, letterbox or crop and the keys "
-            "interpolation (bilinear, area, nearest), pad, align (center, top_left) and shorter"};
-  };
-  const auto number = [&](std::string_view word) {
-    std::int64_t value = 0;
-    const auto [end, status] = std::from_chars(word.data(), word.data() + word.size(), value);
-    if (status != std::errc{} || end != word.data() + word.size() || value < 0 || value > 1 << 16)
-      throw fail(fmt::format("'{}' is not a number of pixels", word));
-    return value;
-  };
-  const auto one_of = [&](const std::string& word, std::initializer_list<const char*> allowed) {
-    for (const char* name : allowed) {
-      if (word == name) return word;
-    }
-    throw fail(fmt::format("unknown '{}'", word));
-  };
-  const std::vector<std::string> parts = split(text, ':');
-  if (parts.size() < 2) throw fail("the size is missing");
-  ResizeSpec spec;
-  spec.mode = one_of(parts[0], {"stretch", "letterbox", "crop"});
-  for (const std::string& extent : split(parts[1], 'x')) spec.size.push_back(number(extent));
-  if (spec.size.size() != 2 || spec.size[0] == 0 || spec.size[1] == 0)
-    throw fail("the size is not HEIGHTxWIDTH");
-  for (std::size_t i = 2; i < parts.size(); ++i) {
-    const std::size_t equals = std::min(parts[i].find('='), parts[i].size());
-    const std::string key = parts[i].substr(0, equals);
-    const std::string value = equals < parts[i].size() ? parts[i].substr(equals + 1) : "";
-    if (key == "interpolation")
-      spec.interpolation = one_of(value, {"bilinear", "area", "nearest"});
-    else if (key == "align")
-      spec.align = one_of(value, {"center", "top_left"});
-    else if (key == "pad")
-      spec.pad = static_cast<int>(std::min<std::int64_t>(number(value), 255));
-    else if (key == "shorter")
-      spec.shorter = number(value);
-    else
-      throw fail(fmt::format("unknown key '{}'", key));
-  }
-  return spec;
 }
 
 std::pair<std::string, std::vector<std::int64_t>> parse_shape(const std::string& text) {
@@ -166,6 +121,42 @@ std::pair<std::string, std::vector<std::int64_t>> parse_shape(const std::string&
   return {text.substr(0, colon), extents};
 }
 
+ResizeSpec parse_resize(const std::string& text) {
+  const std::vector<std::string> parts = split(text, ':');
+  const auto wrong = [&] {
+    return Error(ErrorCode::usage, fmt::format("'{}' is not a way to resize", text), "--resize",
+                 "Write it as letterbox:416x416 or stretch:224x224:area");
+  };
+  ResizeSpec resize;
+  resize.mode = parts[0];
+  const auto one_of = [](const std::string& part, std::initializer_list<const char*> names) {
+    return std::ranges::find(names, part) != names.end();
+  };
+  if (parts.size() < 2 || !one_of(resize.mode, {"stretch", "letterbox", "crop"})) throw wrong();
+  try {
+    resize.size = parse_shape("size:" + parts[1]).second;
+  } catch (const Error&) {
+    throw wrong();
+  }
+  if (resize.size.size() != 2) throw wrong();
+  for (const std::string& part : std::span(parts).subspan(2)) {
+    if (part.starts_with("shorter=")) {
+      const auto [end, status] =
+          std::from_chars(part.data() + 8, part.data() + part.size(), resize.shorter);
+      if (status != std::errc{} || end != part.data() + part.size() || resize.shorter < 1 ||
+          resize.shorter > 1 << 16)
+        throw wrong();
+    } else if (one_of(part, {"center", "top_left"})) {
+      resize.align = part;
+    } else if (one_of(part, {"bilinear", "area", "nearest"})) {
+      resize.interpolation = part;
+    } else {
+      throw wrong();
+    }
+  }
+  return resize;
+}
+
 JobConfig to_job(const DataOptions& o) {
   JobConfig job;
   job.model = std::filesystem::absolute(o.model);
@@ -175,8 +166,8 @@ JobConfig to_job(const DataOptions& o) {
   if (!o.mean.empty()) job.input.mean = o.mean;
   if (!o.std.empty()) job.input.std = o.std;
   if (!o.color.empty()) job.input.color = o.color;
-  if (!o.resize.empty()) job.input.resize = parse_resize(o.resize);
   if (!o.layout.empty()) job.input.layout = o.layout;
+  if (!o.resize.empty()) job.input.resize = parse_resize(o.resize);
   if (!o.task.empty()) job.task = o.task;
   if (!o.head.empty()) job.head.kind = o.head;
   const auto set = [](const std::string& text, JobConfig::Data& data) {

@@ -43,7 +43,8 @@ void add_data_options(CLI::App& command, DataOptions& options);
 [[nodiscard]] std::pair<std::string, std::vector<std::int64_t>> parse_shape(
     const std::string& text);
 
-/// `letterbox:416x416:align=top_left` -> mode, height and width, then keys. @throws Error(usage)
+/// `letterbox:416x416:top_left`, `crop:224x224:shorter=256` -> mode, height and width, then
+/// options. @throws Error(usage)
 [[nodiscard]] ResizeSpec parse_resize(const std::string& text);
 
 /// Options shared by the commands that work on a job in a run directory.
