@@ -98,6 +98,8 @@ std::string render_sensitivity_json(const RunResults& results) {
   json["layer_sensitivity"] = report::sensitivity_json(results);
   json["baseline"] = to_json(results, results.baseline);
   json["groups"] = report::groups_json(results);
+  if (const auto tied = report::tied_layers(results); !tied.empty()) json["tied_layers"] = tied;
+  json["explanations"] = report::explanations_json(results);
   json["remarks"] = results.remarks;
   return report::to_text(json);
 }

@@ -67,6 +67,7 @@ Json page_data(const RunResults& results) {
     data["classes"].push_back(report::class_name(results, i));
   }
   data["sensitivity"] = report::sensitivity_json(results);
+  data["explanations"] = report::explanations_json(results);
   data["groups"] = report::groups_json(results);
   data["latency"] = report::latency_json(results);
   data["remarks"] = results.remarks;

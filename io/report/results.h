@@ -46,6 +46,11 @@ struct RunResults {
     std::string name, op, group, weight_shape, output_shape;
     std::int64_t macs = 0, parameters = 0;
     bool depthwise = false;
+    std::string
+        tied_to{};        ///< layer whose precision it shares and whose runs stand for it, or none
+    std::string input{};  ///< tensor that it reads; see Calibration::tensor
+    /// See WeightRisk; 1 where nothing stands out.
+    double weight_outlier_ratio = 1.0, weight_channel_ratio = 1.0;
   };
   std::vector<Layer> layers;
 

@@ -10,6 +10,7 @@
 #include "io/report/decision.h"
 #include "io/report/detail/common.h"
 #include "io/report/detail/json.h"
+#include "io/report/explanation.h"
 #include "io/report/report.h"
 
 namespace qsweep {
@@ -113,6 +114,16 @@ void table(Page& page, const RunResults& results, std::string_view mode) {
   page.blank();
 }
 
+/// Layers that were ranked and swept as one.
+void ties(Page& page, const RunResults& results) {
+  const auto tied = report::tied_layers(results);
+  if (tied.empty()) return;
+  page.line("Tied layers share one precision; the run of the first stands for all:");
+  page.blank();
+  for (const auto& names : tied) page.line("- {}", cell(join(names, ", ")));
+  page.blank();
+}
+
 void most_sensitive(Page& page, const RunResults& results) {
   for (const std::string& precision : report::probed_precisions(results, "only")) {
     page.line("### Most Sensitive Layers: {}", precision);
@@ -126,6 +137,27 @@ void most_sensitive(Page& page, const RunResults& results) {
     }
     page.line("```");
     page.blank();
+  }
+}
+
+void explanations(Page& page, const RunResults& results) {
+  for (const Explanation& x : explain_losses(results)) {
+    page.line("## Why {} Everywhere Fails", x.precision);
+    page.blank();
+    page.line("{}", x.headline);
+    page.blank();
+    page.line("| Layer | Kind | Group | Share of the error | {} drop | Measured there |",
+              report::metric_title(results.metric));
+    page.line("| --- | --- | --- | ---: | ---: | --- |");
+    for (const Explanation::Cause& cause : x.causes) {
+      page.line("| {} | {}{} | {} | {:.1f} % | {} | {} |", cell(cause.layer->name),
+                cause.layer->depthwise ? "depthwise " : "", cause.layer->op,
+                cell(cause.layer->group), 100.0 * cause.share,
+                figure("{:+.4f}", cause.row->metric_drop), cell(join(cause.reasons, "; ")));
+    }
+    page.blank();
+    for (const std::string& text : x.consequences) page.line("- {}", text);
+    if (!x.consequences.empty()) page.blank();
   }
 }
 
@@ -163,6 +195,7 @@ std::string render_sensitivity_markdown(const RunResults& results) {
   summary(page, results);
   dataset(page, results);
   quantization(page, results);
+  explanations(page, results);
   page.line("## Layer Sensitivity Table");
   page.blank();
   page.line(
@@ -172,6 +205,7 @@ std::string render_sensitivity_markdown(const RunResults& results) {
       report::metric_title(results.metric), results.confidence * 100);
   page.blank();
   table(page, results, "only");
+  ties(page, results);
   most_sensitive(page, results);
   if (!report::probed_precisions(results, "all_but").empty()) {
     page.line("### All But This Layer");

@@ -21,6 +21,8 @@
 
 #include "io/onnx/import.h"
 
+#include "sweep/plan/ties.h"
+
 namespace qsweep {
 namespace {
 
@@ -43,6 +45,7 @@ struct Inspection {
   bool batchable = false;
   std::map<std::string, int> operators;
   std::vector<LayerRow> layers;
+  std::vector<std::vector<std::string>> ties;
   QdqSummary qdq;
 };
 
@@ -85,6 +88,10 @@ Inspection inspect(const Options& o) {
          .parameters = layer.parameters,
          .depthwise = layer.is_depthwise,
          .risk = weight_risk(program.weight(step.layer), {layer.output_axis, layer.input_axis})});
+  }
+  for (const std::vector<int>& members : find_ties(program.graph(), program.layers())) {
+    std::vector<std::string>& names = r.ties.emplace_back();
+    for (const int i : members) names.push_back(program.layers()[static_cast<std::size_t>(i)].name);
   }
   return r;
 }
@@ -164,12 +171,19 @@ std::string to_json(const Inspection& r) {
                       {"weight_outlier_ratio", l.risk.outlier_ratio},
                       {"weight_channel_ratio", l.risk.channel_ratio}});
   }
-  nlohmann::ordered_json json{{"sha256", r.sha256},       {"producer", r.producer},
-                              {"opset", r.opset},         {"file_bytes", r.file_bytes},
-                              {"input", r.input},         {"output", r.output},
-                              {"batchable", r.batchable}, {"bn_folded", r.batch_norms_folded},
-                              {"macs", r.macs},           {"parameters", r.parameters},
-                              {"operators", r.operators}, {"layers", layers}};
+  nlohmann::ordered_json json{{"sha256", r.sha256},
+                              {"producer", r.producer},
+                              {"opset", r.opset},
+                              {"file_bytes", r.file_bytes},
+                              {"input", r.input},
+                              {"output", r.output},
+                              {"batchable", r.batchable},
+                              {"bn_folded", r.batch_norms_folded},
+                              {"macs", r.macs},
+                              {"parameters", r.parameters},
+                              {"operators", r.operators},
+                              {"layers", layers},
+                              {"ties", r.ties}};
   if (r.qdq.any()) json["qdq"] = json_of(r.qdq);
   return json.dump(2) + "\n";
 }
@@ -204,6 +218,11 @@ std::string to_text(const Inspection& r) {
   }
   if (any([](const LayerRow& l) { return l.depthwise; }))
     text += "depthwise: scale per channel; INT8 may be no faster, time it\n";
+  if (!r.ties.empty()) {
+    text +=
+        "\nlayers that meet in a sum or a concatenation (`sweep.tie: auto` makes each line one):\n";
+    for (const auto& names : r.ties) text += "  " + join(names, ", ") + "\n";
+  }
   return r.qdq.any() ? text + to_text(r.qdq) : text;
 }
 

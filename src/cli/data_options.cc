@@ -199,18 +199,26 @@ JobConfig to_job(const DataOptions& o) {
   return job;
 }
 
-void add_job_options(CLI::App& command, JobOptions& o) {
-  command.add_option("job", o.job, "Job file (YAML)")->required();
-  command.add_option("-o,--out", o.out, "Run directory; a run found there is continued")
-      ->required();
+JobFlags add_job_options(CLI::App& command, JobOptions& o) {
+  CLI::Option* job = command.add_option("job", o.job, "Job file (YAML)")->required();
+  CLI::Option* out =
+      command.add_option("-o,--out", o.out, "Run directory; a run found there is continued")
+          ->required();
+  command
+      .add_option("--score", o.score,
+                  "Rank layers by this: kl, mse (of the model's outputs), sqnr or drop; default: "
+                  "the job's")
+      ->check(CLI::IsMember({"kl", "mse", "sqnr", "drop"}));
   command
       .add_option("--set", o.set,
                   "Override a key of the job file: --set data.calibration.images=512")
       ->take_all();
+  return {job, out};
 }
 
 JobConfig load_job(const JobOptions& o) {
   JobConfig job = load_job(o.job, o.set);
+  if (!o.score.empty()) job.sensitivity.score = o.score;
   apply(o.preset, {}, job);
   return job;
 }

@@ -52,11 +52,16 @@ struct JobOptions {
   std::string job;
   std::string out;
   std::vector<std::string> set;
+  std::string score{};  ///< empty: the job's
   PresetOptions preset{};
 };
-void add_job_options(CLI::App& command, JobOptions& options);
+struct JobFlags {
+  CLI::Option* job;
+  CLI::Option* out;
+};
+JobFlags add_job_options(CLI::App& command, JobOptions& options);
 
-/// load_job() with the overrides, then the preset options over it.
+/// load_job() with the overrides, then score and preset options over it.
 [[nodiscard]] JobConfig load_job(const JobOptions& options);
 
 }  // namespace qsweep

@@ -1,9 +1,14 @@
 #include "src/graph/layers.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <set>
+#include <string_view>
 
 #include "src/base/text.h"
+
+#include "src/graph/detail/blocks.h"
 
 namespace qsweep {
 namespace {
@@ -17,6 +22,25 @@ const Tensor* float_constant(const Graph& graph, const Node& node, std::size_t o
 bool is_number(const std::string& text) {
   return !text.empty() &&
          std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c); });
+}
+
+/// How the two matrices behind an attention are called where no part of the name is `mlp`.
+bool is_mlp(const std::string& part) {
+  static constexpr std::array<std::string_view, 6> kNames = {"linear1", "linear2", "fc1",
+                                                             "fc2",     "ffn",     "feed_forward"};
+  return std::ranges::find(kNames, part) != kNames.end();
+}
+
+/// Names that are no paths, and no two of a block.
+bool names_tell_nothing(const std::vector<Layer>& layers) {
+  constexpr std::size_t kFewest = 8;
+  std::set<std::string> groups;
+  for (const Layer& layer : layers) {
+    const std::string name = layer.name.substr(0, layer.name.find(';'));
+    if (name.find_first_of("/.") != std::string::npos) return false;
+    groups.insert(layer.group);
+  }
+  return layers.size() >= kFewest && groups.size() == layers.size();
 }
 
 /// The directions of a weight, and how many output channels a bias has; channels 0: not a layer.
@@ -93,6 +117,8 @@ std::string group_of(const std::string& layer_name) {
   auto end = std::find_if(parts.begin(), last, is_number);
   if (end == last) {
     end = parts.begin();
+  } else if (is_mlp(end[1])) {
+    *++end = "mlp";
   } else if (end + 1 != last &&
              (end[1].find("attn") != std::string::npos ||
               end[1].find("attention") != std::string::npos || end[1] == "mlp")) {
@@ -105,6 +131,10 @@ std::vector<Layer> find_layers(const Graph& graph) {
   std::vector<Layer> layers;
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     if (auto layer = as_layer(graph, static_cast<NodeId>(n))) layers.push_back(std::move(*layer));
+  }
+  if (names_tell_nothing(layers)) {
+    const std::vector<std::string> blocks = detail::blocks_by_structure(graph, layers);
+    for (std::size_t i = 0; i < layers.size(); ++i) layers[i].group = blocks[i];
   }
   return layers;
 }

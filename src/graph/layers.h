@@ -34,13 +34,16 @@ struct Layer {
 /// The block a layer belongs to, from its name alone. The name up to the first `;` is split at `/`
 /// and `.`; a leading `model` that no number follows is dropped, and the last part is the layer
 /// itself. The block is then everything up to the first number (and a following `*attn*`,
-/// `*attention*` or `mlp`), or the first part where there is no number: `stack1.conv1` -> `stack1`,
+/// `*attention*` or `mlp`; `linear1`, `fc2`, `ffn` and the like are written `mlp`), or the first
+/// part where there is no number: `stack1.conv1` -> `stack1`,
 /// `layer2.0.conv1` -> `layer2.0`,
 /// `/model.22/cv2.0/conv/Conv` -> `model.22`, `/blocks.3/attn/qkv/MatMul` -> `blocks.3.attn`,
 /// `model/activation_4/Relu;model/...` -> `activation_4`, `conv1` -> `conv1`.
 [[nodiscard]] std::string group_of(const std::string& layer_name);
 
-/// The layers of a graph in topological order.
+/// The layers of a graph in topological order. Where eight or more have names that are no paths and
+/// tell no two of them to be of one block (`Conv_41`), their blocks are read off the graph instead:
+/// stem, backbone/8, neck/16, head/8 (detail/blocks.h).
 [[nodiscard]] std::vector<Layer> find_layers(const Graph& graph);
 
 }  // namespace qsweep

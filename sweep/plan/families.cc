@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -10,8 +12,9 @@
 namespace qsweep {
 namespace {
 
-/// Unranked layers first, then the ranking.
-std::vector<int> complete(std::span<const int> ranking, std::size_t layers) {
+/// Unranked layers that lead first, then the ranking.
+std::vector<int> complete(std::span<const int> ranking, std::span<const int> leaders) {
+  const std::size_t layers = leaders.size();
   std::vector<bool> ranked(layers, false);
   for (int i : ranking) {
     QSWEEP_CHECK(i >= 0 && static_cast<std::size_t>(i) < layers);
@@ -20,7 +23,7 @@ std::vector<int> complete(std::span<const int> ranking, std::size_t layers) {
   }
   std::vector<int> order;
   for (std::size_t i = 0; i < layers; ++i) {
-    if (!ranked[i]) order.push_back(static_cast<int>(i));
+    if (!ranked[i] && leaders[i] == static_cast<int>(i)) order.push_back(static_cast<int>(i));
   }
   order.insert(order.end(), ranking.begin(), ranking.end());
   return order;
@@ -32,11 +35,16 @@ std::vector<Scheme> enumerate_family(const TopKFamily& family,
                                      std::span<const int> ranking,
                                      std::span<const Layer> layers,
                                      PrecisionSet& precisions,
-                                     std::string_view settings) {
+                                     std::string_view settings,
+                                     std::span<const int> leaders) {
   const std::uint8_t rest = precisions.add(family.rest);
   const std::uint8_t keep = precisions.add(family.keep);
-  const auto all = static_cast<std::int64_t>(layers.size());
-  const std::vector<int> order = complete(ranking, layers.size());
+  std::vector<int> each(layers.size());
+  std::iota(each.begin(), each.end(), 0);
+  if (leaders.empty()) leaders = each;
+  QSWEEP_CHECK(leaders.size() == layers.size());
+  const std::vector<int> order = complete(ranking, leaders);
+  const auto all = static_cast<std::int64_t>(order.size());
   std::vector<std::int64_t> ks = family.k;
   if (family.every) {
     ks.clear();
@@ -45,9 +53,11 @@ std::vector<Scheme> enumerate_family(const TopKFamily& family,
   std::vector<Scheme> schemes;
   for (std::int64_t wanted : ks) {
     const std::int64_t k = wanted < 0 ? all : std::min(wanted, all);
+    const std::set<int> kept(order.begin(), order.begin() + k);
     std::vector<std::uint8_t> precision(layers.size(), rest);
-    for (std::int64_t i = 0; i < k; ++i)
-      precision[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = keep;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      if (kept.contains(leaders[i])) precision[i] = keep;
+    }
     std::string name =
         fmt::format("{} keep {} top {}", precisions.at(rest).name, precisions.at(keep).name, k);
     schemes.push_back(

@@ -18,11 +18,14 @@ struct TopKFamily {
 
 /// The family's schemes, in the order of k. `ranking` lists layer indices, most sensitive first;
 /// layers it leaves out (their probe failed) come before all others: nothing says they are safe.
+/// With `leaders` (leaders_of()) the ranking lists leaders, K counts them, and a layer gets what
+/// its leader gets.
 [[nodiscard]] std::vector<Scheme> enumerate_family(const TopKFamily& family,
                                                    std::span<const int> ranking,
                                                    std::span<const Layer> layers,
                                                    PrecisionSet& precisions,
-                                                   std::string_view settings);
+                                                   std::string_view settings,
+                                                   std::span<const int> leaders = {});
 
 /// Drops schemes whose id occurred before; names of the dropped are appended to the one kept
 /// (R164).

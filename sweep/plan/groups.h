@@ -22,9 +22,10 @@ struct GroupSensitivity {
   std::string recommendation;
 };
 
-/// Groups in order of their first layer; `work_share` by layer, summing to at most 1. Only
-/// single-layer
-/// (`only`) records count; the class is that of the worst layer over all probed precisions.
+/// Blocks in order of their first layer, then kinds of layers that several blocks have and that are
+/// not all of the model: `all attention`, `all MLP`, `all depthwise`. `work_share` by layer,
+/// summing to at most 1. Only single-layer (`only`) records count; the class is that of the worst
+/// layer over all probed precisions.
 [[nodiscard]] std::vector<GroupSensitivity> group_sensitivity(
     std::span<const Layer> layers,
     std::span<const double> work_share,

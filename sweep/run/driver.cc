@@ -47,14 +47,16 @@ std::vector<std::string> other_files(const RunDirectory& directory,
   return files;
 }
 
-/// The assignment that quantizes only `layer`, or all but it.
-std::vector<std::uint8_t> single_layer(std::size_t layers,
+/// The assignment that quantizes only `layer` and those it leads, or all but them.
+std::vector<std::uint8_t> single_layer(const std::vector<int>& leaders,
                                        int layer,
                                        std::uint8_t precision,
                                        const std::string& mode) {
   const bool only = mode == "only";
-  std::vector<std::uint8_t> a(layers, only ? std::uint8_t{0} : precision);
-  a[static_cast<std::size_t>(layer)] = only ? precision : std::uint8_t{0};
+  std::vector<std::uint8_t> a(leaders.size(), only ? std::uint8_t{0} : precision);
+  for (std::size_t i = 0; i < leaders.size(); ++i) {
+    if (leaders[i] == layer) a[i] = only ? precision : std::uint8_t{0};
+  }
   return a;
 }
 
@@ -65,12 +67,13 @@ std::vector<SensitivityCase> sensitivity_cases(const Workload& w) {
     for (const std::string& name : w.job.sensitivity.precisions) {
       const std::uint8_t p = w.precisions.index(parse_precision(name, quant_defaults(w.job)).name);
       for (int i = 0; i < static_cast<int>(layers.size()); ++i) {
+        if (w.leaders[static_cast<std::size_t>(i)] != i) continue;
         std::string label =
             fmt::format("{} {} {}", mode == "only" ? "only" : "all but",
                         layers[static_cast<std::size_t>(i)].name, w.precisions.at(p).name);
         cases.push_back({i, p, mode,
-                         make_scheme(std::move(label), single_layer(layers.size(), i, p, mode),
-                                     layers, w.precisions, w.settings)});
+                         make_scheme(std::move(label), single_layer(w.leaders, i, p, mode), layers,
+                                     w.precisions, w.settings)});
       }
     }
   }
@@ -112,7 +115,7 @@ std::vector<int> layer_ranking(const Workload& w,
   std::vector<int> ranking =
       rank_layers(used, ranking_precision(w, rest, used), parse_score(w.job.sensitivity.score));
   if (!has_only) std::reverse(ranking.begin(), ranking.end());
-  for (int i = 0; i < static_cast<int>(w.program->layers().size()); ++i) {
+  for (const int i : std::set<int>(w.leaders.begin(), w.leaders.end())) {
     if (std::find(ranking.begin(), ranking.end(), i) == ranking.end()) ranking.push_back(i);
   }
   return ranking;
@@ -127,7 +130,7 @@ std::vector<Scheme> planned_schemes(const Workload& w,
   for (const JobConfig::Family& family : w.job.families) {
     const std::vector<int> ranking = layer_ranking(w, family.rest, records);
     for (Scheme& s : enumerate_family({family.rest, family.keep, family.k, family.every}, ranking,
-                                      layers, precisions, w.settings)) {
+                                      layers, precisions, w.settings, w.leaders)) {
       schemes.push_back(std::move(s));
     }
   }
@@ -238,17 +241,19 @@ RunOutcome run_job(const JobConfig& job,
   const RunDirectory directory{std::filesystem::absolute(options.directory)};
   const std::shared_ptr<const Workload> workload = open_workload(job);
   FileSystem& files = real_file_system();
-  files.create_directories(directory.logs());
+  const std::filesystem::path logs =
+      options.logs.empty() ? directory.logs() : std::filesystem::absolute(options.logs);
+  files.create_directories(directory.root);
+  files.create_directories(logs);
   check_disk(directory.root);
-  open_log_file(directory.logs() / "rank-0.log", 0);
+  open_log_file(logs / "rank-0.log", 0);
   log_info(fmt::format("run of {} with {} rank(s)", job.model.string(), transport.size()));
   RecordStore records(files, directory.journal(), workload->fingerprint());
   if (records.size() > 0)
     log_info(fmt::format("resuming: {} records are in the journal", records.size()));
   files.replace(directory.config(), to_yaml(job));
 
-  Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()},
-            directory.logs());
+  Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()}, logs);
   const Findings findings = run_stages(crew, options.last);
   std::vector<std::filesystem::path> parts;
   if (options.last == Stage::report) {

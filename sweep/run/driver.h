@@ -22,6 +22,7 @@ enum class Stage { baseline, sensitivity, sweep, latency, report };
 struct RunOptions {
   std::filesystem::path directory;
   Stage last = Stage::report;
+  std::filesystem::path logs = {};  ///< empty: in the directory
 };
 
 struct RunOutcome {

@@ -10,6 +10,8 @@
 
 #include "src/base/machine.h"
 
+#include "src/quant/weight_risk.h"
+
 #include "src/kernels/linear.h"
 
 #include "sweep/plan/groups.h"
@@ -104,6 +106,8 @@ class Assembler {
     for (std::size_t i = 0; i < layers().size(); ++i) {
       const Layer& layer = layers()[i];
       const Step& step = w_.program->steps()[static_cast<std::size_t>(w_.layer_step[i])];
+      const WeightRisk risk = weight_risk(w_.program->weight(static_cast<int>(i)),
+                                          {layer.output_axis, layer.input_axis});
       r_.layers.push_back({.name = layer.name,
                            .op = layer.op,
                            .group = layer.group,
@@ -112,7 +116,13 @@ class Assembler {
                                w_.trace.shapes.at(static_cast<std::size_t>(step.outputs.at(0)))),
                            .macs = w_.layer_macs[i],
                            .parameters = layer.parameters,
-                           .depthwise = layer.is_depthwise});
+                           .depthwise = layer.is_depthwise,
+                           .tied_to = w_.leaders[i] == static_cast<int>(i)
+                                          ? std::string()
+                                          : layers()[static_cast<std::size_t>(w_.leaders[i])].name,
+                           .input = w_.program->graph().value(layer.input).name,
+                           .weight_outlier_ratio = risk.outlier_ratio,
+                           .weight_channel_ratio = risk.channel_ratio});
       r_.model.parameters += layer.parameters;
       const std::int64_t bias = layer.parameters - element_count(weight_shape(layer));
       sizes_.push_back({weight_shape(layer), {layer.output_axis, layer.input_axis}, bias});
@@ -314,7 +324,15 @@ class Assembler {
     const double total = static_cast<double>(std::max<std::int64_t>(r_.model.macs, 1));
     std::vector<double> share;
     for (std::int64_t macs : w_.layer_macs) share.push_back(static_cast<double>(macs) / total);
-    for (const GroupSensitivity& g : group_sensitivity(layers(), share, records_)) {
+    std::vector<SensitivityRecord> records;  // a tied layer's are its leader's
+    for (const SensitivityRecord& record : records_) {
+      for (int i = 0; i < static_cast<int>(layers().size()); ++i) {
+        if (w_.leaders[static_cast<std::size_t>(i)] != record.layer) continue;
+        records.push_back(record);
+        records.back().layer = i;
+      }
+    }
+    for (const GroupSensitivity& g : group_sensitivity(layers(), share, records)) {
       r_.groups.push_back({.name = g.name,
                            .sensitivity_class = std::string(name_of(g.sensitivity)),
                            .recommendation = g.recommendation,

@@ -17,6 +17,7 @@
 #include "src/kernels/ops.h"
 
 #include "sweep/plan/rules.h"
+#include "sweep/plan/ties.h"
 
 namespace qsweep {
 namespace {
@@ -149,6 +150,17 @@ void add_ruled_scheme(Workload& w) {
                                ? q.preset
                                : q.preset + " with rules";
   w.listed_schemes.push_back({name, to_text(assignment, layers, w.precisions)});
+}
+
+std::vector<int> tied_leaders(const Program& program, const JobConfig& job) {
+  std::vector<int> untied;
+  for (const std::string& selector : job.untie) {
+    const std::vector<int> selected = select_layers(selector, program.layers());
+    untied.insert(untied.end(), selected.begin(), selected.end());
+  }
+  std::vector<std::vector<int>> ties;
+  if (job.tie == "auto") ties = find_ties(program.graph(), program.layers());
+  return leaders_of(ties, program.layers().size(), untied);
 }
 
 void warn_of_unusual(const Workload& w) {
@@ -308,6 +320,7 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse 
     w->layer_macs[static_cast<std::size_t>(layer)] = w->trace.macs[s];
     w->layer_step[static_cast<std::size_t>(layer)] = static_cast<int>(s);
   }
+  w->leaders = tied_leaders(program, job);
   // Schemes may use precisions no family names; parsing them adds those.
   for (const std::string& text : job.schemes) {
     (void)parse_scheme(text, program.layers(), w->precisions);

@@ -46,6 +46,7 @@ struct Workload {
   Trace batch_trace;       ///< of one batch
   std::vector<std::int64_t> layer_macs;
   std::vector<int> layer_step;             ///< step of each layer
+  std::vector<int> leaders;                ///< by layer: see leaders_of(); itself unless tied
   std::unique_ptr<const VisionTask> task;  ///< null unless the job is evaluated
   CalibratorSettings calibrator;
   WeightSettings weights;

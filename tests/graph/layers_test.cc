@@ -100,7 +100,8 @@ TEST(LayersTest, groups_come_from_names) {
       {"/blocks.3/attn/qkv/MatMul", "blocks.3.attn"},
       {"/blocks.3/mlp/fc1/MatMul", "blocks.3.mlp"},
       {"transformer.layers.5.self_attn.out_proj.matmul", "transformer.layers.5.self_attn"},
-      {"transformer.layers.5.linear1.matmul", "transformer.layers.5"},
+      {"transformer.layers.5.linear1.matmul", "transformer.layers.5.mlp"},
+      {"encoder.2.fc2", "encoder.2.mlp"},
       {"model/activation_24/Relu;model/batch_normalization_24/FusedBatchNormV3", "activation_24"},
       {"model/dense/MatMul;model/dense/BiasAdd", "dense"},
       {"model.conv", "model"},
@@ -108,6 +109,55 @@ TEST(LayersTest, groups_come_from_names) {
       {"", ""},
   };
   for (const auto& [name, group] : cases) EXPECT_EQ(group_of(name), group) << name;
+}
+
+/// A detector of nine convolutions: two strides down, one back up beside a shortcut, two outputs.
+Graph detector() {
+  GraphBuilder b;
+  b.input("x", {1, 3, 32, 32});
+  int count = 0;
+  const auto conv = [&](const std::string& from, const std::string& to, V stride) {
+    const std::string weight = "w" + std::to_string(++count);
+    b.constant(weight, ones({3, 3, 1, 1}));
+    b.node("Conv", {from, weight}, {to}, attributes({{"strides", std::vector<V>{stride, stride}}}));
+  };
+  conv("x", "c1", 2);
+  conv("c1", "c2", 2);
+  conv("c2", "c3", 1);
+  b.node("Add", {"c2", "c3"}, {"p4"});
+  conv("p4", "c4", 2);
+  conv("c4", "c5", 1);
+  b.constant("scales", {4}, {1, 1, 2, 2});
+  b.node("Resize", {"c5", "", "scales"}, {"up"});
+  b.node("Concat", {"up", "p4"}, {"joined"}, attributes({{"axis", V{1}}}));
+  b.constant("w", ones({3, 6, 1, 1}));
+  b.node("Conv", {"joined", "w"}, {"n1"});
+  conv("n1", "down", 2);
+  b.node("Concat", {"down", "c5"}, {"low"}, attributes({{"axis", V{1}}}));
+  b.constant("v", ones({3, 6, 1, 1}));
+  b.node("Conv", {"low", "v"}, {"h2"});
+  conv("n1", "h1", 1);
+  conv("h1", "boxes", 1);
+  b.node("Concat", {"h2", "boxes"}, {"y"}, attributes({{"axis", V{1}}}));
+  return b.output("y").build();
+}
+
+TEST(LayersTest, blocks_come_from_the_structure_where_names_tell_none) {
+  std::vector<std::string> blocks;
+  for (const Layer& layer : find_layers(detector()))
+    blocks.push_back(layer.name.substr(2) + " " + layer.group);
+  const std::vector<std::string> want = {
+      "c1 stem",   "c2 backbone/4", "c3 backbone/4", "c4 backbone/8", "c5 backbone/8",
+      "n1 neck/4", "down neck/8",   "h2 head/8",     "h1 head/4",     "boxes head/4"};
+  EXPECT_EQ(blocks, want);
+}
+
+TEST(LayersTest, one_name_that_is_a_path_keeps_the_blocks_of_names) {
+  Graph graph = detector();
+  graph.nodes[0].name = "backbone.0.conv";
+  const auto layers = find_layers(graph);
+  EXPECT_EQ(layers[0].group, "backbone.0");
+  EXPECT_EQ(layers[1].group, "n_c2");
 }
 
 }  // namespace

@@ -59,6 +59,28 @@ TEST(GroupSensitivityTest, the_layers_of_a_group_need_not_be_neighbours) {
   EXPECT_EQ(groups[0].mean_drop, 0.0);
 }
 
+TEST(GroupSensitivityTest, kinds_of_layers_cut_across_blocks) {
+  auto layers = test::layers_named({"patch_embed", "blocks.0.attn.qkv.m", "blocks.0.mlp.fc1.m",
+                                    "blocks.1.attn.qkv.m", "blocks.1.mlp.fc1.m", "head"});
+  const std::vector<double> share = {0.1, 0.2, 0.2, 0.2, 0.2, 0.1};
+  const std::vector records = {record(1, 0.03, 0.01, 0.5), record(3, 0.0, -0.01, 0.1),
+                               record(2, 0.0, -0.01, 0.2)};
+  auto groups = group_sensitivity(layers, share, records);
+  ASSERT_EQ(groups.size(), 8u);
+  EXPECT_EQ(groups[6].name, "all attention");
+  EXPECT_EQ(groups[6].layers, 2);
+  EXPECT_DOUBLE_EQ(groups[6].work_share, 0.4);
+  EXPECT_EQ(groups[6].sensitivity, SensitivityClass::high);
+  EXPECT_DOUBLE_EQ(groups[6].mean_drop, 0.015);
+  EXPECT_EQ(groups[7].name, "all MLP");
+  EXPECT_EQ(groups[7].recommendation, "Quantize");
+
+  layers[1].is_depthwise = layers[2].is_depthwise = true;  // one kind takes the place of another
+  groups = group_sensitivity(layers, share, records);
+  EXPECT_EQ(groups.back().name, "all depthwise");
+  EXPECT_EQ(groups.size(), 7u) << "a kind of one block alone is that block";
+}
+
 TEST(GroupSensitivityTest, operands_that_do_not_fit_are_refused) {
   const auto layers = test::layers_named({"a"});
   EXPECT_THROW((void)group_sensitivity(layers, {}, {}), Error);

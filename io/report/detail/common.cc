@@ -123,6 +123,18 @@ std::string precision_name(const RunResults& results, std::uint8_t index) {
   return index < results.precisions.size() ? results.precisions[index] : std::string();
 }
 
+std::vector<std::vector<std::string>> tied_layers(const RunResults& results) {
+  std::vector<std::vector<std::string>> groups;
+  for (const RunResults::Layer& layer : results.layers) {
+    if (layer.tied_to.empty()) continue;
+    auto group = std::ranges::find_if(
+        groups, [&](const auto& names) { return names.front() == layer.tied_to; });
+    if (group == groups.end()) group = groups.insert(groups.end(), {layer.tied_to});
+    group->push_back(layer.name);
+  }
+  return groups;
+}
+
 std::string class_name(const RunResults& results, std::size_t index) {
   return index < results.class_names.size() ? results.class_names[index] : fmt::format("{}", index);
 }

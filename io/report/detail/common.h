@@ -54,6 +54,9 @@ enum class CostAxis { latency, size };
 /// Name of a precision index, or an empty text when the index names none.
 [[nodiscard]] std::string precision_name(const RunResults& results, std::uint8_t index);
 
+/// Names of the layers that share a precision, each group's leader first; none: nothing is tied.
+[[nodiscard]] std::vector<std::vector<std::string>> tied_layers(const RunResults& results);
+
 [[nodiscard]] std::string class_name(const RunResults& results, std::size_t index);
 
 /// Shortest text that reads back as the same number; empty for NaN and infinity.

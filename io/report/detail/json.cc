@@ -141,6 +141,40 @@ Json groups_json(const RunResults& results) {
   return rows;
 }
 
+Json explanations_json(const RunResults& results) {
+  Json rows = Json::array();
+  for (const Explanation& x : explain_losses(results)) {
+    Json causes = Json::array();
+    for (const Explanation::Cause& cause : x.causes) {
+      causes.push_back({{"layer", cause.layer->name},
+                        {"op", cause.layer->op},
+                        {"depthwise", cause.layer->depthwise},
+                        {"group", cause.layer->group},
+                        {"share", cause.share},
+                        {"drop", cause.row->metric_drop},
+                        {"reasons", cause.reasons}});
+    }
+    Json remedies = Json::array();
+    for (const Explanation::Remedy& remedy : x.remedies) {
+      remedies.push_back(reference(results, remedy.scheme));
+      remedies.back()["quantized_layers"] = remedy.quantized;
+    }
+    rows.push_back({{"precision", x.precision},
+                    {"headline", x.headline},
+                    {"uniform", reference(results, x.uniform)},
+                    {"score", x.score},
+                    {"total", x.total},
+                    {"together", x.together},
+                    {"carriers", x.carriers},
+                    {"covered", x.covered},
+                    {"broken", x.broken},
+                    {"causes", causes},
+                    {"remedies", remedies},
+                    {"consequences", x.consequences}});
+  }
+  return rows;
+}
+
 Json to_json(const RunResults& results, const Evaluation& e) {
   Json json = {{"scheme_id", e.id}, {"name", label_of(e)}, {"scheme", e.text},
                {"kind", e.kind},    {"status", e.status},  {"images", e.images}};

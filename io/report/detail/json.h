@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/report/decision.h"
+#include "io/report/explanation.h"
 #include "io/report/results.h"
 
 /// Results as JSON values in a fixed key order. NaN and infinity become null.
@@ -27,6 +28,8 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json to_json(const RunResults& results, const RunResults::Sensitivity& row);
 [[nodiscard]] Json sensitivity_json(const RunResults& results);
 [[nodiscard]] Json groups_json(const RunResults& results);
+/// explain_losses(), one object each.
+[[nodiscard]] Json explanations_json(const RunResults& results);
 /// A scheme with its figures; a failed one with its reason instead. No predictions, times or
 /// confusion.
 [[nodiscard]] Json to_json(const RunResults& results, const RunResults::Evaluation& evaluation);

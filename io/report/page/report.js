@@ -361,6 +361,23 @@
     drawFront();
   };
 
+  const drawExplanations = () => {
+    byId('why').hidden = !data.explanations.length;
+    for (const x of data.explanations) {
+      const table = make('table');
+      fillTable(table, [
+        {title: 'Layer', kind: 'break', cell: (c) => c.layer},
+        {title: 'Kind', cell: (c) => `${c.depthwise ? 'depthwise ' : ''}${c.op}`},
+        {title: 'Group', cell: (c) => c.group},
+        {title: 'Share of the error', num: true, cell: (c) => unbroken(`${percent(c.share, 1)} %`)},
+        {title: `${title} drop, points`, num: true, cell: (c) => signed(100 * c.drop, 2)},
+        {title: 'Measured there', kind: 'reasons', cell: (c) => make('ul', {}, ...c.reasons.map((text) => make('li', {}, unbroken(text))))},
+      ], x.causes);
+      byId('why-list').append(make('div', {class: 'card'}, make('h3', {}, unbroken(x.headline)), make('div', {class: 'scroll'}, table),
+        make('ul', {}, ...x.consequences.map((text) => make('li', {}, unbroken(text))))));
+    }
+  };
+
   // ---- tables of schemes ---------------------------------------------------------------------------
   function schemeColumns() {
     return [
@@ -652,6 +669,7 @@
   theme();
   drawHeader();
   drawFrontSection();
+  drawExplanations();
   drawChoices();
   drawSchemes();
   drawSensitivitySection();

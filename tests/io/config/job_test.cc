@@ -1,5 +1,8 @@
 #include "io/config/job.h"
 
+#include <cstdlib>
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
 #include "src/base/error.h"
@@ -34,6 +37,8 @@ sweep:
     - {rest: W4A8F,  keep: FP16, k: [0, 1, 2, all]}
     - {rest: W4A16,  keep: W8A8, k: every}
   schemes: ["*=W4A8F; /conv1=FP16"]
+  tie: auto
+  untie: [/conv1, "re:head.*"]
   confidence: 0.9
 latency: {source: measured, batch: 4, iterations: 7, warmup_ms: 12.5}
 activations: {images: 2, layers: [conv1, conv2]}
@@ -42,6 +47,20 @@ batch: 8
 memory_budget_mb: 256
 seed: 18446744073709551615
 )";
+
+TEST(JobTest, the_first_sweep_of_yolov10m_is_shipped) {
+  const char* source = std::getenv("QSWEEP_SOURCE_DIR");
+  ASSERT_NE(source, nullptr) << "run through ctest, or set QSWEEP_SOURCE_DIR";
+  const JobConfig job = load_job(std::filesystem::path(source) / "jobs" / "yolov10m_coco.yaml");
+  EXPECT_EQ(job.model.filename(), "yolov10m.onnx");
+  EXPECT_EQ(job.sensitivity.precisions,
+            (std::vector<std::string>{"W4A8F:per_layer", "W4A16:per_layer", "W8A8F:per_layer",
+                                      "W8A16:per_layer", "W4A8F:per_channel", "W4A16:per_channel",
+                                      "W8A8F:per_channel", "W8A16:per_channel"}));
+  EXPECT_EQ(job.input.resize.value().size, (std::vector<std::int64_t>{640, 640}));
+  EXPECT_EQ(job.calibration.images, 100);
+  EXPECT_EQ(job.batch, 1);
+}
 
 TEST(JobTest, missing_keys_get_their_defaults) {
   const JobConfig job = parse_job(kMinimal, "/jobs/job.yaml");
@@ -108,6 +127,8 @@ TEST(JobTest, every_key_is_read) {
   EXPECT_FALSE(job.families[0].every);
   EXPECT_TRUE(job.families[1].every);
   EXPECT_EQ(job.schemes, (std::vector<std::string>{"*=W4A8F; /conv1=FP16"}));
+  EXPECT_EQ(job.tie, "auto");
+  EXPECT_EQ(job.untie, (std::vector<std::string>{"/conv1", "re:head.*"}));
   EXPECT_EQ(job.confidence, 0.9);
   EXPECT_EQ(job.latency.batch, 4);
   EXPECT_EQ(job.latency.iterations, 7);
