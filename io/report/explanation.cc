@@ -61,12 +61,12 @@ void explain_range(const RunResults& results, const Cause& cause, std::vector<st
   const double width = used->high - used->low;
   const double central = r.central_high - r.central_low;
   const bool narrow = width > 0.0 && central < kNarrow * width;
-  found.push_back(
-      fmt::format("its input spans {:.4g} .. {:.4g}, 98 % of it {:.4g} .. {:.4g}: {}{:.0f} % of "
-                  "the range; {:.0f} % of the codes stay unused",
-                  used->low, used->high, r.central_low, r.central_high,
-                  narrow ? "outliers set the step, all but 2 % share " : "",
-                  width > 0.0 ? 100.0 * central / width : 100.0, 100.0 * (1.0 - used->codes_used)));
+  found.push_back(fmt::format(
+      "its input spans {:.4g} .. {:.4g}, 98 % of it {:.4g} .. {:.4g}, {:.0f} % of that{}; {:.0f} % "
+      "of the codes stay unused",
+      used->low, used->high, r.central_low, r.central_high,
+      width > 0.0 ? 100.0 * central / width : 100.0, narrow ? ": outliers set the step" : "",
+      100.0 * (1.0 - used->codes_used)));
   const RangeReport::Choice& best = r.of(r.best);
   if (used->error > 0.0 && r.best != used->kind && best.error < used->error) {
     found.push_back(fmt::format(
@@ -113,15 +113,37 @@ void explain_side(const RunResults& results,
   }
 }
 
-double median_error(const RunResults& results, const std::string& precision) {
-  std::vector<double> errors;
+/// The middle of one figure over the layers of a precision; NaN where none has it.
+double median(const RunResults& results,
+              const std::string& precision,
+              double Sensitivity::*figure) {
+  std::vector<double> values;
   for (const Sensitivity& row : results.sensitivity) {
-    if (row.mode == "only" && row.precision == precision && std::isfinite(row.qdq_error))
-      errors.push_back(row.qdq_error);
+    if (row.mode == "only" && row.precision == precision && std::isfinite(row.*figure))
+      values.push_back(row.*figure);
   }
-  if (errors.empty()) return 0.0;
-  std::ranges::nth_element(errors, errors.begin() + static_cast<std::ptrdiff_t>(errors.size() / 2));
-  return errors[errors.size() / 2];
+  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+/// What rounding does at the layer itself, beside what it does at others.
+void explain_rounding(const RunResults& results,
+                      const Sensitivity& row,
+                      std::vector<std::string>& found) {
+  const double usual = median(results, row.precision, &Sensitivity::qdq_error);
+  if (row.qdq_error > 0.0 && usual > 0.0) {
+    found.push_back(
+        fmt::format("rounding its input errs by {:.3g} % RMS, {:.2g} times the median "
+                    "layer",
+                    100.0 * row.qdq_error, row.qdq_error / usual));
+  }
+  if (std::isfinite(row.sqnr_db)) {
+    found.push_back(fmt::format("its output keeps {:.1f} dB, the median layer's {:.1f}",
+                                row.sqnr_db,
+                                median(results, row.precision, &Sensitivity::sqnr_db)));
+  }
 }
 
 std::vector<std::string> reasons(const RunResults& results,
@@ -131,14 +153,8 @@ std::vector<std::string> reasons(const RunResults& results,
   if (is_broken(*cause.row)) found.emplace_back("NaN or infinity appeared");
   if (is_integer(report::format_names(cause.row->precision).activation))
     explain_range(results, cause, found);
-  const double usual = median_error(results, cause.row->precision);
-  if (cause.row->qdq_error > 0.0 && usual > 0.0) {
-    found.push_back(fmt::format(
-        "rounding its input errs by {:.3g} % RMS, {:.2g} times the median "
-        "layer; its output has {:.1f} dB",
-        100.0 * cause.row->qdq_error, cause.row->qdq_error / usual, cause.row->sqnr_db));
-  }
   if (!is_broken(*cause.row)) explain_side(results, score, cause, found);
+  explain_rounding(results, *cause.row, found);
   explain_weights(cause, found);
   return found;
 }

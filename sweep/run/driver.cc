@@ -243,8 +243,8 @@ RunOutcome run_job(const JobConfig& job,
   FileSystem& files = real_file_system();
   const std::filesystem::path logs =
       options.logs.empty() ? directory.logs() : std::filesystem::absolute(options.logs);
-  files.create_directories(directory.root);
   files.create_directories(logs);
+  files.create_directories(directory.root);
   check_disk(directory.root);
   open_log_file(logs / "rank-0.log", 0);
   log_info(fmt::format("run of {} with {} rank(s)", job.model.string(), transport.size()));

@@ -23,7 +23,11 @@ double shrinks(const Graph& graph, const Node& node) {
   const auto stride = static_cast<double>(largest(node.attributes.ints("strides")));
   if (node.op == "Conv" || node.op == "MaxPool" || node.op == "AveragePool") return stride;
   if (node.op == "ConvTranspose") return 1.0 / stride;
-  if (node.op == "Slice") return static_cast<double>(largest(integers(graph, node, 4)));
+  if (node.op == "Slice") {  // of one axis or of both: by area
+    double kept = 1.0;
+    for (const std::int64_t step : integers(graph, node, 4)) kept *= static_cast<double>(step);
+    return kept > 1.0 ? std::sqrt(kept) : 1.0;
+  }
   if (node.op != "Resize" && node.op != "Upsample") return 1.0;
   const std::size_t operand = node.op == "Resize" ? 2 : 1;
   if (operand >= node.inputs.size() || !graph.is_constant(node.inputs[operand])) return 1.0;

@@ -31,6 +31,7 @@ RunResults collapsed_run() {
                                .precision = "W8A8",
                                .mode = "only",
                                .kl = kl[i],
+                               .sqnr_db = i == 1 ? 17.5 : 30,
                                .qdq_error = i == 1 ? 0.2 : 0.01,
                                .output_mse = kl[i] * kl[i],
                                .metric_drop = kl[i] / 3});
@@ -96,12 +97,13 @@ TEST(ExplanationTest, reasons_are_what_was_measured_at_the_layer) {
   const std::string why = all_of(found.at(0).causes.at(0).reasons);
   EXPECT_EQ(
       why,
-      "its input spans -1 .. 99, 98 % of it -1 .. 9: outliers set the step, all but 2 % share "
-      "10 % of the range; 40 % of the codes stay unused\n"
+      "its input spans -1 .. 99, 98 % of it -1 .. 9, 10 % of that: outliers set the step; 40 % of "
+      "the codes stay unused\n"
       "calibrator mse (-1 .. 19) has 0.1 of minmax's expected error\n"
-      "rounding its input errs by 20 % RMS, 20 times the median layer; its output has 0.0 dB\n"
       "W4A16, its input in 16 bits, costs 0.01 of that: the input is to blame, not the "
       "weights\n"
+      "rounding its input errs by 20 % RMS, 20 times the median layer\n"
+      "its output keeps 17.5 dB, the median layer's 30.0\n"
       "its widest output channel is 36.5 times the median one (each channel has its own "
       "scale)\n");
 }
