@@ -84,10 +84,10 @@ struct JobConfig {
   };
   std::vector<Family> families;
   std::vector<std::string> schemes;  ///< explicit schemes in text form
+  double confidence = 0.95;
   /// Layers that meet in a sum or a concatenation: `auto` ranks and sweeps them as one.
   std::string tie = "none";
   std::vector<std::string> untie;  ///< selectors of layers that stay alone all the same
-  double confidence = 0.95;
 
   struct Latency {
     std::string source = "measured";  ///< none, measured, roofline, table

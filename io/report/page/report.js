@@ -366,7 +366,7 @@
     for (const x of data.explanations) {
       const table = make('table');
       fillTable(table, [
-        {title: 'Layer', kind: 'break', cell: (c) => c.layer},
+        {title: 'Layer', kind: 'name break', cell: (c) => c.layer},
         {title: 'Kind', cell: (c) => `${c.depthwise ? 'depthwise ' : ''}${c.op}`},
         {title: 'Group', cell: (c) => c.group},
         {title: 'Share of the error', num: true, cell: (c) => unbroken(`${percent(c.share, 1)} %`)},
