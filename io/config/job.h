@@ -84,6 +84,16 @@ struct JobConfig {
   };
   std::vector<Family> families;
   std::vector<std::string> schemes;  ///< explicit schemes in text form
+
+  /// A space of schemes beyond families and lists.
+  struct Search {
+    std::string method;                         ///< exhaustive; empty: none
+    std::vector<std::string> precisions{};      ///< each layer's choices
+    std::vector<std::string> layers = {"all"};  ///< those that vary; selectors
+    std::string rest = "FP32";                  ///< precision of the others
+    std::int64_t schemes = 100'000;             ///< budget: more are refused
+    friend bool operator==(const Search&, const Search&) = default;
+  } search;
   double confidence = 0.95;
   /// Layers that meet in a sum or a concatenation: `auto` ranks and sweeps them as one.
   std::string tie = "none";

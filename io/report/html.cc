@@ -1,8 +1,11 @@
 // report.html: the page's parts, with the results as one JSON island that the page's script draws.
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "src/base/error.h"
 
+#include "io/report/decision.h"
 #include "io/report/detail/assets.h"
 #include "io/report/detail/common.h"
 #include "io/report/detail/json.h"
@@ -37,14 +40,39 @@ std::string escaped(std::string_view text) {
   return safe;
 }
 
+/// A page of more schemes than this opens slowly and shows no more; the tables have them all.
+constexpr std::size_t kMostDrawn = 2'000;
+
+/// The schemes of the page: all, or of too many those that matter (float, the front, the
+/// decision's, failures) and an even choice of the others along the cost axis.
+std::vector<const Evaluation*> drawn_schemes(const RunResults& results, const Decision& decision) {
+  const std::vector<const Evaluation*> all = report::all_schemes(results);
+  if (all.size() <= kMostDrawn) return all;
+  std::set<const Evaluation*> drawn = {&results.baseline, decision.recommended};
+  for (const Choice& choice : decision.choices) drawn.insert(choice.scheme);
+  for (const ProfileVerdict& verdict : decision.profiles) drawn.insert(verdict.scheme);
+  for (const Evaluation* e : all) {
+    if (e->on_front || !report::is_ok(*e)) drawn.insert(e);
+  }
+  const std::vector<const Evaluation*> points = report::points(results);
+  const std::size_t step = points.size() / kMostDrawn + 1;
+  for (std::size_t i = 0; i < points.size(); i += step) drawn.insert(points[i]);
+  std::vector<const Evaluation*> in_order;
+  for (const Evaluation* e : all) {
+    if (drawn.contains(e)) in_order.push_back(e);
+  }
+  return in_order;
+}
+
 Json page_data(const RunResults& results) {
+  const Decision decision = decide(results);
   Json data;
   data["model"] = report::to_json(results.model);
   data["dataset"] = report::datasets_json(results, false);
   data["settings"] = report::settings_json(results);
   data["metric_title"] = report::metric_title(results.metric);
   data["cost_axis"] = name_of(report::cost_axis(results));
-  data["decision"] = report::to_json(results, decide(results));
+  data["decision"] = report::to_json(results, decision);
   data["layers"] = Json::array();
   for (const RunResults::Layer& layer : results.layers) {
     data["layers"].push_back({{"name", layer.name},
@@ -55,7 +83,8 @@ Json page_data(const RunResults& results) {
                               {"parameters", layer.parameters}});
   }
   data["schemes"] = Json::array();
-  for (const Evaluation* e : report::all_schemes(results)) {
+  data["evaluated"] = report::all_schemes(results).size();
+  for (const Evaluation* e : drawn_schemes(results, decision)) {
     Json scheme = report::to_json(results, *e);
     scheme["baseline"] = e == &results.baseline;
     scheme["precision"] = e->precision;

@@ -1,6 +1,7 @@
 #include "sweep/plan/families.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
@@ -66,6 +67,44 @@ std::vector<Scheme> enumerate_family(const TopKFamily& family,
   return schemes;
 }
 
+std::vector<Scheme> enumerate_space(const SchemeSpace& space,
+                                    std::span<const Layer> layers,
+                                    PrecisionSet& precisions,
+                                    std::string_view settings,
+                                    std::int64_t most) {
+  std::vector<std::uint8_t> choices;
+  for (const std::string& name : space.precisions) {
+    const std::uint8_t p = precisions.add(name);
+    if (std::ranges::find(choices, p) == choices.end()) choices.push_back(p);
+  }
+  QSWEEP_CHECK(!choices.empty());
+  const double count =
+      std::pow(static_cast<double>(choices.size()), static_cast<double>(space.layers.size()));
+  if (count > static_cast<double>(most)) {
+    throw Error(ErrorCode::config,
+                fmt::format("{} precisions on {} layers are {:.6g} schemes, more than {}",
+                            choices.size(), space.layers.size(), count, most),
+                "sweep.search", "Raise budget.schemes, or let fewer 'layers' vary");
+  }
+  std::vector<std::uint8_t> precision(layers.size(), precisions.add(space.rest));
+  std::vector<std::size_t> digits(space.layers.size(), 0);
+  const auto set = [&](std::size_t place, std::size_t digit) {
+    digits[place] = digit;
+    precision.at(static_cast<std::size_t>(space.layers[place])) = choices[digit];
+  };
+  for (std::size_t place = 0; place < digits.size(); ++place) set(place, 0);
+  std::vector<Scheme> schemes;
+  for (bool more = true; more;) {
+    schemes.push_back(make_scheme(fmt::format("exhaustive {}", schemes.size() + 1), precision,
+                                  layers, precisions, settings));
+    std::size_t place = digits.size();
+    while (place > 0 && digits[place - 1] + 1 == choices.size()) set(--place, 0);
+    more = place > 0;
+    if (more) set(place - 1, digits[place - 1] + 1);
+  }
+  return schemes;
+}
+
 std::vector<Scheme> deduplicate(std::vector<Scheme> schemes) {
   std::vector<Scheme> unique;
   std::map<std::string, std::size_t> first;
@@ -73,9 +112,10 @@ std::vector<Scheme> deduplicate(std::vector<Scheme> schemes) {
     const auto [at, is_new] = first.emplace(s.id, unique.size());
     if (is_new) {
       unique.push_back(std::move(s));
-    } else if (std::string& name = unique[at->second].name; name != s.name) {
-      name += " = " + s.name;
+      continue;
     }
+    QSWEEP_CHECK(unique[at->second].precision == s.precision);
+    if (std::string& name = unique[at->second].name; name != s.name) name += " = " + s.name;
   }
   return unique;
 }

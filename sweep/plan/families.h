@@ -27,6 +27,21 @@ struct TopKFamily {
                                                    std::string_view settings,
                                                    std::span<const int> leaders = {});
 
+/// Every assignment of `precisions` to the layers that vary; the others get `rest`.
+struct SchemeSpace {
+  std::vector<std::string> precisions;
+  std::vector<int> layers;  ///< those that vary, ascending
+  std::string rest;
+};
+
+/// The schemes of a space, in lexicographic order: the last layer's precision changes fastest.
+/// @throws Error(config) when there are more than `most`, with their number
+[[nodiscard]] std::vector<Scheme> enumerate_space(const SchemeSpace& space,
+                                                  std::span<const Layer> layers,
+                                                  PrecisionSet& precisions,
+                                                  std::string_view settings,
+                                                  std::int64_t most);
+
 /// Drops schemes whose id occurred before; names of the dropped are appended to the one kept
 /// (R164).
 [[nodiscard]] std::vector<Scheme> deduplicate(std::vector<Scheme> schemes);

@@ -121,7 +121,17 @@ std::vector<int> layer_ranking(const Workload& w,
   return ranking;
 }
 
-/// Families, listed schemes and uniform references, each assignment once, in this order.
+SchemeSpace search_space(const Workload& w) {
+  std::set<int> varying;
+  for (const std::string& selector : w.job.search.layers) {
+    const auto matched = select_layers(selector == "all" ? "*" : selector, w.program->layers());
+    varying.insert(matched.begin(), matched.end());
+  }
+  return {w.job.search.precisions, {varying.begin(), varying.end()}, w.job.search.rest};
+}
+
+/// Uniform references, families, the search space and listed schemes, each assignment once, in
+/// this order.
 std::vector<Scheme> planned_schemes(const Workload& w,
                                     const std::vector<SensitivityRecord>& records) {
   PrecisionSet precisions = w.precisions;
@@ -133,6 +143,11 @@ std::vector<Scheme> planned_schemes(const Workload& w,
                                       layers, precisions, w.settings, w.leaders)) {
       schemes.push_back(std::move(s));
     }
+  }
+  if (!w.job.search.method.empty()) {
+    for (Scheme& s :
+         enumerate_space(search_space(w), layers, precisions, w.settings, w.job.search.schemes))
+      schemes.push_back(std::move(s));
   }
   for (const auto& [name, text] : w.listed_schemes) {
     schemes.push_back(make_scheme(name, parse_scheme(text, layers, precisions), layers,

@@ -273,6 +273,8 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse 
       set.add(family.rest);
       set.add(family.keep);
     }
+    for (const std::string& name : job.search.precisions) set.add(name);
+    if (!job.search.method.empty()) set.add(job.search.rest);
     w->precisions = std::move(set);
     w->calibrator = {parse_calibrator(job.quantization.calibrator), job.quantization.percentile,
                      static_cast<int>(job.quantization.bins)};

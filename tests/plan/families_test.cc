@@ -53,6 +53,30 @@ TEST_F(FamilyTest, layers_without_rank_are_kept_first) {
   EXPECT_EQ(text(schemes[1]), "*=FP16; b=W8A8");
 }
 
+TEST_F(FamilyTest, a_space_holds_every_assignment_once) {
+  const SchemeSpace space{{"W8A8", "FP16", "W4A16", "FP16"}, {0, 2, 3}, "FP32"};
+  const auto schemes = enumerate_space(space, layers_, precisions_, "s", 27);
+  ASSERT_EQ(schemes.size(), 27u);  // a precision named twice is one choice
+  EXPECT_EQ(text(schemes[0]), "*=W8A8; b=FP32");
+  EXPECT_EQ(text(schemes[1]), "*=W8A8; b=FP32; d=FP16");
+  EXPECT_EQ(text(schemes[26]), "*=W4A16; b=FP32");
+  std::set<std::vector<std::uint8_t>> distinct;
+  for (const Scheme& s : schemes) distinct.insert(s.precision);
+  EXPECT_EQ(distinct.size(), 27u);
+  EXPECT_EQ(deduplicate(schemes).size(), 27u);
+}
+
+TEST_F(FamilyTest, a_space_over_the_budget_is_refused_with_its_size) {
+  try {
+    (void)enumerate_space({{"W8A8", "FP16", "W4A16"}, {0, 1, 2, 3}, "FP32"}, layers_, precisions_,
+                          "s", 80);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::config);
+    EXPECT_EQ(e.message(), "3 precisions on 4 layers are 81 schemes, more than 80");
+  }
+}
+
 TEST_F(FamilyTest, a_ranking_of_other_layers_is_refused) {
   EXPECT_THROW((void)enumerate({"W8A8", "FP16", {1}, false}, {4}), Error);
   EXPECT_THROW((void)enumerate({"W8A8", "FP16", {1}, false}, {-1}), Error);

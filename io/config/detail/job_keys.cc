@@ -289,6 +289,30 @@ Key<JobConfig::Family> counts_key() {
       }));
 }
 
+Key<JobConfig> search_key() {
+  using S = JobConfig::Search;
+  const Codec<std::string> known = choice({"exhaustive", "front", "greedy"});
+  Codec<std::string> method = choice({"exhaustive"});
+  method.parse = [known](const YAML::Node& node, const Place& place) {
+    const std::string name = known.parse(node, place);
+    if (name != "exhaustive") {
+      throw Error(ErrorCode::unsupported, "'" + name + "' is not available in this version",
+                  place.where(node), "Use 'method: exhaustive', 'families' or 'schemes'");
+    }
+    return name;
+  };
+  const Keys<S> keys = {
+      required(key("method", &S::method, method, "exhaustive: every assignment")),
+      required(key("precisions", &S::precisions, list(precision()), "each layer's choices")),
+      key("layers", &S::layers, list(text()), "the layers that vary: `all`, or selectors"),
+      key("rest", &S::rest, precision(), "precision of the other layers"),
+      group<S>("budget", {key("schemes", &S::schemes, integer(1, 1'000'000),
+                              "a space with more schemes is refused")}),
+  };
+  return written_if<JobConfig>([](const JobConfig& job) { return !job.search.method.empty(); },
+                               section("search", &JobConfig::search, keys));
+}
+
 Key<JobConfig> sweep_key() {
   using F = JobConfig::Family;
   const Keys<F> family = {
@@ -304,7 +328,7 @@ Key<JobConfig> sweep_key() {
            "auto: layers that meet in a sum or a concatenation are ranked and swept as one"),
        key("untie", &JobConfig::untie, list(text()), "tie auto: selectors of layers left alone"),
        key("confidence", &JobConfig::confidence, number(kProbability), "of all intervals"),
-       unavailable<JobConfig>("search", "List the schemes by 'families' and 'schemes'")});
+       search_key()});
 }
 
 Key<JobConfig> latency_key() {

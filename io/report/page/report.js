@@ -349,6 +349,7 @@
   const drawFrontSection = () => {
     const failed = schemes.filter((s) => s.status !== 'ok').length;
     byId('front-lead').textContent = `${count(measured.length)} schemes, ${front.length} on the front${failed ? `, ${failed} failed or skipped` : ''}. Every point was evaluated, none predicted. `
+      + (data.evaluated > schemes.length ? `Of ${count(data.evaluated)} schemes this page shows the front and an even choice of the others; outputs/sweep_index.csv has them all. ` : '')
       + (byLatency ? `Latency: ${data.latency.source}, ${data.latency.device}.` : 'No latency is known, so size is the cost.');
     byId('front-controls').append(
       segment('Vertical axis', [['metric', title], ['drop', 'Change against float']], view.y, (value) => { view.y = value; drawFront(); }),

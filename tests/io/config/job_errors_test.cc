@@ -115,8 +115,8 @@ INSTANTIATE_TEST_SUITE_P(
     JobErrorTest,
     ::testing::Values(
         Case{"sweep: {search: {method: front}}\n",
-             "'sweep.search' is not available in this version [job.yaml:5]. List the schemes by "
-             "'families' and 'schemes'."},
+             "'front' is not available in this version [job.yaml:5]. Use 'method: exhaustive', "
+             "'families' or 'schemes'."},
         Case{"latency: {trtexec: [t.json]}\n",
              "'latency.trtexec' is not available in this version [job.yaml:5]. Use 'source: "
              "measured', 'source: table' or 'roofline: DEVICE'."}));
@@ -130,7 +130,7 @@ TEST(JobErrorsTest, not_served_is_another_code_than_wrong) {
     }
     return ErrorCode::internal;
   };
-  EXPECT_EQ(code("sweep: {search: {}}"), ErrorCode::unsupported);
+  EXPECT_EQ(code("sweep: {search: {method: greedy}}"), ErrorCode::unsupported);
   EXPECT_EQ(code("latency: {trtexec: x}"), ErrorCode::unsupported);
   EXPECT_EQ(code("batch: 0"), ErrorCode::config);
 }

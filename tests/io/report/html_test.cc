@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <regex>
 #include <string>
 #include <vector>
@@ -100,6 +101,41 @@ TEST(HtmlTest, escapes_the_title) {
   run.model.name = "<b>&\"";
   EXPECT_NE(render_html(run).find("<title>&lt;b&gt;&amp;&quot; · qsweep</title>"),
             std::string::npos);
+}
+
+TEST(HtmlTest, a_page_of_very_many_schemes_keeps_those_that_matter) {
+  RunResults results = small_run();
+  const RunResults::Evaluation like = results.baseline;
+  const std::size_t before = results.evaluations.size();
+  for (int i = 0; i < 20'000; ++i) {
+    RunResults::Evaluation e = like;
+    e.kind = "scheme";
+    e.id = "dominated" + std::to_string(i);
+    e.on_front = i == 777;
+    if (i == 5'001) {
+      e.status = "failed";
+      e.reason = "a reason";
+    }
+    results.evaluations.push_back(e);
+  }
+  std::string page = render_html(results);
+  const auto data = nlohmann::json::parse(
+      cut(page, "<script type=\"application/json\" id=\"data\">", "</script>"));
+  const auto& drawn = data["schemes"];
+  EXPECT_LT(drawn.size(), 2'100U);
+  EXPECT_GT(drawn.size(), 1'500U);
+  EXPECT_GT(data["evaluated"], 20'000);
+  const auto has = [&](const std::string& id) {
+    return std::ranges::any_of(drawn, [&](const auto& s) { return s["scheme_id"] == id; });
+  };
+  EXPECT_TRUE(has("dominated777"));
+  EXPECT_TRUE(has("dominated5001"));
+  EXPECT_TRUE(has(data["decision"]["recommended"]["scheme_id"]));
+  for (std::size_t i = 0; i < before; ++i) {
+    if (results.evaluations[i].on_front) {
+      EXPECT_TRUE(has(results.evaluations[i].id));
+    }
+  }
 }
 
 }  // namespace
