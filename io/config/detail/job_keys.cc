@@ -325,7 +325,8 @@ Key<JobConfig> sweep_key() {
       {sections("families", &JobConfig::families, family),
        key("schemes", &JobConfig::schemes, list(text()), "schemes: `*=W4A8F; /conv1=FP16`"),
        key("tie", &JobConfig::tie, choice({"none", "auto"}),
-           "auto: layers that meet in a sum or a concatenation are ranked and swept as one"),
+           "auto: sensitivity and families take layers that meet in a sum or a concatenation as "
+           "one"),
        key("untie", &JobConfig::untie, list(text()), "tie auto: selectors of layers left alone"),
        key("confidence", &JobConfig::confidence, number(kProbability), "of all intervals"),
        search_key()});
