@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
-"""Top-1 of every format x algorithm x model, beside the tools a user would take instead, on the same calibration images.
+"""Top-1 of every format x calibrator x weight algorithm, beside the tools a user would take instead, on the same
+calibration images.
 
   table.py build/qsweep MODELS_DIR TRAIN.bin TEST.bin [--models a,b] [--modelopt PYTHON] [--inc PYTHON] [--json FILE]
 
 qsweep's rows are its own evaluation (checked against ONNX Runtime on the exported files by bench/export). The peers'
 files are evaluated by ONNX Runtime; brackets tell how many of the layers they quantize. A tool that refuses, or whose
 file does not run, shows why. PYTHON names an interpreter where that tool is installed; without it the tool is left out.
+--json keeps finished cells, so a run that was stopped goes on.
 """
 import argparse
+import csv
+import itertools
 import json
 import logging
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,18 +31,32 @@ logging.disable(logging.WARNING)
 ort.set_default_logger_severity(3)
 MODELS = ("resnet8_cifar10", "resnet20_cifar10", "resnet56_cifar10", "vit_cifar10")
 CALIBRATION_IMAGES = 256
-# (row, scheme, further options of `qsweep eval`)
-ROWS = [
-    ("FP32", "*=FP32", ()),
-    ("FP16", "*=FP16", ()),
-    *((f"W8A8 {c}", "*=W8A8", ("--calibrator", c)) for c in ("minmax", "moving_average", "percentile", "entropy", "mse")),
-    ("W8A8 per tensor", "*=W8A8:tensor", ()),
-    ("W8A16", "*=W8A16", ()),
-    ("W8FA8F (FP8)", "*=W8FA8F", ()),
-    *((f"{p} {a}", f"*={p}", ("--algorithm", a)) for p in ("W4A16", "W4A16:g32", "W4A8", "W4A8F") for a in ("rtn", "mse")),
-    ("NVFP4", "*=NVFP4", ()),
-    ("MXFP4", "*=MXFP4", ()),
-]
+CALIBRATORS = ("minmax", "moving_average", "percentile", "entropy", "mse")
+SMOOTH = ("smoothquant", "smoothquant auto", "smoothquant auto, bias")
+AWQ = ("awq_lite", "awq_clip", "awq_full", "awq_full, bias")
+PLAIN = ("rtn", "mse", "rtn, bias")
+
+
+def algorithm_rows(precisions, algorithms):
+    for p in precisions:
+        for a in algorithms:
+            settings = {"algorithm": a.replace(",", " ").split()[0], "bias_correction": a.endswith("bias")}
+            yield f"{p}, {a}", p, settings | ({"smoothquant_alpha": "auto"} if "auto" in a else {})
+
+
+# section: (row, precision, the job's `quantization` settings)
+SECTIONS = {
+    "Formats: minmax, rtn": [(p, p, {}) for p in (
+        "FP32", "FP16", "BF16", "W8A8", "W8A8:tensor", "W8A8S", "W8A8S:tensor", "W8UA8", "W8A16", "W8A16:g32", "W8A16:g128",
+        "W8FA8F", "W8E5M2A8E5M2", "MXFP8", "W4A16", "W4A16:g32", "W4A16:g128", "W4A8", "W4A8:g32", "W4A8:g128", "W4A8F",
+        "W4A8F:g32", "W4A8F:g128", "NVFP4", "MXFP4")] + [("W8A8, reduce_range", "W8A8", {"weights": {"reduce_range": True}})],
+    "Calibrators: rtn": [(f"{p}, {c}", p, {"calibrator": c}) for p in ("W8A8", "W8A8:tensor", "W8A8S", "W4A8:g32", "W8FA8F") for c in CALIBRATORS]
+    + [("W8A8, entropy of 2048 bins", "W8A8", {"calibrator": "entropy", "bins": 2048})],
+    "Weight algorithms: minmax": [*algorithm_rows(("W8A8", "W8A8:tensor"), PLAIN + SMOOTH),
+                                  *algorithm_rows(("W4A16", "W4A16:g32", "W4A16:g128", "W4A8", "W4A8F"), PLAIN + AWQ),
+                                  *algorithm_rows(("W4A8",), SMOOTH),
+                                  *algorithm_rows(("W8FA8F", "NVFP4", "MXFP4"), PLAIN + ("awq_full", "awq_full, bias"))],
+}
 
 
 def preprocessed(path, card, count=None):
@@ -55,10 +74,19 @@ class Batches(CalibrationDataReader):
 
 
 def top1(model, images, labels):
-    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    found = [session.run(None, {name: images[i : i + 64]})[0].argmax(1) for i in range(0, len(images), 64)]
-    return int((np.concatenate(found) == labels).sum())
+    """With ONNX Runtime's default optimizations; without where they make a graph that it refuses."""
+    def correct(level):
+        options = ort.SessionOptions()
+        options.intra_op_num_threads, options.graph_optimization_level = 1, level
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        found = [session.run(None, {name: images[i : i + 64]})[0].argmax(1) for i in range(0, len(images), 64)]
+        return int((np.concatenate(found) == labels).sum())
+
+    try:
+        return correct(ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+    except Exception:  # noqa: BLE001
+        return correct(ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
 
 
 def coverage(path):
@@ -80,7 +108,8 @@ def coverage(path):
 
 
 def reason(error):
-    return "fails: " + str(error).strip().splitlines()[-1][:90]
+    """The last line of what a tool says, without ONNX Runtime's preamble."""
+    return "fails: " + re.sub(r".*(Status Message: |Error: | was false\. )", "", str(error).strip().splitlines()[-1])[:100]
 
 
 def onnxruntime_rows(source, scratch, name, calibration):
@@ -111,52 +140,94 @@ def peer_rows(python, script, tool, modes, source, scratch, calibration_file):
         yield f"{tool} {mode}", make
 
 
+def evaluated(args, source, precisions, settings, cache):
+    """{precision: images that qsweep gets right} of one job."""
+    job = {"model": str(source), "latency": {"source": "none"}, "quantization": settings, "data": {
+               "calibration": {"format": "cifar10", "path": args.train, "images": CALIBRATION_IMAGES, "sampling": "first", "cache": str(cache)},
+               "evaluation": {"format": "cifar10", "path": args.test}},
+           "sensitivity": {"modes": [], "precisions": []}, "sweep": {"schemes": [f"*={p}" for p in precisions]}}
+    with tempfile.TemporaryDirectory() as folder:
+        path, run = pathlib.Path(folder, "job.yaml"), pathlib.Path(folder, "run")
+        path.write_text(yaml.safe_dump(job))
+        done = subprocess.run([args.qsweep, "sweep", path, "--out", run], capture_output=True, text=True)
+        if done.returncode != 0:
+            return dict.fromkeys(precisions, reason(done.stderr))
+        with open(run / "outputs/sweep_index.csv") as file:
+            found = {r["scheme"]: round(float(r["top1"]) * int(r["images"])) for r in csv.DictReader(file)}
+        return {p: found[f"*={p}"] for p in precisions}
+
+
+def own_cells(args, source, scratch, wanted):
+    """(section, row, cell), rows with the same settings in one job."""
+    jobs = {}
+    for section, rows in SECTIONS.items():
+        for row, precision, settings in rows:
+            if wanted(section, row):
+                jobs.setdefault(json.dumps(settings, sort_keys=True), []).append((section, row, precision))
+    for settings, rows in jobs.items():
+        found = evaluated(args, source, list(dict.fromkeys(p for _, _, p in rows)), json.loads(settings), scratch / "cache")
+        for section, row, precision in rows:
+            yield section, row, found[precision]
+
+
+def peer_cells(args, source, scratch, wanted, calibration, images, labels):
+    peers = list(onnxruntime_rows(source, scratch, ort.InferenceSession(source).get_inputs()[0].name, calibration))
+    if args.modelopt:
+        peers += peer_rows(args.modelopt, "peer_modelopt.py", "ModelOpt", ("int8 max", "int8 entropy", "int4 rtn_dq", "int4 awq_clip", "fp8 max"),
+                           source, scratch, scratch / "calibration.npy")
+    if args.inc:
+        peers += peer_rows(args.inc, "peer_inc.py", "Neural Compressor", ("minmax", "kl", "percentile"), source, scratch, scratch / "calibration.npy")
+    for row, make in peers:
+        if not wanted("Other tools", row):
+            continue
+        try:
+            made = str(make())
+            yield "Other tools", row, f"{top1(made, images, labels)} ({coverage(made)})"
+        except Exception as error:  # noqa: BLE001 - a peer's failure is a result
+            yield "Other tools", row, reason(error)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("qsweep", "models_dir", "train", "test"):
         p.add_argument(name)
     p.add_argument("--models", default=",".join(MODELS))
+    p.add_argument("--only", default="", help="rows whose name this regular expression finds")
     p.add_argument("--modelopt")
     p.add_argument("--inc")
-    p.add_argument("--json")
+    p.add_argument("--json", type=pathlib.Path)
     args = p.parse_args()
+    args.train, args.test = (str(pathlib.Path(f).resolve()) for f in (args.train, args.test))
 
-    table, names = {}, args.models.split(",")
+    kept, names = args.json, args.models.split(",")
+    table = json.loads(kept.read_text()) if kept and kept.exists() else {}
     for model in names:
         source = (pathlib.Path(args.models_dir) / f"{model}.onnx").resolve()
         card = yaml.safe_load(source.with_suffix(".yaml").read_text())["input"]
-        # The images qsweep calibrates on with `--calib-sampling first`: the same for every tool.
+        # The images qsweep takes with `sampling: first`: the same for every tool.
         calibration, _ = preprocessed(args.train, card, CALIBRATION_IMAGES)
         images, labels = preprocessed(args.test, card)
-        for row, scheme, options in ROWS:
-            command = [args.qsweep, "eval", source, "--data", f"cifar10:{args.test}", "--calib", f"cifar10:{args.train}", "--calib-images",
-                       str(CALIBRATION_IMAGES), "--calib-sampling", "first", "--scheme", scheme, "--json", *options]
-            done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-            table.setdefault(row, {})[model] = json.loads(done.stdout)["top1_correct"] if done.returncode == 0 else reason(done.stderr)
+
+        def wanted(section, row, model=model):
+            return re.search(args.only, row) and model not in table.get(section, {}).get(row, {})
+
         with tempfile.TemporaryDirectory() as folder:
             scratch = pathlib.Path(folder)
             np.save(scratch / "calibration.npy", calibration)
-            name = ort.InferenceSession(source).get_inputs()[0].name
-            rows = list(onnxruntime_rows(source, scratch, name, calibration))
-            if args.modelopt:
-                rows += peer_rows(args.modelopt, "peer_modelopt.py", "ModelOpt", ("int8 max", "int8 entropy", "int4 rtn_dq", "int4 awq_clip", "fp8 max"),
-                                  source, scratch, scratch / "calibration.npy")
-            if args.inc:
-                rows += peer_rows(args.inc, "peer_inc.py", "Neural Compressor", ("minmax", "kl", "percentile"), source, scratch, scratch / "calibration.npy")
-            for row, make in rows:
-                try:
-                    made = str(make())
-                    table.setdefault(row, {})[model] = f"{top1(made, images, labels)} ({coverage(made)})"
-                except Exception as error:  # noqa: BLE001 - a peer's failure is a result
-                    table.setdefault(row, {})[model] = reason(error)
-        print(f"{model} done", file=sys.stderr)
+            for section, row, cell in itertools.chain(own_cells(args, source, scratch, wanted),
+                                                      peer_cells(args, source, scratch, wanted, calibration, images, labels)):
+                table.setdefault(section, {}).setdefault(row, {})[model] = cell
+                print(f"{model}: {row}: {cell}", file=sys.stderr, flush=True)
+                if kept:
+                    kept.write_text(json.dumps(table, indent=1) + "\n")
 
-    if args.json:
-        pathlib.Path(args.json).write_text(json.dumps(table, indent=2) + "\n")
-    print(f"| of {len(labels)} images right | " + " | ".join(names) + " |")
-    print("| --- |" + " ---: |" * len(names))
-    for row, cells in table.items():
-        print(f"| {row} | " + " | ".join(str(cells.get(m, "")) for m in names) + " |")
+    order = {section: [row for row, _, _ in rows] for section, rows in SECTIONS.items()}
+    for section, rows in table.items():
+        print(f"| {section} | " + " | ".join(names) + " |")
+        print("| --- |" + " ---: |" * len(names))
+        for row in sorted(rows, key=order.get(section, list(rows)).index):
+            print(f"| {row} | " + " | ".join(str(rows[row].get(m, "")) for m in names) + " |")
+        print()
 
 
 if __name__ == "__main__":

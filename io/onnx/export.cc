@@ -101,9 +101,14 @@ constexpr std::size_t kExternalAlignment = 64;
 void require_half(std::span<const Layer> layers, std::span<const LayerExport> exports) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const auto is_half = [](const Format& f) { return f.dtype == DType::f16; };
-    if (is_half(exports[i].activation.format) && is_half(exports[i].weight.params.format)) continue;
-    throw Error(ErrorCode::config, "a model in FP16 has no layer in another precision",
-                layers[i].name, "Choose --scheme '*=FP16', or --format qdq");
+    if (!is_half(exports[i].activation.format) || !is_half(exports[i].weight.params.format)) {
+      throw Error(ErrorCode::config, "a model in FP16 has no layer in another precision",
+                  layers[i].name, "Choose --scheme '*=FP16', or --format qdq");
+    }
+    if (exports[i].bias.size() > 0) {
+      throw Error(ErrorCode::config, "a model in FP16 keeps its biases: none is corrected",
+                  layers[i].name, "Leave out bias correction, or choose --format qdq");
+    }
   }
 }
 

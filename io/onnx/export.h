@@ -37,7 +37,8 @@ struct ExportOptions {
   bool integer_operators = false;
   bool int4_as_int8 = false;  ///< INT4 codes in INT8 tensors, for runtimes without opset 21
   /// The whole model in FP16, casts at its FP32 inputs and outputs (detail/half.h), instead of FP16
-  /// weights and layer inputs under FP32 arithmetic. Every layer's formats must be f16.
+  /// weights and layer inputs under FP32 arithmetic. Every layer's formats must be f16, without
+  /// biases or input factors of its own.
   bool half_graph = false;
   /// File beside the model that takes its larger constants; written when the model would be over 2
   /// GiB, or always with `external_data`. Empty: there is none.

@@ -104,6 +104,20 @@ std::shared_ptr<LinearKernel> LayerBank::float_kernel(int layer, int precision) 
   return kernel;
 }
 
+LinearKernel& LayerBank::requantizing(int layer,
+                                      int precision,
+                                      int next_layer,
+                                      int next_precision) {
+  auto& kernel = requantizing_[{layer, precision, next_layer, next_precision}];
+  if (!kernel) {
+    const QuantParams next = activation(next_layer, next_precision);
+    kernel =
+        make_integer_kernel(program_.spec(layer), weight(layer, precision), bias(layer, precision),
+                            activation(layer, precision), IntegerBackend::automatic, &next);
+  }
+  return *kernel;
+}
+
 const PreparedLayer& LayerBank::prepare(int layer, int precision) {
   PreparedLayer prepared;
   prepared.input_factor = adaptation(layer, precision).input_factor();

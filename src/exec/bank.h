@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -61,6 +63,9 @@ class LayerBank {
         prepared_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(precision)];
     return found ? *found : prepare(layer, precision);
   }
+  /// The kernel of an integer layer whose results are the codes that another layer's quantizer
+  /// makes of them. Both must have integer kernels, and nothing may scale the other's input.
+  LinearKernel& requantizing(int layer, int precision, int next_layer, int next_precision);
   [[nodiscard]] const QuantSetup& setup() const { return setup_; }
   [[nodiscard]] const Program& program() const { return program_; }
 
@@ -86,6 +91,7 @@ class LayerBank {
   const QuantSetup& setup_;
   std::vector<std::vector<std::unique_ptr<PreparedLayer>>> prepared_;  ///< [layer][precision]
   std::vector<std::vector<FloatKernel>> float_kernels_;                ///< [layer]: those so far
+  std::map<std::array<int, 4>, std::unique_ptr<LinearKernel>> requantizing_;
 };
 
 }  // namespace qsweep

@@ -21,9 +21,13 @@ std::vector<Tensor> run_operator(const Graph& graph,
       inputs.push_back(graph.is_constant(id) ? *graph.value(id).constant : **next++);
     }
   }
-  const OpCall call{
-      node.op,  node.domain, graph.opset, node.attributes, static_cast<int>(step.outputs.size()),
-      node.name};
+  const OpCall call{node.op,
+                    node.domain,
+                    graph.opset,
+                    node.attributes,
+                    static_cast<int>(step.outputs.size()),
+                    node.name,
+                    step.epilogue == Epilogue::relu};
   std::vector<Tensor> outputs = run_op(call, inputs);
   QSWEEP_CHECK(outputs.size() >= step.outputs.size());
   return outputs;

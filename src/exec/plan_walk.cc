@@ -15,7 +15,9 @@ Walk plan_walk(const Program& program,
                 program.graph().name);
   }
   const detail::Demand demand = detail::find_demand(program, trace, precisions, schemes, options);
-  return detail::schedule(demand, options.memory_budget);
+  Walk walk = detail::schedule(demand, options.memory_budget);
+  if (options.fuse_quantizers) detail::fuse_quantizers(walk, precisions, options.adaptations);
+  return walk;
 }
 
 }  // namespace qsweep

@@ -75,7 +75,7 @@ std::vector<Tensor> evaluate_constant(const Node& node,
   return run_op(call, operands);
 }
 
-/// An activation function behind a layer.
+/// An activation function behind a layer or an Add.
 struct Tail {
   Epilogue epilogue = Epilogue::none;
   std::vector<NodeId> nodes;  ///< the last one's output is the function's
@@ -219,14 +219,17 @@ Program::Program(Graph graph, Epilogues epilogues)
     const Node& node = graph_.nodes[static_cast<std::size_t>(id)];
     Step step{id, layer_of[static_cast<std::size_t>(id)], Epilogue::none, node.inputs,
               node.outputs};
-    if (step.layer >= 0) {
-      step.inputs = {layers_[static_cast<std::size_t>(step.layer)].input};
-      const Tail tail = epilogues == Epilogues::fused ? find_tail(graph_, node.outputs[0]) : Tail{};
-      if (tail.epilogue != Epilogue::none) {
+    const bool is_add = node.op == "Add" && node.domain.empty();
+    if (epilogues == Epilogues::fused && (step.layer >= 0 || is_add)) {
+      const Tail tail = find_tail(graph_, node.outputs[0]);
+      if (tail.epilogue == Epilogue::relu || (tail.epilogue != Epilogue::none && !is_add)) {
         fused.insert(tail.nodes.begin(), tail.nodes.end());
         step.epilogue = tail.epilogue;
         step.outputs = graph_.nodes[static_cast<std::size_t>(tail.nodes.back())].outputs;
       }
+    }
+    if (step.layer >= 0) {
+      step.inputs = {layers_[static_cast<std::size_t>(step.layer)].input};
       layer_steps_.push_back(static_cast<int>(steps_.size()));
     }
     steps_.push_back(std::move(step));

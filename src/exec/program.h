@@ -17,7 +17,8 @@ namespace qsweep {
 struct Step {
   NodeId node = -1;
   int layer = -1;  ///< index into Program::layers(), or -1
-  /// Layer: the activation function fused behind it; the step's output is the function's.
+  /// The activation function fused behind a layer, or behind an Add (relu only); the step's output
+  /// is the function's.
   Epilogue epilogue = Epilogue::none;
   std::vector<ValueId>
       inputs;  ///< as the node's (constants and kNoValue too); layer: only the activation
@@ -43,8 +44,8 @@ inline constexpr double kWorkPerElement = 8.0;
 /// too. Immutable and shared by all evaluations of the model. Thread-safe.
 class Program {
  public:
-  /// Whether an activation function behind a layer becomes part of its step (then the values
-  /// between are never computed) or stays steps of its own, for looking at every value.
+  /// Whether an activation function behind a layer or an Add becomes part of its step (then the
+  /// values between are never computed) or stays steps of its own, for looking at every value.
   enum class Epilogues { fused, separate };
 
   /// @param graph as imported; constant folding, BatchNorm folding and pattern fusion happen here.

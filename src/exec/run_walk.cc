@@ -60,6 +60,11 @@ void run_walk(const Walk& walk, LayerBank& bank, const Tensor& batch, WalkSink& 
         outputs.clear();
         break;
       }
+      case Instruction::Kind::compute_codes:
+        reg(targets[0]) = bank.requantizing(instruction.layer, instruction.precision,
+                                            instruction.next_layer, instruction.next_precision)
+                              .run(reg(sources[0]));
+        break;
       case Instruction::Kind::quantize: {
         reg(targets[0]) =
             operand(bank.at(instruction.layer, instruction.precision), reg(sources[0]));

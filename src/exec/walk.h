@@ -12,31 +12,37 @@ namespace qsweep {
 /// A scheme as the engine sees it: the precision index of every layer, in layer order.
 using Assignment = std::vector<std::uint8_t>;
 
-/// One instruction of a walk. Registers hold tensors; each is written once between releases. The
+/// One instruction of a walk. Registers hold tensors; each is written once between releases (but
+/// compute_codes may take over the register that it reads). The
 /// registers it reads and writes are Walk::sources() and Walk::targets(); constant operands have no
 /// register.
 struct Instruction {
   enum class Kind : std::uint8_t {
-    input,     ///< target <- the batch
-    compute,   ///< targets <- step at precision; a target of -1 is an output nobody reads
-    quantize,  ///< target <- the source scaled and rounded as (layer, precision) wants it
-    probe,     ///< hand (scheme, layer, sources = input, quantized input, output, baseline) to the
-               ///< sink
-    emit,      ///< hand the outputs (sources) of scheme to the sink
-    release,   ///< forget the sources
+    input,          ///< target <- the batch
+    compute,        ///< targets <- step at precision; a target of -1 is an output nobody reads
+    compute_codes,  ///< target <- step at precision, quantized as (next_layer, next_precision)
+                    ///< wants
+    quantize,       ///< target <- the source scaled and rounded as (layer, precision) wants it
+    probe,    ///< hand (scheme, layer, sources = input, quantized input, output, baseline) to the
+              ///< sink
+    emit,     ///< hand the outputs (sources) of scheme to the sink
+    release,  ///< forget the sources
   };
   Kind kind = Kind::input;
-  std::uint8_t precision = 0;  ///< compute of a layer, quantize, probe
-  std::uint16_t sources = 0;   ///< how many
-  std::uint16_t targets = 0;   ///< how many
-  std::int32_t step = -1;      ///< compute: index into Program::steps()
-  std::int32_t layer = -1;     ///< compute of a layer, quantize, probe
-  std::int32_t scheme = -1;    ///< probe, emit: index into the schemes given to plan_walk()
-  std::uint32_t at = 0;        ///< index into Walk::operands of the sources, then the targets
+  std::uint8_t precision = 0;       ///< compute of a layer, quantize, probe
+  std::uint8_t next_precision = 0;  ///< compute_codes
+  std::uint16_t sources = 0;        ///< how many
+  std::uint16_t targets = 0;        ///< how many
+  std::int32_t next_layer = -1;     ///< compute_codes
+  std::int32_t step = -1;           ///< compute: index into Program::steps()
+  std::int32_t layer = -1;          ///< compute of a layer, quantize, probe
+  std::int32_t scheme = -1;         ///< probe, emit: index into the schemes given to plan_walk()
+  std::uint32_t at = 0;             ///< index into Walk::operands of the sources, then the targets
 };
 
 struct WalkOptions {
   bool reuse = true;  ///< share what schemes have in common; off = every scheme from the input
+  bool fuse_quantizers = true;  ///< behind the integer layers whose results nothing else reads
   /// Most bytes of live tensors for one batch; what does not fit is recomputed. 0 = no limit.
   std::int64_t memory_budget = 0;
   /// Probe each scheme's layers that are not at precision 0 against scheme 0's values (scheme 0

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -47,13 +48,24 @@ void for_each_weight(const LinearSpec& spec,
   }
 }
 
+/// What oneDNN divides results by before it rounds them to codes of `next`; 0 where that would not
+/// be what quantize() does (it adds the zero point to the rounded value) or there are none to give.
+float divisor_for(const LinearSpec& spec, const std::optional<QuantParams>& next) {
+  if (!next || spec.epilogue != Epilogue::relu || next->format.dtype != DType::u8) return 0.0f;
+  const bool is_plain = next->format.granularity == Granularity::per_tensor &&
+                        code_range(next->format).highest == kMaxCode && next->scale.size() == 1 &&
+                        (next->zero_point.empty() || next->zero_point[0] == 0);
+  return is_plain ? next->scale[0] : 0.0f;
+}
+
 class IntegerKernel final : public LinearKernel {
  public:
   IntegerKernel(const LinearSpec& spec,
                 const QuantizedWeight& weight,
                 const Tensor& bias,
                 const QuantParams& activation,
-                IntegerBackend backend);
+                IntegerBackend backend,
+                const QuantParams* next);
 
   Tensor run(const Tensor& x) override;
   std::string name() const override { return exact_.empty() ? "onednn_u8s8s32" : "exact_f32"; }
@@ -64,12 +76,14 @@ class IntegerKernel final : public LinearKernel {
   void make_exact_parts();
 
   LinearSpec spec_;
-  Tensor weight_;  ///< i8, ONNX layout
+  std::optional<QuantParams> next_;  ///< of the codes to give; absent: the values
+  Tensor weight_;                    ///< i8, ONNX layout
   DType code_type_ = DType::u8;
-  std::int32_t zero_point_ = 0;                   ///< in the activation's own codes
-  std::vector<std::int32_t> bias_;                ///< b_q
-  std::vector<float> scale_;                      ///< s_x * s_w[o]
-  std::unique_ptr<detail::OneDnnLayer> integer_;  ///< null when it would not be exact
+  std::int32_t zero_point_ = 0;                        ///< in the activation's own codes
+  std::vector<std::int32_t> bias_;                     ///< b_q
+  std::vector<float> scale_;                           ///< s_x * s_w[o]
+  std::unique_ptr<detail::OneDnnLayer> integer_;       ///< null when it would not be exact
+  std::unique_ptr<detail::OneDnnLayer> requantizing_;  ///< the same with codes of `next_`, or null
   std::vector<std::unique_ptr<LinearKernel>>
       exact_;  ///< float kernels whose outputs sum to the accumulator
 };
@@ -78,8 +92,10 @@ IntegerKernel::IntegerKernel(const LinearSpec& spec,
                              const QuantizedWeight& weight,
                              const Tensor& bias,
                              const QuantParams& activation,
-                             IntegerBackend backend)
+                             IntegerBackend backend,
+                             const QuantParams* next)
     : spec_(spec),
+      next_(next ? std::optional(*next) : std::nullopt),
       weight_(weight.codes.to_layout(Layout::row_major).reinterpreted(DType::i8)),
       code_type_(activation.format.dtype),
       zero_point_(activation.zero_point.empty() ? 0 : activation.zero_point[0]) {
@@ -145,6 +161,9 @@ IntegerKernel::IntegerKernel(const LinearSpec& spec,
   if (exact && !transposed && backend == IntegerBackend::automatic &&
       detail::onednn_int8_is_exact()) {
     integer_ = std::make_unique<detail::OneDnnLayer>(spec_, weight_, folded_bias, scale_);
+    if (const float divisor = divisor_for(spec_, next_); divisor != 0.0f)
+      requantizing_ =
+          std::make_unique<detail::OneDnnLayer>(spec_, weight_, folded_bias, scale_, divisor);
   } else {
     make_exact_parts();
   }
@@ -201,10 +220,15 @@ Tensor IntegerKernel::run(const Tensor& x) {
   if (exact_.empty() && x.size() > 0) {
     detail::Geometry geometry = detail::resolve_geometry(spec_, weight_.shape(), x.shape());
     const Tensor codes = source_codes(detail::ordered_input(spec_, x), geometry);
-    if (auto y = integer_->run(codes, geometry)) return *std::move(y);
+    if (requantizing_) {
+      if (auto y = requantizing_->run(codes, geometry)) return *std::move(y);
+      requantizing_.reset();
+    }
+    if (auto y = integer_->run(codes, geometry))
+      return next_ ? quantize(*y, *next_) : *std::move(y);
     make_exact_parts();
   }
-  return run_exact(x);
+  return next_ ? quantize(run_exact(x), *next_) : run_exact(x);
 }
 
 /// Splits the weight into parts (others zeroed) so small that no partial sum of one reaches 2^24,
@@ -276,14 +300,15 @@ std::unique_ptr<LinearKernel> make_integer_kernel(const LinearSpec& spec,
                                                   const QuantizedWeight& weight,
                                                   const Tensor& bias,
                                                   const QuantParams& activation,
-                                                  IntegerBackend backend) {
+                                                  IntegerBackend backend,
+                                                  const QuantParams* next) {
   if (!has_integer_kernel(weight.params.format, activation.format)) {
     throw Error(ErrorCode::unsupported,
                 fmt::format("no integer kernel for {} weights with {} activations",
                             name_of(weight.params.format.dtype), name_of(activation.format.dtype)),
                 spec.name);
   }
-  return std::make_unique<IntegerKernel>(spec, weight, bias, activation, backend);
+  return std::make_unique<IntegerKernel>(spec, weight, bias, activation, backend, next);
 }
 
 bool has_integer_kernel(const Format& weight, const Format& activation) {

@@ -53,7 +53,9 @@ class LinearKernel {
   /// @param x float kernel: f32 (already rounded to the activation format); integer kernel: u8 or
   /// i8 codes
   ///          made with the params given at construction. Any layout; conv prefers channels_last.
-  /// @return f32; conv in channels_last, gemm row_major with the leading extents of x kept.
+  /// @return f32, or codes of the next layer; conv in channels_last, gemm row_major with the
+  /// leading
+  ///         extents of x kept.
   [[nodiscard]] virtual Tensor run(const Tensor& x) = 0;
   /// `onednn_f32`, `openblas_sgemm`, `onednn_u8s8s32`, `exact_f32` ...; for reports.
   [[nodiscard]] virtual std::string name() const = 0;
@@ -75,14 +77,18 @@ enum class IntegerBackend { automatic, exact_f32 };
 /// INT32 accumulation over codes, exact on every CPU: y = (sum_k (x_k - zx) * w_k + b_q) * (s_x *
 /// s_w[o]), with b_q = round_half_even(bias / (s_x * s_w[o])) saturated to int32. s_x*s_w is
 /// rounded to FP32 once. Weight: symmetric i8/i4 codes, per tensor or per output channel.
-/// Activation: u8/i8 per tensor. The quotient is taken in double on the rounded product. @throws
-/// Error(numeric) if s_x*s_w is 0 or not finite.
+/// Activation: u8/i8 per tensor. The quotient is taken in double on the rounded product.
+/// @param next  not null: results are quantize(y, *next), the next layer's codes; one pass where
+/// the
+///              library has it (u8 with zero point 0 behind a ReLU)
+/// @throws Error(numeric) if s_x*s_w is 0 or not finite.
 [[nodiscard]] std::unique_ptr<LinearKernel> make_integer_kernel(
     const LinearSpec& spec,
     const QuantizedWeight& weight,
     const Tensor& bias,
     const QuantParams& activation,
-    IntegerBackend backend = IntegerBackend::automatic);
+    IntegerBackend backend = IntegerBackend::automatic,
+    const QuantParams* next = nullptr);
 
 /// True when make_integer_kernel() has a kernel for the pair of formats.
 [[nodiscard]] bool has_integer_kernel(const Format& weight, const Format& activation);

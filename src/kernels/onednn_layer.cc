@@ -78,15 +78,26 @@ memory::desc weight_as_stored(const LinearSpec& spec, const Geometry& g, memory:
   return {dims, type, strides};
 }
 
-dnnl::primitive_attr make_attributes(const std::vector<float>& scale, Epilogue epilogue) {
+/// One value that every element is divided by, as oneDNN takes it.
+memory::desc divisor_desc(std::size_t rank) {
+  return {memory::dims(rank, 1), memory::data_type::f32,
+          rank == 2   ? Tag::ab
+          : rank == 5 ? Tag::ndhwc
+                      : Tag::nhwc};
+}
+
+dnnl::primitive_attr make_attributes(const std::vector<float>& scale,
+                                     Epilogue epilogue,
+                                     bool divides,
+                                     std::size_t rank) {
   dnnl::primitive_attr attributes;
   attributes.set_fpmath_mode(dnnl::fpmath_mode::strict);
   if (!scale.empty()) attributes.set_output_scales(scale.size() == 1 ? 0 : 1 << 1, scale);
-  if (epilogue == Epilogue::relu) {
-    dnnl::post_ops post;
+  dnnl::post_ops post;
+  if (epilogue == Epilogue::relu)
     post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-    attributes.set_post_ops(post);
-  }
+  if (divides) post.append_binary(dnnl::algorithm::binary_div, divisor_desc(rank));
+  attributes.set_post_ops(post);
   return attributes;
 }
 
@@ -108,6 +119,7 @@ struct OneDnnLayer::State {
   LinearSpec spec;
   Tensor weight;
   std::vector<float> bias, scale;
+  float divisor = 0.0f;
   std::vector<std::pair<memory::desc, memory>> packed;  // usually one: shapes share a format
   std::vector<std::unique_ptr<Prepared>> prepared;
 
@@ -120,26 +132,27 @@ Descriptors OneDnnLayer::State::choose(const Geometry& g) const {
   const bool integer = weight.dtype() != DType::f32;
   const auto in_type = integer ? memory::data_type::u8 : memory::data_type::f32;
   const auto weight_type = integer ? memory::data_type::s8 : memory::data_type::f32;
-  const dnnl::primitive_attr attributes = make_attributes(scale, spec.epilogue);
+  const bool gemm = spec.kind == LinearSpec::Kind::gemm;
+  const auto out_type = divisor != 0.0f ? memory::data_type::u8 : memory::data_type::f32;
+  const dnnl::primitive_attr attributes = make_attributes(
+      scale, spec.epilogue, divisor != 0.0f, gemm ? 2 : image_dims(1, 1, g.input).size());
   const memory::desc bias_desc =
       bias.empty() ? memory::desc()
                    : memory::desc({g.out_channels}, memory::data_type::f32, Tag::x);
   const memory::desc any_weight(weight_as_stored(spec, g, weight_type).dims(), weight_type,
                                 Tag::any);
   const auto kind = dnnl::prop_kind::forward_inference;
-  if (spec.kind == LinearSpec::Kind::gemm) {
-    return describe<dnnl::inner_product_forward>(
-        {kind,
-         {{g.batch, g.in_channels}, in_type, Tag::ab},
-         any_weight,
-         bias_desc,
-         {{g.batch, g.out_channels}, memory::data_type::f32, Tag::ab}},
-        attributes);
+  if (gemm) {
+    return describe<dnnl::inner_product_forward>({kind,
+                                                  {{g.batch, g.in_channels}, in_type, Tag::ab},
+                                                  any_weight,
+                                                  bias_desc,
+                                                  {{g.batch, g.out_channels}, out_type, Tag::ab}},
+                                                 attributes);
   }
   const Tag tag = g.input.size() == 3 ? Tag::ndhwc : Tag::nhwc;
   const memory::desc source(image_dims(g.batch, g.in_channels, g.input), in_type, tag);
-  const memory::desc result(image_dims(g.batch, g.out_channels, g.output), memory::data_type::f32,
-                            tag);
+  const memory::desc result(image_dims(g.batch, g.out_channels, g.output), out_type, tag);
   const memory::dims strides = with_line_axis(g.strides, 1);
   const memory::dims begin = with_line_axis(g.pad_begin, 0);
   const memory::dims end = with_line_axis(g.pad_end, 0);
@@ -189,6 +202,12 @@ Prepared& OneDnnLayer::State::prepare(const Geometry& g) {
         fresh->arguments[DNNL_ARG_BIAS] =
             memory({{g.out_channels}, memory::data_type::f32, Tag::x}, engine(), bias.data());
       }
+      if (divisor != 0.0f) {
+        const int place = spec.epilogue == Epilogue::relu ? 1 : 0;
+        const auto rank = static_cast<std::size_t>(chosen.result.dims().size());
+        fresh->arguments[DNNL_ARG_ATTR_MULTIPLE_POST_OP(place) | DNNL_ARG_SRC_1] =
+            memory(divisor_desc(rank), engine(), &divisor);
+      }
     }
   } catch (const dnnl::error& error) {
     if (error.status == dnnl_out_of_memory) {
@@ -203,12 +222,14 @@ Prepared& OneDnnLayer::State::prepare(const Geometry& g) {
 OneDnnLayer::OneDnnLayer(const LinearSpec& spec,
                          Tensor weight,
                          std::vector<float> bias,
-                         std::vector<float> scale)
+                         std::vector<float> scale,
+                         float divisor)
     : state_(std::make_unique<State>()) {
   state_->spec = spec;
   state_->weight = std::move(weight);
   state_->bias = std::move(bias);
   state_->scale = std::move(scale);
+  state_->divisor = divisor;
 }
 
 OneDnnLayer::~OneDnnLayer() = default;
@@ -218,7 +239,8 @@ std::optional<Tensor> OneDnnLayer::run(const Tensor& x, const Geometry& geometry
   Prepared& prepared = state_->prepare(geometry);
   if (!prepared.primitive) return std::nullopt;
   const bool gemm = state_->spec.kind == LinearSpec::Kind::gemm;
-  Tensor y(DType::f32, geometry.result, gemm ? Layout::row_major : Layout::channels_last);
+  const DType type = state_->divisor != 0.0f ? DType::u8 : DType::f32;
+  Tensor y(type, geometry.result, gemm ? Layout::row_major : Layout::channels_last);
   prepared.source.set_data_handle(const_cast<void*>(x.raw()));
   prepared.result.set_data_handle(y.mutable_raw());
   try {

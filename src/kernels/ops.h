@@ -18,6 +18,7 @@ struct OpCall {
   const Attributes& attributes;
   int outputs = 1;        ///< how many the node names
   std::string_view name;  ///< of the node, for messages
+  bool relu = false;      ///< Add: a Relu of the sum is the result
 };
 
 /// True when run_op() can compute the operator (at this opset).

@@ -66,6 +66,8 @@ SchemeSize scheme_size(std::span<const std::uint8_t> precision,
     const std::int64_t elements = element_count(layers[i].shape);
     size.bytes += stored_weight_bytes(layers[i].shape, layers[i].axes, p.weight) +
                   4 * layers[i].bias_elements;
+    if (!layers[i].input_factors.empty())
+      size.bytes += 4 * layers[i].input_factors.at(precision[i]);
     bits += static_cast<double>(elements) * weight_bits(p);
     weights += elements;
   }

@@ -69,7 +69,8 @@ struct Scheme {
 /// Glob or `re:` over a whole name, as select_layers() compares them.
 [[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view name);
 
-/// Weight bytes as deployed (scales included, biases at 4 bytes) and mean bits per weight (R117).
+/// Weight bytes as deployed (scales included, biases and input factors at 4 bytes) and mean bits
+/// per weight (R117).
 struct SchemeSize {
   std::int64_t bytes = 0;
   double effective_bits = 0.0;
@@ -80,6 +81,8 @@ struct WeightExtent {
   Shape shape;
   WeightAxes axes;
   std::int64_t bias_elements = 0;
+  /// By precision: factors that its input is multiplied by (Adaptation::scale); empty: none.
+  std::vector<std::int64_t> input_factors{};
 };
 [[nodiscard]] SchemeSize scheme_size(std::span<const std::uint8_t> precision,
                                      std::span<const WeightExtent> layers,

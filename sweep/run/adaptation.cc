@@ -101,6 +101,14 @@ Adaptations recorded_adaptations(const Workload& w, const RecordStore& records) 
   return all;
 }
 
+std::vector<std::int64_t> input_factors(const Adaptations& adaptations, int layer) {
+  std::vector<std::int64_t> counts;
+  if (adaptations.empty()) return counts;
+  for (const Adaptation& a : adaptations.at(static_cast<std::size_t>(layer)))
+    counts.push_back(std::ssize(a.scale));
+  return counts;
+}
+
 void check_adapted(const Workload& w, const RecordStore& records, const Assignment& assignment) {
   for_each_adapted(w, [&](int layer, int p) {
     const bool used = assignment.at(static_cast<std::size_t>(layer)) == p;

@@ -17,6 +17,9 @@ void adapt_layers(Crew& crew);
 [[nodiscard]] Adaptations recorded_adaptations(const Workload& workload,
                                                const RecordStore& records);
 
+/// By precision: how many factors the layer's input is multiplied by; empty without adaptations.
+[[nodiscard]] std::vector<std::int64_t> input_factors(const Adaptations& adaptations, int layer);
+
 /// @throws Error(config) naming a precision of this assignment whose adaptation is not in the
 /// records.
 void check_adapted(const Workload& workload,

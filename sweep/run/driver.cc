@@ -193,6 +193,7 @@ Findings run_stages(Crew& crew, Stage last) {
   Findings f;
   if (needs_calibration(w)) f.stats = calibrate_layers(crew);
   if (needs_inputs(w)) adapt_layers(crew);
+  f.adaptations = recorded_adaptations(w, crew.records());
   const std::vector<Scheme> baseline = {float_scheme(w)};
   f.baseline = evaluate_schemes(crew, "baseline", baseline, Detail::none).front();
   if (!f.baseline.ok)
@@ -213,6 +214,7 @@ Findings run_stages(Crew& crew, Stage last) {
 Findings replay(const Workload& w, const RecordStore& records) {
   Findings f;
   f.stats = recorded_stats(w, records);
+  f.adaptations = recorded_adaptations(w, records);
   const std::vector<Scheme> baseline = {float_scheme(w)};
   f.baseline = recorded_results(w, records, baseline).front();
   if (!f.baseline.ok) {

@@ -89,12 +89,15 @@ SchemeFile write_scheme(const Workload& w,
   PrecisionSet precisions = w.precisions;
   const Scheme scheme =
       make_scheme(text, parse_scheme(text, layers, precisions), layers, w.precisions, w.settings);
+  check_adapted(w, records, scheme.precision);
+  Adaptations adaptations = recorded_adaptations(w, records);
   std::vector<WeightExtent> extents;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const int layer = static_cast<int>(i);
     extents.push_back({w.program->weight(layer).shape(),
                        {layers[i].output_axis, layers[i].input_axis},
-                       w.program->bias(layer).size()});
+                       w.program->bias(layer).size(),
+                       input_factors(adaptations, layer)});
   }
   SchemeFile out;
   out.scheme_text = to_text(scheme.precision, layers, w.precisions);
@@ -103,9 +106,8 @@ SchemeFile write_scheme(const Workload& w,
   options.scheme = out.scheme_text;
   options.scheme_id = scheme.id;
   options.source_sha256 = w.model.sha256;
-  check_adapted(w, records, scheme.precision);
   const std::vector<LayerExport> exports =
-      export_layers(w, scheme, std::move(stats), recorded_adaptations(w, records));
+      export_layers(w, scheme, std::move(stats), std::move(adaptations));
   out.calibrator = name_of(w.calibrator.kind);
   out.weight_algorithm = name_of(w.weights.algorithm);
   for (std::size_t i = 0; i < layers.size(); ++i) {

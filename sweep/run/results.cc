@@ -16,6 +16,7 @@
 
 #include "sweep/plan/groups.h"
 #include "sweep/plan/pareto.h"
+#include "sweep/run/adaptation.h"
 #include "sweep/run/calibration.h"
 
 namespace qsweep {
@@ -125,7 +126,10 @@ class Assembler {
                            .weight_channel_ratio = risk.channel_ratio});
       r_.model.parameters += layer.parameters;
       const std::int64_t bias = layer.parameters - element_count(weight_shape(layer));
-      sizes_.push_back({weight_shape(layer), {layer.output_axis, layer.input_axis}, bias});
+      sizes_.push_back({weight_shape(layer),
+                        {layer.output_axis, layer.input_axis},
+                        bias,
+                        input_factors(f_.adaptations, static_cast<int>(i))});
     }
     r_.model.float_bytes =
         scheme_size(std::vector<std::uint8_t>(layers().size(), 0), sizes_, w_.precisions).bytes;

@@ -3,6 +3,8 @@
 #include <optional>
 #include <vector>
 
+#include "src/exec/bank.h"
+
 #include "io/report/results.h"
 
 #include "sweep/plan/latency.h"
@@ -22,6 +24,7 @@ struct SensitivityCase {
 /// What a run has found so far; parts not reached yet are empty.
 struct Findings {
   std::vector<TensorStats> stats;  ///< by layer
+  Adaptations adaptations;
   SchemeResult baseline;
   std::vector<SensitivityCase> cases;
   std::vector<SchemeResult> case_results;

@@ -46,6 +46,23 @@ if "$QSWEEP_BINARY" export --run "$scratch/run" --scheme '*=W8A8:tensor' --out "
 fi
 grep -q 'has not adapted weights to W8A8:tensor' "$scratch/error" || fail "says: $(cat "$scratch/error")"
 
+# A model that is FP16 throughout has no adapted layers: from such a run it is written, other schemes are refused.
+"$QSWEEP_BINARY" export --run "$scratch/run" --scheme '*=FP16' --format fp16 --out "$scratch/half.onnx" >/dev/null 2>&1 ||
+  fail "FP16 from a run with an algorithm"
+not_half() {
+  local want=$1
+  shift
+  ! "$QSWEEP_BINARY" export "$folder/demo_cnn.onnx" --calib "cifar10:$folder/train.bin" --format fp16 \
+    --out "$scratch/refused.onnx" "$@" >/dev/null 2>"$scratch/error" || fail "$* is written as FP16"
+  [ "$(grep -c '^qsweep' "$scratch/error")" -eq 1 ] && grep -q -- "$want" "$scratch/error" || fail "$* says: $(cat "$scratch/error")"
+  [ ! -e "$scratch/refused.onnx" ] || fail "a refused export left a file"
+}
+for weights in "--algorithm smoothquant" "--algorithm awq_full --bias-correction"; do
+  # shellcheck disable=SC2086
+  not_half 'a model in FP16 has no layer in another precision' --scheme '*=W8A8' $weights
+done
+not_half 'a model in FP16 keeps its biases' --scheme '*=FP16' --bias-correction
+
 refused() {
   local want=$1
   shift
@@ -59,6 +76,22 @@ refused "unknown weight algorithm 'gptq'" --scheme '*=W8A8' --algorithm gptq
 refused "'2' is not a number from 0 to 1, or auto" --scheme '*=W8A8' --algorithm smoothquant --smoothquant-alpha 2
 
 if [ -x "${QSWEEP_PYTHON:-}" ]; then
+  # A ConvTranspose is rounded plainly whatever the algorithm; the layer behind it is adapted.
+  "$QSWEEP_PYTHON" "$(dirname "$0")/make_transposed.py" "$scratch"
+  of_transposed() {
+    "$QSWEEP_BINARY" eval "$scratch/transposed.onnx" --data "npy:$scratch/x.npy,$scratch/y.npy" \
+      --calib "npy:$scratch/c.npy,$scratch/y.npy" --calib-images 64 --scale 1 --json "$@" >"$scratch/transposed.json" 2>"$scratch/error" ||
+      fail "ConvTranspose: $* says: $(cat "$scratch/error")"
+    value kl "$scratch/transposed.json"
+  }
+  for scheme in 'up=W4A8' 'up=W4A8; fc=W4A8'; do
+    of_transposed --scheme "$scheme" >"$scratch/rtn"
+    of_transposed --scheme "$scheme" --algorithm awq_full --bias-correction >"$scratch/awq"
+    case $scheme in
+      *fc*) ! cmp -s "$scratch/rtn" "$scratch/awq" || fail "fc is not adapted" ;;
+      *) cmp "$scratch/rtn" "$scratch/awq" || fail "a ConvTranspose is adapted" ;;
+    esac
+  done
   for weights in "--algorithm smoothquant --bias-correction" "--algorithm awq_full --bias-correction"; do
     "$QSWEEP_PYTHON" "$QSWEEP_SOURCE_DIR/bench/export/agreement.py" --qsweep "$QSWEEP_BINARY" --check --uniform W8A8 W4A8 \
       --random 0 --weights "$weights" "$folder/demo_cnn.onnx,$folder/eval.bin,$folder/train.bin" 2>/dev/null

@@ -1,5 +1,6 @@
 #include "src/exec/program.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>
@@ -13,14 +14,14 @@ using test::branched_graph;
 using test::GraphBuilder;
 using test::random_tensor;
 
-TEST(ProgramTest, fuses_relu_only_behind_a_layer_that_it_alone_reads) {
+TEST(ProgramTest, fuses_relu_behind_what_it_alone_reads) {
   const Program program(branched_graph());
   std::vector<bool> fused;
   for (const Step& step : program.steps()) {
     if (step.layer >= 0) fused.push_back(step.epilogue == Epilogue::relu);
   }
   EXPECT_EQ(fused, (std::vector<bool>{true, false, false, true, false}));
-  EXPECT_EQ(program.steps().size(), 10u);  // 12 nodes less the two ReLUs
+  EXPECT_EQ(program.steps().size(), 9u);  // 12 nodes less the three ReLUs
 }
 
 TEST(ProgramTest, keeps_relu_apart_when_the_sum_before_it_is_an_output) {
@@ -66,6 +67,21 @@ TEST(ProgramTest, fuses_silu_without_changing_a_bit) {
 TEST(ProgramTest, keeps_silu_apart_when_a_value_within_is_an_output) {
   EXPECT_EQ(Program(silu_graph({0, 2})).steps().size(), 3u);
   EXPECT_EQ(Program(silu_graph({1, 2})).steps().size(), 3u);
+}
+
+TEST(ProgramTest, fuses_relu_behind_an_add_without_changing_a_bit) {
+  const Program fused(test::branched_graph());
+  const Program apart(test::branched_graph(), Program::Epilogues::separate);
+  const auto adds_with_relu = [](const Program& program) {
+    return std::ranges::count_if(program.steps(), [](const Step& step) {
+      return step.layer < 0 && step.epilogue == Epilogue::relu;
+    });
+  };
+  EXPECT_EQ(adds_with_relu(fused), 1);
+  EXPECT_EQ(adds_with_relu(apart), 0);
+  const Tensor batch = random_tensor({2, 3, 8, 8}, 1, 20.0);
+  const Tensor a = run_float(fused, {batch})[0], b = run_float(apart, {batch})[0];
+  EXPECT_TRUE(std::ranges::equal(a.data<float>(), b.data<float>()));
 }
 
 TEST(ProgramTest, lists_all_unsupported_operators_at_once) {

@@ -37,8 +37,12 @@ class Recorder : public WalkSink {
 
 struct Bench {
   explicit Bench(std::int64_t images, std::vector<Precision> precisions = test::some_precisions())
-      : program(test::branched_graph()),
-        batch(random_tensor({images, 3, 8, 8}, 1)),
+      : Bench(test::branched_graph(), {images, 3, 8, 8}, std::move(precisions)) {}
+  Bench(Graph graph,
+        const Shape& input,
+        std::vector<Precision> precisions = test::some_precisions())
+      : program(std::move(graph)),
+        batch(random_tensor(input, 1)),
         trace(program.trace(batch.shape())),
         setup(test::setup_for(program, std::move(precisions), batch)),
         bank(program, setup) {}
@@ -96,6 +100,24 @@ TEST(RunWalkTest, reuse_and_eviction_never_change_a_bit) {
     const Walk tight = bench.plan(schemes, options);
     EXPECT_GT(tight.work, shared.work);
     expect_same_results(separate, bench.run(tight, bench.batch));
+  }
+}
+
+TEST(RunWalkTest, quantizers_behind_layers_never_change_a_bit) {
+  Bench bench(test::chain_graph(5), {3, 2, 4, 4});
+  for (std::uint64_t round = 0; round < 8; ++round) {
+    const std::vector<Assignment> schemes = bench.random_schemes(40, round);
+    const Walk fused = bench.plan(schemes);
+    const auto is_fused = [](const Instruction& i) {
+      return i.kind == Instruction::Kind::compute_codes;
+    };
+    const Walk apart = bench.plan(schemes, {.fuse_quantizers = false});
+    EXPECT_EQ(std::ranges::count_if(apart.instructions, is_fused), 0);
+    EXPECT_GT(std::ranges::count_if(fused.instructions, is_fused), 0);
+    expect_same_results(bench.run(apart, bench.batch), bench.run(fused, bench.batch));
+    const Walk alone = bench.plan(schemes, {.reuse = false});
+    EXPECT_GT(std::ranges::count_if(alone.instructions, is_fused), 0);
+    expect_same_results(bench.run(apart, bench.batch), bench.run(alone, bench.batch));
   }
 }
 

@@ -226,6 +226,20 @@ void check_integer_layer(unsigned seed, IntegerBackend backend) {
     ASSERT_EQ(ordered.data<float>()[at(i)], expected)
         << text << " element " << i << " zero " << zero << " " << kernel->name();
   }
+
+  // Codes of the next layer are the quantized values, whether or not the library writes them.
+  const bool next_is_signed = pick(0, 3) == 0;
+  const QuantParams next =
+      params({.dtype = next_is_signed ? DType::i8 : DType::u8},
+             0.013f * static_cast<float>(pick(1, 4000)), pick(0, 2) == 0 ? pick(0, 100) : 0);
+  const Tensor codes =
+      make_integer_kernel(layer.spec, weight, tensor_of(DType::f32, {layer.channels}, bias),
+                          activation, backend, &next)
+          ->run(input);
+  const Tensor wanted = quantize(y.to_layout(codes.layout()), next);
+  ASSERT_EQ(codes.dtype(), next.format.dtype) << text;
+  ASSERT_TRUE(std::ranges::equal(codes.data<std::uint8_t>(), wanted.data<std::uint8_t>()))
+      << text << " next scale " << next.scale[0] << " zero " << next.zero_point[0];
 }
 
 TEST(IntegerKernelTest, equals_integer_sums_bit_for_bit) {

@@ -80,6 +80,18 @@ TEST(SchemeSizeTest, adds_up_codes_scales_and_biases) {
   EXPECT_THROW((void)scheme_size(std::vector<std::uint8_t>{0}, extents, set), Error);
 }
 
+TEST(SchemeSizeTest, input_factors_count_where_their_precision_is_used) {
+  PrecisionSet set;
+  const std::uint8_t w8 = set.add("W8A8"), w4 = set.add("W4A16");
+  std::vector<WeightExtent> extents = {{{4, 6}, {0, 1}, 0}, {{2, 4}, {0, 1}, 0}};
+  const std::vector<std::uint8_t> mixed = {w4, w8};
+  const std::int64_t plain = scheme_size(mixed, extents, set).bytes;
+  extents[0].input_factors = {0, 0, 6};  // FP32, W8A8, W4A16
+  extents[1].input_factors = {0, 0, 4};
+  EXPECT_EQ(scheme_size(mixed, extents, set).bytes, plain + 6 * 4);
+  EXPECT_EQ(scheme_size(mixed, extents, set).effective_bits, (24.0 * 4 + 8.0 * 8) / 32.0);
+}
+
 TEST(BitOperationsTest, multiplies_macs_by_both_widths) {
   PrecisionSet set;
   const std::uint8_t w8 = set.add("W8A8"), w4 = set.add("W4A16");

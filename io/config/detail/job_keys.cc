@@ -166,7 +166,8 @@ Key<JobConfig::Quantization> rules_key() {
       });
 }
 
-/// The algorithm is the one that is written, else that of the rules, else that of the preset.
+/// The algorithm is the one that is written, else that of the rules (max is none), else the
+/// preset's.
 void settle_algorithm(const YAML::Node& node, const Place& place, JobConfig& job) {
   auto& q = job.quantization;
   if (!q.preset.empty()) {
@@ -232,7 +233,8 @@ Key<JobConfig> quantization_key() {
               group("activations", activations),
               key("algorithm", &Q::algorithm,
                   choice({"rtn", "mse", "awq_lite", "awq_clip", "awq_full", "smoothquant"}),
-                  "how weight scales are chosen; the preset's unless given"),
+                  "how weight scales are chosen; else the rules' unless that is max, else the "
+                  "preset's"),
               alpha_key(),
               key("bias_correction", &Q::bias_correction, flag(),
                   "biases make up for what rounding adds to the mean of each output channel"),

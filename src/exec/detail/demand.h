@@ -65,4 +65,10 @@ struct Demand {
 /// (> 0), evicts what is needed latest and computes it again.
 [[nodiscard]] Walk schedule(const Demand& demand, std::int64_t budget);
 
+/// Turns an integer layer and the quantizer that alone reads it into one instruction, whose kernel
+/// may write the codes itself. Never changes a result.
+void fuse_quantizers(Walk& walk,
+                     std::span<const Precision> precisions,
+                     const Adaptations* adaptations);
+
 }  // namespace qsweep::detail

@@ -47,8 +47,8 @@ void add_into(const float* x, float* y, std::int64_t n);
 void add_scaled(const float* x, float factor, float* y, std::int64_t n);
 void max_into(const float* x, float* y, std::int64_t n);
 
-/// y = a op b over runs; a stride of 0 repeats one value, 1 walks.
-enum class Arithmetic { add, sub, mul, div };
+/// y = a op b over runs; a stride of 0 repeats one value, 1 walks. add_relu: relu(a + b).
+enum class Arithmetic { add, sub, mul, div, add_relu };
 void arithmetic_row(Arithmetic op,
                     const float* a,
                     std::int64_t stride_a,

@@ -18,10 +18,12 @@ class OneDnnLayer {
   /// @param weight f32, or i8 codes, in ONNX layout; kept, shared
   /// @param bias   one per output channel, or empty
   /// @param scale  one per output channel, integer weights only
+  /// @param divisor 0, or: results are u8, round_half_even(y / divisor) saturated
   OneDnnLayer(const LinearSpec& spec,
               Tensor weight,
               std::vector<float> bias,
-              std::vector<float> scale);
+              std::vector<float> scale,
+              float divisor = 0.0f);
   ~OneDnnLayer();
 
   /// Computes into a fresh tensor, or says that oneDNN has no optimised kernel for this geometry.

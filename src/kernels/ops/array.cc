@@ -47,6 +47,10 @@ inline float exp_value(float x) {
   return x != x ? x : y;
 }
 
+inline float relu_value(float x) {
+  return x < 0.0f ? 0.0f : x;
+}
+
 inline float sigmoid_value(float x) {
   // e^-|x| never overflows, and the small side keeps its relative accuracy.
   const float e = exp_value(x < 0.0f ? x : -x);
@@ -68,7 +72,7 @@ inline float join(const float* lanes) {
 }  // namespace
 
 QSWEEP_CLONES void relu(const float* x, float* y, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] < 0.0f ? 0.0f : x[i];
+  for (std::int64_t i = 0; i < n; ++i) y[i] = relu_value(x[i]);
 }
 
 QSWEEP_CLONES void sigmoid(const float* x, float* y, std::int64_t n) {
@@ -186,26 +190,37 @@ QSWEEP_CLONES void max_into(const float* x, float* y, std::int64_t n) {
 
 namespace {
 
-// `op` is known in each clone's loop, so the compiler sees plain vector code.
-#define QSWEEP_ARITHMETIC_ROW(name, symbol)                                               \
-  QSWEEP_CLONES void name(const float* a, std::int64_t stride_a, const float* b,          \
-                          std::int64_t stride_b, float* y, std::int64_t n) {              \
-    if (stride_a == 1 && stride_b == 1) {                                                 \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] symbol b[i];                       \
-    } else if (stride_b == 0 && stride_a == 1) {                                          \
-      const float value = *b;                                                             \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] symbol value;                      \
-    } else if (stride_a == 0 && stride_b == 1) {                                          \
-      const float value = *a;                                                             \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = value symbol b[i];                      \
-    } else {                                                                              \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = a[i * stride_a] symbol b[i * stride_b]; \
-    }                                                                                     \
+// `f` is known in each clone's loop, so the compiler sees plain vector code.
+#define QSWEEP_ARITHMETIC_ROW(name, f)                                                 \
+  QSWEEP_CLONES void name(const float* a, std::int64_t stride_a, const float* b,       \
+                          std::int64_t stride_b, float* y, std::int64_t n) {           \
+    if (stride_a == 1 && stride_b == 1) {                                              \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = f(a[i], b[i]);                       \
+    } else if (stride_b == 0 && stride_a == 1) {                                       \
+      const float value = *b;                                                          \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = f(a[i], value);                      \
+    } else if (stride_a == 0 && stride_b == 1) {                                       \
+      const float value = *a;                                                          \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = f(value, b[i]);                      \
+    } else {                                                                           \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = f(a[i * stride_a], b[i * stride_b]); \
+    }                                                                                  \
   }
-QSWEEP_ARITHMETIC_ROW(add_row, +)
-QSWEEP_ARITHMETIC_ROW(sub_row, -)
-QSWEEP_ARITHMETIC_ROW(mul_row, *)
-QSWEEP_ARITHMETIC_ROW(div_row, /)
+#define QSWEEP_ADD(a, b) ((a) + (b))
+#define QSWEEP_SUB(a, b) ((a) - (b))
+#define QSWEEP_MUL(a, b) ((a) * (b))
+#define QSWEEP_DIV(a, b) ((a) / (b))
+#define QSWEEP_ADD_RELU(a, b) relu_value((a) + (b))
+QSWEEP_ARITHMETIC_ROW(add_row, QSWEEP_ADD)
+QSWEEP_ARITHMETIC_ROW(sub_row, QSWEEP_SUB)
+QSWEEP_ARITHMETIC_ROW(mul_row, QSWEEP_MUL)
+QSWEEP_ARITHMETIC_ROW(div_row, QSWEEP_DIV)
+QSWEEP_ARITHMETIC_ROW(add_relu_row, QSWEEP_ADD_RELU)
+#undef QSWEEP_ADD
+#undef QSWEEP_SUB
+#undef QSWEEP_MUL
+#undef QSWEEP_DIV
+#undef QSWEEP_ADD_RELU
 #undef QSWEEP_ARITHMETIC_ROW
 
 }  // namespace
@@ -226,6 +241,8 @@ void arithmetic_row(Arithmetic op,
       return mul_row(a, stride_a, b, stride_b, y, n);
     case Arithmetic::div:
       return div_row(a, stride_a, b, stride_b, y, n);
+    case Arithmetic::add_relu:
+      return add_relu_row(a, stride_a, b, stride_b, y, n);
   }
 }
 

@@ -144,7 +144,7 @@ Tensors arithmetic(const OpCall& call, Inputs inputs) {
   require_equal_types(call, a, b);
   const bool mod = call.op == "Mod";
   if (a.dtype() == DType::f32 && !mod) {
-    const Arithmetic op = call.op == "Add"   ? Arithmetic::add
+    const Arithmetic op = call.op == "Add"   ? (call.relu ? Arithmetic::add_relu : Arithmetic::add)
                           : call.op == "Sub" ? Arithmetic::sub
                           : call.op == "Mul" ? Arithmetic::mul
                                              : Arithmetic::div;
@@ -154,6 +154,12 @@ Tensors arithmetic(const OpCall& call, Inputs inputs) {
     const auto with = [&](const auto& f) {
       return Tensors{combine<T, T, T>(call, a, b, a.dtype(), f)};
     };
+    if (call.op == "Add" && call.relu) {
+      return with([](T x, T y) {
+        const T total = add(x, y);
+        return total < T{0} ? T{0} : total;
+      });
+    }
     if (call.op == "Add") return with(add<T>);
     if (call.op == "Sub") return with(subtract<T>);
     if (call.op == "Mul") return with(multiply<T>);

@@ -172,6 +172,13 @@ TEST(JobRulesTest, the_algorithm_is_the_written_one_else_the_presets) {
   EXPECT_EQ(with("quantization.preset=INT8_DEFAULT_CFG").quantization.algorithm, "rtn");
   EXPECT_EQ(with("quantization={preset: INT4_AWQ_CFG, algorithm: mse}").quantization.algorithm,
             "mse");
+  const auto with_rules = [](const std::string& algorithm) {
+    return with("quantization={preset: INT4_AWQ_CFG, rules: {algorithm: " + algorithm +
+                R"(, quant_cfg: {"*fc*weight_quantizer": {num_bits: 8}}}})")
+        .quantization.algorithm;
+  };
+  EXPECT_EQ(with_rules("awq_clip"), "awq_clip");
+  EXPECT_EQ(with_rules("max"), "awq_lite");
 }
 
 TEST(JobRulesTest, unknown_presets_and_channel_activations_are_refused) {

@@ -397,6 +397,20 @@ TEST(Export, HalfGraphRefusesOtherPrecisions) {
   EXPECT_EQ(e.where(), "conv");
 }
 
+TEST(Export, HalfGraphRefusesCorrectedBiases) {
+  const Graph graph = two_branches();
+  const std::vector<Layer> layers = find_layers(graph);
+  std::vector<LayerExport> exports = at(graph, layers, "FP16");
+  exports[1].bias = Tensor(DType::f32, {2});
+  try {
+    (void)export_onnx(graph, layers, exports, {.half_graph = true});
+    FAIL() << "written without the correction";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::config);
+    EXPECT_EQ(e.where(), layers[1].name);
+  }
+}
+
 TEST(Export, HalfGraphKeepsResizeScalesInFloat) {
   OnnxBuilder b(17);
   b.input("x", {1, 2, 2, 2});
