@@ -215,8 +215,11 @@ void CoordinatorState::assign() {
 bool CoordinatorState::may_try(int r, std::size_t task) const {
   const std::set<int>& avoid = states_[task].avoid;
   if (!avoid.contains(r)) return true;
+  // Ranks that are still starting count: silence gives them up soon enough.
   for (int other = 0; other < static_cast<int>(ranks_.size()); ++other) {
-    if (ranks_[static_cast<std::size_t>(other)].works() && !avoid.contains(other)) return false;
+    const Rank& candidate = ranks_[static_cast<std::size_t>(other)];
+    const bool may_come = !candidate.is_lost && !candidate.has_said_hello;
+    if ((candidate.works() || may_come) && !avoid.contains(other)) return false;
   }
   return true;
 }

@@ -116,6 +116,36 @@ TEST_F(CoordinatorStateTest, a_failed_task_goes_to_another_rank_and_fails_there_
   EXPECT_TRUE(state_->is_complete());
 }
 
+TEST_F(CoordinatorStateTest, a_failed_task_waits_for_a_rank_that_is_still_starting) {
+  CoordinatorOptions options;
+  options.fingerprint = "f";
+  state_ = std::make_unique<CoordinatorState>(2, options, 0.0);
+  hello(0, "f");
+  begin(1);
+  answer(0, false, "not here");
+  EXPECT_TRUE(held_[0].empty());
+  hello(1, "f");
+  collect();
+  ASSERT_EQ(held_[1].size(), 1u);
+  answer(1, true);
+  ASSERT_EQ(outcomes_.size(), 1u);
+  EXPECT_TRUE(outcomes_[0].ok);
+}
+
+TEST_F(CoordinatorStateTest, a_failed_task_returns_when_the_other_rank_never_starts) {
+  CoordinatorOptions options;
+  options.fingerprint = "f";
+  state_ = std::make_unique<CoordinatorState>(2, options, 0.0);
+  hello(0, "f");
+  begin(1);
+  answer(0, false, "not here");
+  pass(options.dead_after_s + 1.0, {0});
+  ASSERT_EQ(held_[0].size(), 1u);
+  answer(0, false, "nor now");
+  ASSERT_EQ(outcomes_.size(), 1u);
+  EXPECT_FALSE(outcomes_[0].ok);
+}
+
 TEST_F(CoordinatorStateTest, with_more_attempts_than_ranks_a_task_returns_to_where_it_failed) {
   open(2, {.max_attempts = 3});
   begin(1);
