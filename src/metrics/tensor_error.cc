@@ -5,33 +5,57 @@
 #include <limits>
 
 #include "src/base/error.h"
+#include "src/base/vector_clones.h"
 
 namespace qsweep {
 
-void ErrorSums::add(std::span<const float> reference, std::span<const float> value) {
-  QSWEEP_CHECK(reference.size() == value.size());
-  // Fixed lanes, summed in a fixed order: vectorises, and the same bits on every ISA.
-  constexpr std::size_t kLanes = 8;
+namespace {
+
+// Fixed lanes, summed in a fixed order: vectorises, and the same bits on every instruction set.
+constexpr std::size_t kLanes = 8;
+struct Lanes {
   std::array<double, kLanes> xx{}, yy{}, dd{}, xy{};
-  const auto one = [&](std::size_t lane, std::size_t i) {
+};
+
+QSWEEP_VECTOR_CLONES void add_lanes(const float* reference,
+                                    const float* value,
+                                    std::size_t n,
+                                    Lanes& to) {
+  Lanes l;  // its address stays here, so that the sums live in registers
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const auto x = static_cast<double>(reference[i + lane]);
+      const auto y = static_cast<double>(value[i + lane]);
+      const double d = x - y;
+      l.xx[lane] += x * x;
+      l.yy[lane] += y * y;
+      l.dd[lane] += d * d;
+      l.xy[lane] += x * y;
+    }
+  }
+  for (; i < n; ++i) {
     const auto x = static_cast<double>(reference[i]);
     const auto y = static_cast<double>(value[i]);
-    const double d = x - y;
-    xx[lane] += x * x;
-    yy[lane] += y * y;
-    dd[lane] += d * d;
-    xy[lane] += x * y;
-  };
-  std::size_t i = 0;
-  for (; i + kLanes <= reference.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) one(lane, i + lane);
+    l.xx[0] += x * x;
+    l.yy[0] += y * y;
+    l.dd[0] += (x - y) * (x - y);
+    l.xy[0] += x * y;
   }
-  for (; i < reference.size(); ++i) one(0, i);
+  to = l;
+}
+
+}  // namespace
+
+void ErrorSums::add(std::span<const float> reference, std::span<const float> value) {
+  QSWEEP_CHECK(reference.size() == value.size());
+  Lanes lanes;
+  add_lanes(reference.data(), value.data(), reference.size(), lanes);
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    reference_squares += xx[lane];
-    value_squares += yy[lane];
-    error_squares += dd[lane];
-    products += xy[lane];
+    reference_squares += lanes.xx[lane];
+    value_squares += lanes.yy[lane];
+    error_squares += lanes.dd[lane];
+    products += lanes.xy[lane];
   }
   count += static_cast<std::int64_t>(reference.size());
 }

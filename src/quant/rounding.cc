@@ -5,12 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define QSWEEP_VECTOR_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define QSWEEP_VECTOR_CLONES
-#endif
+#include "src/base/vector_clones.h"
 
 namespace qsweep::rounding {
 

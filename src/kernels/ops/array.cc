@@ -5,14 +5,7 @@
 #include <cstring>
 #include <limits>
 
-// One body, several instruction sets, chosen when the program loads. Sanitizers do not survive the
-// load-time choice, so their builds take the plain body: the bits are the same.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define QSWEEP_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define QSWEEP_CLONES
-#endif
+#include "src/base/vector_clones.h"
 
 namespace qsweep::detail {
 namespace {
@@ -71,53 +64,53 @@ inline float join(const float* lanes) {
 
 }  // namespace
 
-QSWEEP_CLONES void relu(const float* x, float* y, std::int64_t n) {
+QSWEEP_VECTOR_CLONES void relu(const float* x, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = relu_value(x[i]);
 }
 
-QSWEEP_CLONES void sigmoid(const float* x, float* y, std::int64_t n) {
+QSWEEP_VECTOR_CLONES void sigmoid(const float* x, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = sigmoid_value(x[i]);
 }
 
-QSWEEP_CLONES void silu(const float* x, float* y, std::int64_t n) {
+QSWEEP_VECTOR_CLONES void silu(const float* x, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * sigmoid_value(x[i]);
 }
 
-QSWEEP_CLONES void exponential(const float* x, float shift, float* y, std::int64_t n) {
+QSWEEP_VECTOR_CLONES void exponential(const float* x, float shift, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = exp_value(x[i] - shift);
 }
 
-QSWEEP_CLONES void leaky_relu(const float* x, float slope, float* y, std::int64_t n) {
+QSWEEP_VECTOR_CLONES void leaky_relu(const float* x, float slope, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] < 0.0f ? slope * x[i] : x[i];
 }
 
-QSWEEP_CLONES void clamp(const float* x, float low, float high, float* y, std::int64_t n) {
+QSWEEP_VECTOR_CLONES void clamp(const float* x, float low, float high, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
     const float raised = x[i] < low ? low : x[i];
     y[i] = raised > high ? high : raised;
   }
 }
 
-QSWEEP_CLONES void scale_offset(
+QSWEEP_VECTOR_CLONES void scale_offset(
     const float* x, const float* scale, const float* offset, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * scale[i] + offset[i];
 }
 
-QSWEEP_CLONES void normalize(const float* x,
-                             float mean,
-                             float factor,
-                             const float* scale,
-                             const float* offset,
-                             float* y,
-                             std::int64_t n) {
+QSWEEP_VECTOR_CLONES void normalize(const float* x,
+                                    float mean,
+                                    float factor,
+                                    const float* scale,
+                                    const float* offset,
+                                    float* y,
+                                    std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = std::fma((x[i] - mean) * factor, scale[i], offset[i]);
 }
 
-QSWEEP_CLONES void scale_by(float* y, float factor, std::int64_t n) {
+QSWEEP_VECTOR_CLONES void scale_by(float* y, float factor, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] *= factor;
 }
 
-QSWEEP_CLONES float maximum(const float* x, std::int64_t n) {
+QSWEEP_VECTOR_CLONES float maximum(const float* x, std::int64_t n) {
   // A vector type because compilers keep a float maximum scalar: its order matters to NaN.
   using Lanes __attribute__((vector_size(kLanes * sizeof(float)))) = float;
   constexpr float kLowest = -std::numeric_limits<float>::infinity();
@@ -134,7 +127,7 @@ QSWEEP_CLONES float maximum(const float* x, std::int64_t n) {
   return largest;
 }
 
-QSWEEP_CLONES float sum(const float* x, std::int64_t n) {
+QSWEEP_VECTOR_CLONES float sum(const float* x, std::int64_t n) {
   float lanes[kLanes] = {};
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
@@ -144,7 +137,7 @@ QSWEEP_CLONES float sum(const float* x, std::int64_t n) {
   return join(lanes);
 }
 
-QSWEEP_CLONES double wide_sum(const float* x, std::int64_t n) {
+QSWEEP_VECTOR_CLONES double wide_sum(const float* x, std::int64_t n) {
   double lanes[kLanes] = {};
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
@@ -156,7 +149,7 @@ QSWEEP_CLONES double wide_sum(const float* x, std::int64_t n) {
   return total;
 }
 
-QSWEEP_CLONES float sum_squared_deviation(const float* x, float mean, std::int64_t n) {
+QSWEEP_VECTOR_CLONES float sum_squared_deviation(const float* x, float mean, std::int64_t n) {
   constexpr int kWide = 8;
   float lanes[kWide] = {};
   std::int64_t i = 0;
@@ -176,35 +169,35 @@ QSWEEP_CLONES float sum_squared_deviation(const float* x, float mean, std::int64
   return lanes[0];
 }
 
-QSWEEP_CLONES void add_into(const float* x, float* y, std::int64_t n) {
+QSWEEP_VECTOR_CLONES void add_into(const float* x, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] += x[i];
 }
 
-QSWEEP_CLONES void add_scaled(const float* x, float factor, float* y, std::int64_t n) {
+QSWEEP_VECTOR_CLONES void add_scaled(const float* x, float factor, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
 }
 
-QSWEEP_CLONES void max_into(const float* x, float* y, std::int64_t n) {
+QSWEEP_VECTOR_CLONES void max_into(const float* x, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] > y[i] ? x[i] : y[i];
 }
 
 namespace {
 
 // `f` is known in each clone's loop, so the compiler sees plain vector code.
-#define QSWEEP_ARITHMETIC_ROW(name, f)                                                 \
-  QSWEEP_CLONES void name(const float* a, std::int64_t stride_a, const float* b,       \
-                          std::int64_t stride_b, float* y, std::int64_t n) {           \
-    if (stride_a == 1 && stride_b == 1) {                                              \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = f(a[i], b[i]);                       \
-    } else if (stride_b == 0 && stride_a == 1) {                                       \
-      const float value = *b;                                                          \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = f(a[i], value);                      \
-    } else if (stride_a == 0 && stride_b == 1) {                                       \
-      const float value = *a;                                                          \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = f(value, b[i]);                      \
-    } else {                                                                           \
-      for (std::int64_t i = 0; i < n; ++i) y[i] = f(a[i * stride_a], b[i * stride_b]); \
-    }                                                                                  \
+#define QSWEEP_ARITHMETIC_ROW(name, f)                                                  \
+  QSWEEP_VECTOR_CLONES void name(const float* a, std::int64_t stride_a, const float* b, \
+                                 std::int64_t stride_b, float* y, std::int64_t n) {     \
+    if (stride_a == 1 && stride_b == 1) {                                               \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = f(a[i], b[i]);                        \
+    } else if (stride_b == 0 && stride_a == 1) {                                        \
+      const float value = *b;                                                           \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = f(a[i], value);                       \
+    } else if (stride_a == 0 && stride_b == 1) {                                        \
+      const float value = *a;                                                           \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = f(value, b[i]);                       \
+    } else {                                                                            \
+      for (std::int64_t i = 0; i < n; ++i) y[i] = f(a[i * stride_a], b[i * stride_b]);  \
+    }                                                                                   \
   }
 #define QSWEEP_ADD(a, b) ((a) + (b))
 #define QSWEEP_SUB(a, b) ((a) - (b))
