@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -61,12 +62,20 @@ bool keeps(const Evaluation& e, const RunResults& results, const Limits& limits,
 }
 
 std::string gain_text(const RunResults& results, const Evaluation& e) {
-  const CostAxis axis = report::cost_axis(results);
-  const double ours = report::cost_of(e, axis);
-  const double floats = report::cost_of(results.baseline, axis);
-  if (!(ours > 0.0 && floats > 0.0)) return {};
-  return axis == CostAxis::latency ? fmt::format(", {:.2f}x the speed of float", floats / ours)
-                                   : fmt::format(", {:.2f}x smaller than float", floats / ours);
+  if (report::cost_axis(results) == CostAxis::latency) {
+    const double gain = speedup(results, e);
+    return std::isfinite(gain) ? fmt::format(", {:.2f}x the speed of float", gain) : "";
+  }
+  if (e.size_bytes <= 0 || results.baseline.size_bytes <= 0) return {};
+  return fmt::format(
+      ", {:.2f}x smaller than float",
+      static_cast<double>(results.baseline.size_bytes) / static_cast<double>(e.size_bytes));
+}
+
+std::string speed_text(const Evaluation& e) {
+  const double speed = images_per_second(e);
+  if (!std::isfinite(speed)) return {};
+  return fmt::format(" at {:.3g} ms, {:.1f} images/s", e.latency_ms, speed);
 }
 
 std::vector<Choice> make_choices(const RunResults& results) {
@@ -204,6 +213,16 @@ std::string_view name_of(Acceptance acceptance) {
   return "";
 }
 
+double images_per_second(const Evaluation& scheme) {
+  return scheme.latency_source.empty() || !(scheme.latency_ms > 0.0)
+             ? std::numeric_limits<double>::quiet_NaN()
+             : 1000.0 / scheme.latency_ms;
+}
+
+double speedup(const RunResults& results, const Evaluation& scheme) {
+  return images_per_second(scheme) / images_per_second(results.baseline);
+}
+
 Acceptance judge(Profile profile, double drop, double metric) {
   if (!(drop < limit_of(profile))) return Acceptance::reject;
   if (profile == Profile::high_precision && !(metric > kHighPrecisionMetric))
@@ -265,7 +284,8 @@ Decision decide(const RunResults& results) {
     } else if (pick(results, {.quantized_only = true}, Prefer::accuracy) != nullptr) {
       decision.accuracy_verdict = "no quantization needed";
       decision.headline =
-          fmt::format("no quantization needed: no quantized scheme is {} than float", cheaper);
+          fmt::format("no quantization needed: no quantized scheme is {} than float{}", cheaper,
+                      speed_text(results.baseline));
     } else {
       decision.accuracy_verdict = "no scheme";
       decision.headline = "no quantized scheme was evaluated";

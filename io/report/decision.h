@@ -19,6 +19,11 @@ inline constexpr double kRealtimeLimit = 0.05;        ///< accepted below
 inline constexpr double kTrainingAdvice = 0.02;       ///< above: consider QAT
 inline constexpr double kDiagnosis = 0.05;            ///< above: say what may be wrong
 
+/// Images a second, one after another: 1000 / latency; NaN without a latency (R192).
+[[nodiscard]] double images_per_second(const RunResults::Evaluation& scheme);
+/// Times as fast as the baseline: its latency over the scheme's; NaN where one is missing (R206).
+[[nodiscard]] double speedup(const RunResults& results, const RunResults::Evaluation& scheme);
+
 enum class Profile { high_precision, general, realtime };
 enum class Acceptance { accept, warn, reject };
 [[nodiscard]] std::string_view name_of(Profile profile);  ///< high-precision, general, realtime
