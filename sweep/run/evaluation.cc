@@ -9,9 +9,12 @@
 namespace qsweep {
 namespace {
 
-/// Work units (MACs and moved elements) of about half a second on one core of a current machine. A
-/// constant, so that the task list does not depend on where it is made.
+/// Work units (MACs and moved elements) of a fraction of a second on one core of a current machine.
+/// A constant, so that the task list does not depend on where it is made.
 constexpr double kTargetWork = 2e10;
+/// Every task starts from the input: it holds at least so many times the work of starting, or
+/// schemes would share little.
+constexpr double kStartsPerTask = 8.0;
 
 std::string record_key(const Scheme& scheme, std::int64_t shard, bool probe) {
   return fmt::format("{}/{}{}", scheme.id, shard, probe ? "/probe" : "");
@@ -59,6 +62,8 @@ std::vector<PlannedTask> plan(const Workload& w,
   std::vector<PlannedTask> tasks;
   for (std::int64_t shard = 0; shard < w.shards(); ++shard) {
     const auto images = static_cast<double>(w.shard_ids(shard).size());
+    const double start = (probe ? 2.0 : 1.0) * whole * images;
+    const double target = std::max(kTargetWork, kStartsPerTask * start);
     const Scheme* previous = nullptr;
     for (std::size_t i : order) {
       const Scheme& scheme = schemes[i];
@@ -71,9 +76,8 @@ std::vector<PlannedTask> plan(const Workload& w,
                    ? 0.0
                    : from[static_cast<std::size_t>(a - previous->precision.begin())];
       }
-      if (!previous || tasks.back().work + work * images > kTargetWork) {
-        tasks.push_back(
-            {shard, {}, (probe ? 2.0 : 1.0) * whole * images});  // a task starts from the input
+      if (!previous || tasks.back().work + work * images > target) {
+        tasks.push_back({shard, {}, start});
       } else {
         tasks.back().work += work * images;
       }
