@@ -4,6 +4,7 @@ memory.py QSWEEP MODEL CIFAR_BIN [SMALL LARGE]
 Exits 1 when qsweep's peaks differ by more than 10 %.
 """
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,7 +39,8 @@ def calibrate_with_ort(model, path, count):
             return {name: raw[self.at - 1 : self.at, 1:].reshape(1, 3, 32, 32).astype(np.float32)}
 
     with tempfile.TemporaryDirectory() as scratch:
-        calibrater = ort.EntropyCalibrater(model, augmented_model_path=f"{scratch}/augmented.onnx")
+        copy = shutil.copy(model, scratch)  # ONNX Runtime writes beside the model
+        calibrater = ort.EntropyCalibrater(copy, augmented_model_path=f"{scratch}/augmented.onnx")
         calibrater.augment_graph()
         calibrater.create_inference_session()
         name = calibrater.infer_session.get_inputs()[0].name

@@ -30,7 +30,7 @@ def median_mad(values):
 
 
 def quantized_file(model, name, images):
-    """The model as ONNX Runtime's quantize_static makes it, in a folder of its own."""
+    """The model as ONNX Runtime's quantize_static makes it, as bytes."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
@@ -40,11 +40,12 @@ def quantized_file(model, name, images):
         def get_next(self):
             return next(self.batches, None)
 
-    folder = pathlib.Path(tempfile.mkdtemp())
-    source = shutil.copy(model, folder)  # quantize_static writes beside its input
-    quantize_static(source, folder / "int8.onnx", Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
-                    activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
-    return folder / "int8.onnx"
+    with tempfile.TemporaryDirectory() as folder:
+        source = shutil.copy(model, folder)  # quantize_static writes beside its input
+        made = pathlib.Path(folder, "int8.onnx")
+        quantize_static(source, made, Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
+                        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
+        return made.read_bytes()
 
 
 def main():
@@ -63,8 +64,8 @@ def main():
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
 
-    def open_session(path):
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    def open_session(model):
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     session = open_session(args.model)
     name = session.get_inputs()[0].name
@@ -99,8 +100,8 @@ def main():
         times["onnxruntime"].append(theirs_seconds)
         assert (ours == theirs).mean() >= 0.999, "predictions differ"
         if args.calib:
-            # Less the float pass, the baseline that every drop is measured against, and the calibration before it.
-            both, ours = run_qsweep((*scheme, "--limit", str(len(raw))))
+            # Less the float pass, the baseline that every drop is measured against.
+            both, ours = run_qsweep(scheme)
             times["qsweep_w8a8"].append(both - seconds)
             theirs_seconds, theirs = run_ort(int8)
             times["onnxruntime_int8"].append(theirs_seconds)

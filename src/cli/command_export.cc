@@ -7,24 +7,18 @@
 
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
-#include "src/cli/data_options.h"
-#include "src/cli/preset_options.h"
 #include "src/cli/progress_line.h"
+#include "src/cli/scheme_source.h"
 #include "src/cli/table.h"
 
 #include "io/data/npy.h"
 #include "io/fs/file_system.h"
 
-#include "sweep/run/export_scheme.h"
-
 namespace qsweep {
 namespace {
 
 struct Options {
-  DataOptions data;
-  PresetOptions preset;
-  std::string run;
-  std::string scheme;
+  SchemeSource source;
   ExportPlaces places;
   ExportOptions file;
 };
@@ -74,49 +68,14 @@ void write(const SchemeFile& f, const ExportPlaces& places) {
     files.replace(places.scripts / script.name, script.text);
 }
 
-void check_source(const Options& o) {
-  if (o.run.empty() == o.data.model.empty()) {
-    throw Error(ErrorCode::usage, "name either a model or a run directory", "qsweep export",
-                "See `qsweep export --help`");
-  }
-  if (!o.run.empty() && o.scheme.empty()) {
-    throw Error(ErrorCode::usage, "a run has many schemes", "--run",
-                "Choose one with --scheme; `qsweep pareto DIR --json` lists their ids");
-  }
-}
-
-SchemeFile make_file(const Options& o,
-                     Transport& transport,
-                     Progress& progress,
-                     const std::atomic<bool>& stop) {
-  ExportOptions file = o.file;
-  file.external_name = external_place(o.places).filename().string();
-  if (!o.run.empty()) return export_from_run(o.run, o.scheme, file, o.places);
-  JobConfig job = to_job(o.data);
-  apply(o.preset, o.data.algorithm, job);
-  const bool is_half = file.half_graph && o.scheme.empty() && !job.quantization.has_rules();
-  return export_scheme(job, is_half ? "*=FP16" : o.scheme, file, o.places, transport, progress,
-                       stop);
-}
-
 }  // namespace
 
 void add_export_command(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("export", "Write a scheme as an ONNX file with Q/DQ nodes");
-  add_data_options(*command, options->data);
-  command->get_option("model")->required(false);
-  command->get_option("--data")->required(false)->description(
-      "Checked against the calibration images for overlap; not needed");
-  CLI::Option* run = command->add_option(
-      "--run", options->run, "Take model, settings and calibration from this run directory");
-  CLI::Option* scheme = command->add_option(
-      "--scheme", options->scheme,
-      "Precisions by layer: '*=W8A8; conv1=FP16'; with --run also a scheme id (default: float)");
-  add_preset_options(*command, options->preset, scheme);
-  for (const char* option : {"--skip", "--nodes-to-exclude", "--op-types-to-exclude"})
-    run->excludes(option);
+  add_scheme_source(*command, options->source,
+                    "Checked against the calibration images for overlap; not needed");
   command->add_option("-o,--out", options->places.model, "The ONNX file to write")->required();
   command
       ->add_option_function<std::string>(
@@ -151,12 +110,15 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
       "  qsweep export --run runs/r8 --scheme 3f2a9c41d07e --out best.onnx");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
-      check_source(*options);
+      const Options& o = *options;
+      check_source(o.source, "export");
       return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
         ProgressLine progress;
-        const SchemeFile file = make_file(*options, transport, progress, stop);
-        write(file, options->places);
-        const std::string path = options->places.model.string();
+        ExportOptions as = o.file;
+        as.external_name = external_place(o.places).filename().string();
+        const SchemeFile file = make_scheme_file(o.source, as, o.places, transport, progress, stop);
+        write(file, o.places);
+        const std::string path = o.places.model.string();
         print(invocation.json ? to_json(file, path) : to_text(file, path));
         return kExitOk;
       });

@@ -11,22 +11,12 @@
 
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
-#include "src/cli/data_options.h"
-#include "src/cli/preset_options.h"
 #include "src/cli/progress_line.h"
+#include "src/cli/scheme_source.h"
 #include "src/cli/table.h"
-
-#include "sweep/run/export_scheme.h"
 
 namespace qsweep {
 namespace {
-
-struct Options {
-  DataOptions data;
-  PresetOptions preset;
-  std::string run;
-  std::string scheme;
-};
 
 /// The least and the largest value that the codes of a slice stand for.
 struct Reach {
@@ -139,39 +129,20 @@ std::string to_text(const SchemeFile& file) {
 }  // namespace
 
 void add_summary_command(CLI::App& app, Invocation& invocation) {
-  auto options = std::make_shared<Options>();
+  auto source = std::make_shared<SchemeSource>();
   CLI::App* command =
       app.add_subcommand("summary", "Every quantizer of a scheme: bits, axis, range, calibrator");
-  add_data_options(*command, options->data);
-  command->get_option("model")->required(false);
-  command->get_option("--data")->required(false)->description("Not needed");
-  command->add_option("--run", options->run,
-                      "Take model, settings and calibration from this run directory");
-  CLI::Option* scheme =
-      command->add_option("--scheme", options->scheme,
-                          "Precisions by layer: '*=W8A8; conv1=FP16'; with --run also a scheme id");
-  add_preset_options(*command, options->preset, scheme);
+  add_scheme_source(*command, *source, "Not needed");
   command->footer(
       "Examples:\n"
       "  qsweep summary net.onnx --preset INT8_DEFAULT_CFG --calib cifar10:train.bin\n"
       "  qsweep summary --run runs/r8 --scheme 3f2a9c41d07e");
-  command->callback([options, &invocation] {
-    invocation.action = [options, &invocation] {
-      const Options& o = *options;
-      if (o.run.empty() == o.data.model.empty()) {
-        throw Error(ErrorCode::usage, "name either a model or a run directory", "qsweep summary",
-                    "See `qsweep summary --help`");
-      }
+  command->callback([source, &invocation] {
+    invocation.action = [source, &invocation] {
+      check_source(*source, "summary");
       return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
         ProgressLine progress;
-        JobConfig job;
-        if (o.run.empty()) {
-          job = to_job(o.data);
-          apply(o.preset, o.data.algorithm, job);
-        }
-        const SchemeFile file =
-            o.run.empty() ? export_scheme(job, o.scheme, {}, {}, transport, progress, stop)
-                          : export_from_run(o.run, o.scheme, {}, {});
+        const SchemeFile file = make_scheme_file(*source, {}, {}, transport, progress, stop);
         print(invocation.json ? to_json(file) : to_text(file));
         return kExitOk;
       });

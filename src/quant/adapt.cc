@@ -98,6 +98,20 @@ double squared(const std::vector<double>& y) {
   return sum;
 }
 
+/// The squares of all outputs. @param add (input channel, place in the weight, y): adds to y what
+/// one element of the weight contributes
+template <class Add>
+double squared_outputs(const View& view, std::size_t rows, const Add& add) {
+  std::vector<double> y(rows);
+  double sum = 0.0;
+  for (std::int64_t o = 0; o < view.outputs(); ++o) {
+    std::ranges::fill(y, 0.0);
+    for (std::int64_t k = 0; k < view.depth(); ++k) add(view.first(o) + k, view.at(o, k), y);
+    sum += squared(y);
+  }
+  return sum;
+}
+
 /// The squared difference of two weights' outputs, both applied to the same inputs.
 double output_error(const Tensor& weight,
                     const Tensor& replacement,
@@ -105,17 +119,9 @@ double output_error(const Tensor& weight,
                     const Columns& x) {
   const auto w = weight.data<float>();
   const auto q = replacement.data<float>();
-  std::vector<double> y(x.rows());
-  double sum = 0.0;
-  for (std::int64_t o = 0; o < view.outputs(); ++o) {
-    std::ranges::fill(y, 0.0);
-    for (std::int64_t k = 0; k < view.depth(); ++k) {
-      const std::size_t at = view.at(o, k);
-      x.add(view.first(o) + k, double{w[at]} - double{q[at]}, y);
-    }
-    sum += squared(y);
-  }
-  return sum;
+  return squared_outputs(view, x.rows(), [&](std::int64_t k, std::size_t at, auto& y) {
+    x.add(k, double{w[at]} - double{q[at]}, y);
+  });
 }
 
 /// The same where the second weight is applied to inputs of its own.
@@ -126,18 +132,10 @@ double output_error(const Tensor& weight,
                     const View& view) {
   const auto w = weight.data<float>();
   const auto q = replacement.data<float>();
-  std::vector<double> y(x.rows());
-  double sum = 0.0;
-  for (std::int64_t o = 0; o < view.outputs(); ++o) {
-    std::ranges::fill(y, 0.0);
-    for (std::int64_t k = 0; k < view.depth(); ++k) {
-      const std::size_t at = view.at(o, k);
-      x.add(view.first(o) + k, double{w[at]}, y);
-      replacement_x.add(view.first(o) + k, -double{q[at]}, y);
-    }
-    sum += squared(y);
-  }
-  return sum;
+  return squared_outputs(view, x.rows(), [&](std::int64_t k, std::size_t at, auto& y) {
+    x.add(k, double{w[at]}, y);
+    replacement_x.add(k, -double{q[at]}, y);
+  });
 }
 
 /// The output error of a weight-only adaptation: the rounded weight in the unscaled domain against

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import unittest.mock
@@ -47,7 +48,8 @@ def entropy_ties(collector, tensor):
 
 
 def ranges_of_ort(model, images, scratch, make):
-    calibrater = make(model, augmented_model_path=str(scratch / "augmented.onnx"))
+    copy = shutil.copy(model, scratch)  # ONNX Runtime writes beside the model
+    calibrater = make(copy, augmented_model_path=str(scratch / "augmented.onnx"))
     with contextlib.redirect_stdout(io.StringIO()):
         calibrater.augment_graph()
         calibrater.create_inference_session()

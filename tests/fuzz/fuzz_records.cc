@@ -37,6 +37,7 @@ void read_as_journal(ByteView bytes) {
     qsweep::Journal::read(qsweep::real_file_system(), file, [](const auto&) {});
   } catch (const qsweep::Error&) {
   }
+  std::filesystem::remove(file);
 }
 
 }  // namespace

@@ -14,10 +14,12 @@ namespace {
 /// A coordinator whose ranks the test plays by hand.
 class CoordinatorStateTest : public ::testing::Test {
  protected:
-  void open(int ranks, CoordinatorOptions options = {}) {
+  void open(int ranks, CoordinatorOptions options = {}) { open(ranks, ranks, options); }
+  /// Of `ranks` the first `here` have said hello.
+  void open(int ranks, int here, CoordinatorOptions options = {}) {
     options.fingerprint = "f";
     state_ = std::make_unique<CoordinatorState>(ranks, options, 0.0);
-    for (int r = 0; r < ranks; ++r) hello(r, "f");
+    for (int r = 0; r < here; ++r) hello(r, "f");
   }
   void hello(int rank, const std::string& fingerprint) {
     state_->on_message({rank, message::hello, message::encode_hello(fingerprint)}, now_);
@@ -117,10 +119,7 @@ TEST_F(CoordinatorStateTest, a_failed_task_goes_to_another_rank_and_fails_there_
 }
 
 TEST_F(CoordinatorStateTest, a_failed_task_waits_for_a_rank_that_is_still_starting) {
-  CoordinatorOptions options;
-  options.fingerprint = "f";
-  state_ = std::make_unique<CoordinatorState>(2, options, 0.0);
-  hello(0, "f");
+  open(2, 1);
   begin(1);
   answer(0, false, "not here");
   EXPECT_TRUE(held_[0].empty());
@@ -133,13 +132,10 @@ TEST_F(CoordinatorStateTest, a_failed_task_waits_for_a_rank_that_is_still_starti
 }
 
 TEST_F(CoordinatorStateTest, a_failed_task_returns_when_the_other_rank_never_starts) {
-  CoordinatorOptions options;
-  options.fingerprint = "f";
-  state_ = std::make_unique<CoordinatorState>(2, options, 0.0);
-  hello(0, "f");
+  open(2, 1);
   begin(1);
   answer(0, false, "not here");
-  pass(options.dead_after_s + 1.0, {0});
+  pass(CoordinatorOptions{}.dead_after_s + 1.0, {0});
   ASSERT_EQ(held_[0].size(), 1u);
   answer(0, false, "nor now");
   ASSERT_EQ(outcomes_.size(), 1u);

@@ -103,9 +103,7 @@ class Classification final : public VisionTask {
   [[nodiscard]] const std::vector<Metric>& metrics() const override { return metrics_; }
 
   [[nodiscard]] std::vector<std::string> class_names() const override {
-    std::vector<std::string> names;
-    for (std::int64_t c = 0; c < truth_->classes; ++c) names.push_back(std::to_string(c));
-    return names;
+    return numbered_classes(truth_->classes);
   }
 
   [[nodiscard]] std::vector<ImageScore> score(std::span<const Tensor> outputs,

@@ -19,4 +19,10 @@ std::unique_ptr<const VisionTask> make_vision_task(const JobConfig& job,
               "Use classification, detection or segmentation");
 }
 
+std::vector<std::string> numbered_classes(std::int64_t classes) {
+  std::vector<std::string> names;
+  for (std::int64_t c = 0; c < classes; ++c) names.push_back(std::to_string(c));
+  return names;
+}
+
 }  // namespace qsweep

@@ -21,4 +21,7 @@ namespace qsweep {
     const Dataset& evaluation,
     std::span<const std::int64_t> samples);
 
+/// Names of classes that the data does not name: 0, 1, ...
+[[nodiscard]] std::vector<std::string> numbered_classes(std::int64_t classes);
+
 }  // namespace qsweep

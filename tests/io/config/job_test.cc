@@ -37,6 +37,7 @@ sweep:
     - {rest: W4A8F,  keep: FP16, k: [0, 1, 2, all]}
     - {rest: W4A16,  keep: W8A8, k: every}
   schemes: ["*=W4A8F; /conv1=FP16"]
+  search: {method: exhaustive, precisions: [W8A8, W4A8], layers: ["/stage3*", "/head"], rest: FP16, budget: {schemes: 5000}}
   tie: auto
   untie: [/conv1, "re:head.*"]
   confidence: 0.9
@@ -120,6 +121,11 @@ TEST(JobTest, every_key_is_read) {
   EXPECT_EQ(job.sensitivity.modes, (std::vector<std::string>{"only", "all_but"}));
   EXPECT_EQ(job.sensitivity.images, 500);
   EXPECT_EQ(job.sensitivity.score, "drop");
+  EXPECT_EQ(job.search, (JobConfig::Search{.method = "exhaustive",
+                                           .precisions = {"W8A8", "W4A8"},
+                                           .layers = {"/stage3*", "/head"},
+                                           .rest = "FP16",
+                                           .schemes = 5000}));
   ASSERT_EQ(job.families.size(), 2u);
   EXPECT_EQ(job.families[0].rest, "W4A8F");
   EXPECT_EQ(job.families[0].keep, "FP16");

@@ -1,0 +1,46 @@
+#include "src/cli/scheme_source.h"
+
+#include "src/base/error.h"
+
+namespace qsweep {
+
+void add_scheme_source(CLI::App& command, SchemeSource& source, const std::string& data_use) {
+  add_data_options(command, source.data);
+  command.get_option("model")->required(false);
+  command.get_option("--data")->required(false)->description(data_use);
+  CLI::Option* run = command.add_option(
+      "--run", source.run, "Take model, settings and calibration from this run directory");
+  CLI::Option* scheme = command.add_option(
+      "--scheme", source.scheme,
+      "Precisions by layer: '*=W8A8; conv1=FP16'; with --run also a scheme id (default: float)");
+  add_preset_options(command, source.preset, scheme);
+  for (const char* option : {"--skip", "--nodes-to-exclude", "--op-types-to-exclude"})
+    run->excludes(option);
+}
+
+void check_source(const SchemeSource& source, const std::string& command) {
+  if (source.run.empty() == source.data.model.empty()) {
+    throw Error(ErrorCode::usage, "name either a model or a run directory", "qsweep " + command,
+                "See `qsweep " + command + " --help`");
+  }
+  if (!source.run.empty() && source.scheme.empty()) {
+    throw Error(ErrorCode::usage, "a run has many schemes", "--run",
+                "Choose one with --scheme; `qsweep pareto DIR --json` lists their ids");
+  }
+}
+
+SchemeFile make_scheme_file(const SchemeSource& source,
+                            const ExportOptions& options,
+                            const ExportPlaces& places,
+                            Transport& transport,
+                            Progress& progress,
+                            const std::atomic<bool>& stop) {
+  if (!source.run.empty()) return export_from_run(source.run, source.scheme, options, places);
+  JobConfig job = to_job(source.data);
+  apply(source.preset, source.data.algorithm, job);
+  const bool is_half = options.half_graph && source.scheme.empty() && !job.quantization.has_rules();
+  return export_scheme(job, is_half ? "*=FP16" : source.scheme, options, places, transport,
+                       progress, stop);
+}
+
+}  // namespace qsweep
