@@ -116,7 +116,7 @@ struct JobConfig {
   } activations;
 
   std::vector<std::string> objectives = {"latency", "accuracy"};
-  std::int64_t batch = 16;               ///< images per forward pass; cut from the shard
+  std::int64_t batch = 0;  ///< images per forward pass, cut from the shard; 0 = natural_batch()
   std::int64_t memory_budget_mb = 1024;  ///< live tensors per rank
   std::uint64_t seed = 42;
   friend bool operator==(const JobConfig&, const JobConfig&) = default;

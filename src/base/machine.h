@@ -14,6 +14,7 @@ struct Machine {
   int logical_cores = 0;
   std::uint64_t memory_bytes = 0;
   bool has_vnni = false;  ///< u8 x s8 dot products accumulate in int32 without saturation
+  bool has_avx2_fma = false;
   bool has_avx512 = false;
   bool has_bf16 = false;
 };

@@ -97,9 +97,9 @@ void add_data_options(CLI::App& command, DataOptions& o) {
   command.add_option("--head", o.head,
                      "What a detector's outputs are: " + join(head_kinds(), ", "));
   command.add_option("--shape,--shapes", o.shapes, "Pin symbolic extents: input:1x3x32x32");
-  command.add_option("--batch", o.batch, "Images per forward pass")
+  command.add_option("--batch", o.batch, "Images per forward pass; 0: chosen from the model")
       ->capture_default_str()
-      ->check(at_least(1));
+      ->check(at_least(0));
   command.add_option("--seed", o.seed, "Seed of every random choice")->capture_default_str();
 }
 

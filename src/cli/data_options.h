@@ -29,7 +29,7 @@ struct DataOptions {
   double percentile = 99.999;
   std::int64_t bins = 128;
   std::string cache;
-  std::int64_t batch = 16;
+  std::int64_t batch = 0;
   std::uint64_t seed = 42;
 };
 

@@ -1,6 +1,7 @@
 #include "src/exec/program.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <mutex>
 #include <set>
@@ -329,6 +330,19 @@ bool Program::batchable() const {
     }
   });
   return batchable_->value;
+}
+
+std::int64_t natural_batch(const Program& program, const Trace& one) {
+  std::int64_t largest = 1;
+  for (const Step& step : program.steps()) {
+    if (step.layer < 0) continue;
+    const auto bytes = [&](ValueId id) { return one.bytes.at(static_cast<std::size_t>(id)); };
+    largest = std::max(largest, bytes(step.inputs[0]) + bytes(step.outputs[0]));
+  }
+  constexpr std::int64_t kCache = std::int64_t{1} << 20, kMost = 16;
+  const auto fitting =
+      static_cast<std::uint64_t>(std::clamp<std::int64_t>(kCache / largest, 1, kMost));
+  return static_cast<std::int64_t>(std::bit_floor(fitting));
 }
 
 }  // namespace qsweep

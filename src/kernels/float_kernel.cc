@@ -7,6 +7,7 @@
 #include "src/kernels/detail/blas_layer.h"
 #include "src/kernels/detail/layer_operands.h"
 #include "src/kernels/detail/onednn_layer.h"
+#include "src/kernels/detail/winograd_layer.h"
 #include "src/kernels/linear.h"
 
 namespace qsweep {
@@ -69,12 +70,12 @@ class FloatKernel final : public LinearKernel {
               const Tensor& weight,
               const Tensor& bias,
               FloatBackend backend)
-      : spec_(spec), weight_(weight.to_layout(Layout::row_major)) {
+      : spec_(spec), backend_(backend), weight_(weight.to_layout(Layout::row_major)) {
     if (weight.dtype() != DType::f32) {
       throw Error(ErrorCode::corrupt_input, "a float layer needs a float32 weight", spec.name);
     }
     bias_ = detail::bias_values(spec, bias, detail::output_channels(spec, weight_.shape()));
-    if (backend == FloatBackend::automatic) {
+    if (backend != FloatBackend::openblas) {
       onednn_ = std::make_unique<detail::OneDnnLayer>(spec_, weight_, bias_, std::vector<float>{});
       if (spec_.kind == LinearSpec::Kind::gemm && spec_.blocked_depth) cut_depth();
     }
@@ -90,6 +91,11 @@ class FloatKernel final : public LinearKernel {
       return product_of_patches(x, geometry);
     const Tensor input = detail::ordered_input(spec_, x);
     if (!blocks_.empty() && geometry.batch > 0) return sum_of_blocks(input, geometry);
+    if (backend_ == FloatBackend::automatic && geometry.batch > 0 &&
+        detail::WinogradLayer::suits(spec_, geometry)) {
+      if (!winograd_) winograd_ = std::make_unique<detail::WinogradLayer>(spec_, weight_, bias_);
+      return winograd_->run(input, geometry);
+    }
     if (onednn_ && geometry.batch > 0) {
       if (auto y = onednn_->run(input, geometry)) return *std::move(y);
     }
@@ -97,7 +103,10 @@ class FloatKernel final : public LinearKernel {
     return blas_->run(input, geometry);
   }
 
-  std::string name() const override { return onednn_ && !blas_ ? "onednn_f32" : "openblas_sgemm"; }
+  std::string name() const override {
+    if (winograd_) return "winograd_f32";
+    return onednn_ && !blas_ ? "onednn_f32" : "openblas_sgemm";
+  }
 
  private:
   Tensor product_of_patches(const Tensor& x, const detail::Geometry& g) {
@@ -171,9 +180,11 @@ class FloatKernel final : public LinearKernel {
   }
 
   LinearSpec spec_;
+  FloatBackend backend_;
   Tensor weight_;
   std::vector<float> bias_;
   std::unique_ptr<detail::OneDnnLayer> onednn_;
+  std::unique_ptr<detail::WinogradLayer> winograd_;   ///< made for the first geometry that suits
   std::vector<std::unique_ptr<FloatKernel>> blocks_;  ///< of the depth; empty: one product
   std::unique_ptr<FloatKernel> product_;  ///< of patches, where the first geometry cut some
   std::unique_ptr<detail::BlasLayer>

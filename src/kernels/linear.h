@@ -57,13 +57,14 @@ class LinearKernel {
   /// leading
   ///         extents of x kept.
   [[nodiscard]] virtual Tensor run(const Tensor& x) = 0;
-  /// `onednn_f32`, `openblas_sgemm`, `onednn_u8s8s32`, `exact_f32` ...; for reports.
+  /// `onednn_f32`, `winograd_f32`, `openblas_sgemm`, `onednn_u8s8s32`, `exact_f32` ...; for
+  /// reports.
   [[nodiscard]] virtual std::string name() const = 0;
 };
 
-/// Which library computes; `automatic` is what runs are made with, the others are for tests and
-/// benchmarks.
-enum class FloatBackend { automatic, openblas };
+/// What computes; `automatic` is what runs are made with, the others are for tests and benchmarks.
+/// direct: oneDNN's direct convolutions, no Winograd.
+enum class FloatBackend { automatic, direct, openblas };
 enum class IntegerBackend { automatic, exact_f32 };
 
 /// FP32 arithmetic on `weight` (f32, ONNX layout) and `bias` (f32 [O] or empty).

@@ -1,7 +1,9 @@
 #include "src/metrics/tensor_error.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "src/base/error.h"
@@ -11,51 +13,76 @@ namespace qsweep {
 
 namespace {
 
-// Fixed lanes, summed in a fixed order: vectorises, and the same bits on every instruction set.
-constexpr std::size_t kLanes = 8;
-struct Lanes {
-  std::array<double, kLanes> xx{}, yy{}, dd{}, xy{};
+// Lanes in float over short runs, joined in double, in a fixed order: vectorises, and gives the
+// same bits on every instruction set. A run's sums are within 4e-6 of exact ones, usually 3e-7.
+constexpr std::size_t kLanes = 16;
+constexpr std::size_t kRun = 64 * kLanes;
+using Lanes = std::array<float, kLanes>;
+struct RunSums {
+  double xx = 0.0, yy = 0.0, dd = 0.0, xy = 0.0;
 };
 
-QSWEEP_VECTOR_CLONES void add_lanes(const float* reference,
-                                    const float* value,
-                                    std::size_t n,
-                                    Lanes& to) {
-  Lanes l;  // its address stays here, so that the sums live in registers
+inline double joined(const Lanes& lanes) {
+  std::array<double, kLanes> sums;
+  for (std::size_t l = 0; l < kLanes; ++l) sums[l] = static_cast<double>(lanes[l]);
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::size_t l = 0; l < half; ++l) sums[l] += sums[l + half];
+  }
+  return sums[0];
+}
+
+QSWEEP_VECTOR_CLONES void add_run(const float* reference,
+                                  const float* value,
+                                  std::size_t n,
+                                  RunSums& to) {
+  Lanes xx{}, yy{}, dd{}, xy{};
+  const auto add_at = [&](std::size_t lane, float x, float y) __attribute__((always_inline)) {
+    const float d = x - y;
+    xx[lane] += x * x;
+    yy[lane] += y * y;
+    dd[lane] += d * d;
+    xy[lane] += x * y;
+  };
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const auto x = static_cast<double>(reference[i + lane]);
-      const auto y = static_cast<double>(value[i + lane]);
-      const double d = x - y;
-      l.xx[lane] += x * x;
-      l.yy[lane] += y * y;
-      l.dd[lane] += d * d;
-      l.xy[lane] += x * y;
-    }
+    for (std::size_t lane = 0; lane < kLanes; ++lane)
+      add_at(lane, reference[i + lane], value[i + lane]);
   }
-  for (; i < n; ++i) {
+  for (; i < n; ++i) add_at(0, reference[i], value[i]);
+  to = {joined(xx), joined(yy), joined(dd), joined(xy)};
+}
+
+/// A run whose squares a float may not hold.
+void add_exactly(std::span<const float> reference, std::span<const float> value, ErrorSums& to) {
+  for (std::size_t i = 0; i < reference.size(); ++i) {
     const auto x = static_cast<double>(reference[i]);
     const auto y = static_cast<double>(value[i]);
-    l.xx[0] += x * x;
-    l.yy[0] += y * y;
-    l.dd[0] += (x - y) * (x - y);
-    l.xy[0] += x * y;
+    to.reference_squares += x * x;
+    to.value_squares += y * y;
+    to.error_squares += (x - y) * (x - y);
+    to.products += x * y;
   }
-  to = l;
 }
 
 }  // namespace
 
 void ErrorSums::add(std::span<const float> reference, std::span<const float> value) {
   QSWEEP_CHECK(reference.size() == value.size());
-  Lanes lanes;
-  add_lanes(reference.data(), value.data(), reference.size(), lanes);
-  for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    reference_squares += lanes.xx[lane];
-    value_squares += lanes.yy[lane];
-    error_squares += lanes.dd[lane];
-    products += lanes.xy[lane];
+  for (std::size_t i = 0; i < reference.size(); i += kRun) {
+    const std::size_t n = std::min(kRun, reference.size() - i);
+    RunSums run;
+    add_run(reference.data() + i, value.data() + i, n, run);
+    const bool fits = run.xx < 1e30 && run.yy < 1e30;  // false for NaN
+    const bool equal = run.dd == 0.0 &&
+                       std::memcmp(reference.data() + i, value.data() + i, n * sizeof(float)) == 0;
+    if (!(fits && (equal || run.dd > 1e-30))) {
+      add_exactly(reference.subspan(i, n), value.subspan(i, n), *this);
+      continue;
+    }
+    reference_squares += run.xx;
+    value_squares += run.yy;
+    error_squares += run.dd;
+    products += run.xy;
   }
   count += static_cast<std::int64_t>(reference.size());
 }
@@ -95,7 +122,9 @@ double ErrorSums::sqnr_db() const {
 double ErrorSums::cosine() const {
   if (reference_squares == 0.0 && value_squares == 0.0) return 1.0;
   if (reference_squares == 0.0 || value_squares == 0.0) return 0.0;
-  return products / (std::sqrt(reference_squares) * std::sqrt(value_squares));
+  // The sums are rounded one by one.
+  return std::clamp(products / (std::sqrt(reference_squares) * std::sqrt(value_squares)), -1.0,
+                    1.0);
 }
 
 double ErrorSums::relative_error() const {

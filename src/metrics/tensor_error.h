@@ -7,8 +7,8 @@
 
 namespace qsweep {
 
-/// Sums from which the error of a tensor against its reference follows; doubles accumulated in a
-/// fixed order within an image, images combined in sample order by the caller, so any split of
+/// Sums from which the error of a tensor against its reference follows, within 4e-6 of exact ones;
+/// accumulated in a fixed order within an image, images combined in sample order by the caller, so any split of
 /// the images gives the same bits when merged per image.
 struct ErrorSums {
   std::int64_t count = 0;

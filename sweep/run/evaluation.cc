@@ -9,12 +9,16 @@
 namespace qsweep {
 namespace {
 
-/// Work units (MACs and moved elements) of a fraction of a second on one core of a current machine.
-/// A constant, so that the task list does not depend on where it is made.
-constexpr double kTargetWork = 2e10;
+/// Work units (MACs and moved elements) of a fraction of a second on one core of a current machine:
+/// no task is smaller, and none, but for the next rule, more than some seconds, which is what a
+/// killed rank loses.
+constexpr double kLeastWork = 2e10;
+constexpr double kMostWork = 64 * kLeastWork;
 /// Every task starts from the input: it holds at least so many times the work of starting, or
 /// schemes would share little.
 constexpr double kStartsPerTask = 8.0;
+/// What shares a shard stays in one task while there are so many for each rank.
+constexpr double kTasksPerRank = 8.0;
 
 std::string record_key(const Scheme& scheme, std::int64_t shard, bool probe) {
   return fmt::format("{}/{}{}", scheme.id, shard, probe ? "/probe" : "");
@@ -47,42 +51,63 @@ struct PlannedTask {
   double work = 0.0;
 };
 
+/// Where the schemes, in trie order, part from the one before: the work that each adds to it.
+std::vector<double> added_work(const Workload& w,
+                               std::span<const Scheme> schemes,
+                               const std::vector<std::size_t>& order,
+                               double whole) {
+  const std::vector<double> from = work_from_layer(w);
+  std::vector<double> work;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (i == 0) {
+      work.push_back(whole);
+      continue;
+    }
+    const Assignment& before = schemes[order[i - 1]].precision;
+    const Assignment& now = schemes[order[i]].precision;
+    const auto [a, b] = std::ranges::mismatch(before, now);
+    work.push_back(a == before.end() ? 0.0 : from[static_cast<std::size_t>(a - before.begin())]);
+  }
+  return work;
+}
+
 std::vector<PlannedTask> plan(const Workload& w,
                               const RecordStore& records,
                               std::span<const Scheme> schemes,
-                              Detail detail) {
+                              Detail detail,
+                              int ranks) {
   const bool probe = detail == Detail::probes;
   std::vector<std::size_t> order(schemes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
     return schemes[a].precision < schemes[b].precision;
   });
-  const std::vector<double> from = work_from_layer(w);
   const double whole = std::accumulate(w.trace.work.begin(), w.trace.work.end(), 0.0);
+  const std::vector<double> added = added_work(w, schemes, order, whole);
+  const double all = std::accumulate(added.begin(), added.end(), 0.0) *
+                     static_cast<double>(w.evaluation_ids.size());
+  const double share = std::min(all / (kTasksPerRank * ranks), kMostWork);
   std::vector<PlannedTask> tasks;
   for (std::int64_t shard = 0; shard < w.shards(); ++shard) {
     const auto images = static_cast<double>(w.shard_ids(shard).size());
-    const double start = (probe ? 2.0 : 1.0) * whole * images;
-    const double target = std::max(kTargetWork, kStartsPerTask * start);
-    const Scheme* previous = nullptr;
-    for (std::size_t i : order) {
-      const Scheme& scheme = schemes[i];
-      if (find_record(records, scheme, shard, probe)) continue;
-      double work = whole;
-      if (previous) {
-        const auto [a, b] = std::mismatch(previous->precision.begin(), previous->precision.end(),
-                                          scheme.precision.begin());
-        work = a == previous->precision.end()
-                   ? 0.0
-                   : from[static_cast<std::size_t>(a - previous->precision.begin())];
+    const double start = whole * images;
+    const double target = std::max({kLeastWork, kStartsPerTask * start, share});
+    double skipped = 0.0;  // of recorded schemes since the last planned one
+    bool open = false;
+    for (std::size_t at = 0; at < order.size(); ++at) {
+      const double work = std::max(added[at] * images, skipped);
+      if (find_record(records, schemes[order[at]], shard, probe)) {
+        skipped = work;
+        continue;
       }
-      if (!previous || tasks.back().work + work * images > target) {
+      if (!open || tasks.back().work + work > target) {
         tasks.push_back({shard, {}, start});
+        open = true;
       } else {
-        tasks.back().work += work * images;
+        tasks.back().work += work;
       }
-      tasks.back().schemes.push_back(i);
-      previous = &scheme;
+      tasks.back().schemes.push_back(order[at]);
+      skipped = 0.0;
     }
   }
   return tasks;
@@ -143,9 +168,10 @@ void append(SchemeResult& all, ShardResult&& part) {
 std::vector<Crew::Piece> evaluation_tasks(const Workload& workload,
                                           const RecordStore& records,
                                           std::span<const Scheme> schemes,
-                                          Detail detail) {
+                                          Detail detail,
+                                          int ranks) {
   std::vector<Crew::Piece> pieces;
-  for (const PlannedTask& p : plan(workload, records, schemes, detail))
+  for (const PlannedTask& p : plan(workload, records, schemes, detail, ranks))
     pieces.push_back(piece(schemes, p, detail));
   return pieces;
 }
@@ -157,7 +183,8 @@ std::vector<SchemeResult> evaluate_schemes(Crew& crew,
   const Workload& w = crew.workload();
   // A task of several schemes that fails is taken apart, so that only the scheme at fault is lost.
   std::vector<PlannedTask> alone;
-  run_planned(crew, stage, schemes, detail, plan(w, crew.records(), schemes, detail),
+  run_planned(crew, stage, schemes, detail,
+              plan(w, crew.records(), schemes, detail, crew.ledger().ranks),
               [&](const PlannedTask& p, const std::string&) {
                 for (std::size_t i : p.schemes)
                   alone.push_back({p.shard, {i}, p.work / static_cast<double>(p.schemes.size())});

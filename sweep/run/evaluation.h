@@ -30,12 +30,14 @@ enum class Detail {
   predictions,  ///< what Verdict::predictions() needs; never journaled
 };
 
-/// The tasks that evaluate what the records lack: schemes in trie order, cut so that a task takes
-/// about half a second on one core of a current machine. A pure function of its arguments.
+/// The tasks that evaluate what the records lack: a shard's schemes in trie order, cut so that
+/// every rank has a few and none takes more than some seconds. How they are cut changes no result.
+/// A pure function of its arguments.
 [[nodiscard]] std::vector<Crew::Piece> evaluation_tasks(const Workload& workload,
                                                         const RecordStore& records,
                                                         std::span<const Scheme> schemes,
-                                                        Detail detail);
+                                                        Detail detail,
+                                                        int ranks = 1);
 
 /// Evaluates schemes on every shard; results already recorded are not computed again. A scheme that
 /// fails on a shard fails alone. @throws Stopped

@@ -54,12 +54,17 @@ class ShardSink final : public WalkSink {
         results_(schemes),
         outcomes_(schemes) {}
 
+  /// @param baseline the float model's outputs; empty: those of the first scheme walked
   void begin_batch(std::span<const Tensor> baseline, std::span<const std::int64_t> samples) {
     baseline_ = baseline;
     samples_ = samples;
   }
 
   void output(int scheme, std::span<const Tensor> outputs) override {
+    if (baseline_.empty()) {
+      first_ = row_major(outputs);
+      baseline_ = first_;
+    }
     score(static_cast<std::size_t>(index_.at(static_cast<std::size_t>(scheme))),
           row_major(outputs));
   }
@@ -99,6 +104,7 @@ class ShardSink final : public WalkSink {
   std::vector<int> index_;
   std::vector<ShardResult> results_;
   std::vector<ByteWriter> outcomes_;
+  std::vector<Tensor> first_;
   std::span<const Tensor> baseline_;
   std::span<const std::int64_t> samples_;
 };
@@ -328,8 +334,9 @@ const std::vector<Evaluator::Outputs>& Evaluator::baseline(std::int64_t shard) {
 Bytes Evaluator::evaluate(const EvaluateTask& task) {
   const auto start = std::chrono::steady_clock::now();
   const Workload& w = *workload_;
-  const std::vector<Outputs>& outputs = baseline(task.shard);
-  // The float model's outputs are at hand; only probes need its inner values.
+  // A walk with probes begins with the float model, whose inner values it compares with. Others
+  // only need its outputs, which are mostly at hand.
+  const std::vector<Outputs>* outputs = task.probe ? nullptr : &baseline(task.shard);
   const Assignment only_float(w.program->layers().size(), 0);
   std::vector<Assignment> schemes = task.schemes;
   if (task.probe) schemes.insert(schemes.begin(), only_float);
@@ -345,17 +352,20 @@ Bytes Evaluator::evaluate(const EvaluateTask& task) {
                                .memory_budget = w.job.memory_budget_mb << 20,
                                .probe = task.probe,
                                .adaptations = &adaptations_});
+  QSWEEP_CHECK(!task.probe || walk.order.front() == 0);
   const auto ids = w.shard_ids(task.shard);
   ShardSink sink(w, schemes.size(), std::move(index), task.detail);
   std::size_t batch = 0;
   for (const Range& r : cut(static_cast<std::int64_t>(ids.size()), w.batch)) {
     const auto batch_ids =
         ids.subspan(static_cast<std::size_t>(r.begin), static_cast<std::size_t>(r.end - r.begin));
-    const Outputs& float_outputs = outputs.at(batch++);
-    sink.begin_batch(float_outputs, batch_ids);
-    for (std::size_t i = 0; !task.probe && i < schemes.size(); ++i) {
-      if (schemes[i] == only_float) sink.score(i, float_outputs);
+    sink.begin_batch(
+        outputs ? std::span<const Tensor>(outputs->at(batch)) : std::span<const Tensor>(),
+        batch_ids);
+    for (std::size_t i = 0; outputs && i < schemes.size(); ++i) {
+      if (schemes[i] == only_float) sink.score(i, outputs->at(batch));
     }
+    ++batch;
     if (!walked.empty()) run_walk(walk, bank(), w.evaluation->images(batch_ids), sink);
   }
   const double share = seconds_since(start) / static_cast<double>(task.schemes.size());

@@ -309,8 +309,10 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse 
   w->image_shape =
       program.image_shape(pinned == job.shapes.end() ? Shape{} : Shape(pinned->second));
   w->image_shape.at(0) = 1;
-  w->batch = program.batchable() ? job.batch : 1;
   w->trace = program.trace(w->image_shape);
+  w->batch = !program.batchable() ? 1
+             : job.batch > 0      ? job.batch
+                                  : natural_batch(program, w->trace);
   Shape batch_shape = w->image_shape;
   batch_shape[0] = w->batch;
   w->batch_trace = w->batch == 1 ? w->trace : program.trace(batch_shape);

@@ -12,6 +12,7 @@
 #include "src/base/machine.h"
 
 #include "src/kernels/detail/array.h"
+#include "src/kernels/detail/winograd_steps.h"
 
 #include "tests/kernels/reference.h"
 
@@ -120,6 +121,119 @@ TEST(FloatKernelTest, windows_without_overlap_agree_with_double_precision_sums) 
     }
   }
 }
+
+struct WinogradCase {
+  std::int64_t in, out, height, width, batch;
+  std::vector<std::int64_t> pads;
+  Epilogue epilogue;
+};
+
+/// Channels by one and more vector blocks with remainders, pictures with cut tiles, tiles that fill
+/// no block, paddings on some sides.
+const WinogradCase kWinogradCases[] = {
+    {16, 16, 32, 32, 3, {1, 1, 1, 1}, Epilogue::relu},
+    {32, 48, 16, 16, 2, {1, 1, 1, 1}, Epilogue::none},
+    {64, 64, 8, 8, 7, {1, 1, 1, 1}, Epilogue::relu},
+    {48, 80, 13, 15, 1, {1, 1, 1, 1}, Epilogue::silu},
+    {16, 112, 18, 14, 1, {0, 0, 0, 0}, Epilogue::none},
+    {80, 16, 7, 7, 40, {1, 1, 1, 1}, Epilogue::none},
+    {128, 128, 12, 12, 3, {1, 0, 0, 1}, Epilogue::relu},
+};
+
+TEST(WinogradTest, agrees_with_double_precision_sums_nearly_as_a_direct_convolution) {
+  if (!this_machine().has_avx2_fma) GTEST_SKIP() << "no FMA on " << this_machine().cpu_model;
+  std::mt19937 random(11);
+  std::normal_distribution<float> normal;
+  for (const WinogradCase& c : kWinogradCases) {
+    const Shape image = {c.batch, c.in, c.height, c.width}, weight = {c.out, c.in, 3, 3};
+    std::vector<float> x(at(element_count(image))), w(at(element_count(weight))), b(at(c.out));
+    for (float& value : x) value = std::max(normal(random), 0.0f);
+    for (float& value : w) value = normal(random) / std::sqrt(9.0f * static_cast<float>(c.in));
+    for (float& value : b) value = normal(random);
+    const LinearSpec spec{.pads = c.pads, .epilogue = c.epilogue};
+    const auto want = test::reference_products<double>(spec, x, image, w, weight, 0.0);
+    const auto compute = [&](FloatBackend backend, std::string_view name) {
+      const auto kernel = make_float_kernel(spec, tensor_of(DType::f32, weight, w),
+                                            tensor_of(DType::f32, {c.out}, b), backend);
+      const Tensor y =
+          kernel->run(tensor_of(DType::f32, image, x).to_layout(Layout::channels_last));
+      EXPECT_EQ(kernel->name(), name);
+      EXPECT_EQ(y.shape(), want.shape);
+      EXPECT_EQ(y.layout(), Layout::channels_last);
+      const Tensor rows = y.to_layout(Layout::row_major);
+      const std::int64_t area = want.shape[2] * want.shape[3];
+      double signal = 0.0, noise = 0.0;
+      for (std::int64_t i = 0; i < rows.size(); ++i) {
+        double expected = want.values[at(i)] + static_cast<double>(b[at(i / area % c.out)]);
+        if (c.epilogue == Epilogue::relu) expected = std::max(expected, 0.0);
+        if (c.epilogue == Epilogue::silu) expected /= 1.0 + std::exp(-expected);
+        const double error = static_cast<double>(rows.data<float>()[at(i)]) - expected;
+        EXPECT_LT(std::abs(error), 1e-4) << i;
+        signal += expected * expected;
+        noise += error * error;
+      }
+      return 10.0 * std::log10(signal / noise);
+    };
+    const double direct = compute(FloatBackend::direct, "onednn_f32");
+    const double winograd = compute(FloatBackend::automatic, "winograd_f32");
+    EXPECT_GT(winograd, 115.0) << c.in << " x " << c.out;
+    EXPECT_GT(winograd, direct - 15.0) << c.in << " x " << c.out;
+  }
+}
+
+TEST(WinogradTest, a_picture_does_not_depend_on_its_batch) {
+  std::mt19937 random(12);
+  std::normal_distribution<float> normal;
+  for (const WinogradCase& c : kWinogradCases) {
+    const Shape image = {c.batch, c.in, c.height, c.width}, weight = {c.out, c.in, 3, 3};
+    std::vector<float> x(at(element_count(image))), w(at(element_count(weight)));
+    for (auto* values : {&x, &w}) {
+      for (float& value : *values) value = normal(random);
+    }
+    const auto kernel = make_float_kernel({.pads = c.pads, .epilogue = c.epilogue},
+                                          tensor_of(DType::f32, weight, w), Tensor());
+    const Tensor input = tensor_of(DType::f32, image, x);
+    const Tensor all = kernel->run(input);
+    for (std::int64_t n = 0; n < c.batch; ++n) {
+      const Tensor one = kernel->run(input.rows(n, n + 1));
+      const auto got = one.data<float>();
+      ASSERT_TRUE(
+          std::ranges::equal(got, all.data<float>().subspan(got.size() * at(n), got.size())))
+          << c.in << " x " << c.out << " picture " << n;
+    }
+  }
+}
+
+#ifdef __x86_64__
+TEST(WinogradTest, instruction_sets_give_the_same_bits) {
+  if (!this_machine().has_avx512) GTEST_SKIP() << "no AVX-512 on " << this_machine().cpu_model;
+  using detail::kWinogradAvx2, detail::kWinogradAvx512, detail::WinogradPicture;
+  constexpr std::int64_t kIn = 48, kOut = 112, kTiles = 13, kChannels = detail::kWinogradChannels;
+  std::mt19937 random(13);
+  std::normal_distribution<float> normal;
+  const auto values = [&](std::int64_t count) {
+    std::vector<float> v(at(count));
+    for (float& value : v) value = normal(random);
+    return v;
+  };
+  const std::int64_t in_groups = kIn / kChannels * detail::kWinogradGroup;
+  const std::int64_t out_groups = kOut / kChannels * detail::kWinogradGroup;
+  const WinogradPicture from{5, 7, kIn}, to{5, 7, kOut};
+  const auto picture = values(5 * 7 * kIn), weight = values(detail::kWinogradPlaces * kIn * kOut),
+             bias = values(kOut), tiles = values(in_groups);
+  const auto run = [&](const detail::WinogradSteps& steps) {
+    std::vector<float> tile = tiles, sums(at(out_groups)), out(at(5 * 7 * kOut));
+    steps.transform_input(picture.data(), from, 3, -1, tile.data() + 2 * kChannels);
+    steps.multiply(tile.data(), kTiles, kIn, weight.data(), kOut, sums.data());
+    for (const std::int64_t top : {0, 4}) {
+      steps.transform_output(sums.data() + kChannels, bias.data(), true, to, top, 4, out.data());
+      steps.transform_output(sums.data() + kChannels, bias.data(), false, to, top, 0, out.data());
+    }
+    return std::tuple(tile, sums, out);
+  };
+  EXPECT_EQ(run(kWinogradAvx2), run(kWinogradAvx512));
+}
+#endif
 
 TEST(FloatKernelTest, blocked_depth_adds_sums_of_128_products) {
   // 2^24, then 1s that are each lost when added to it one by one: only a sum of their own counts.

@@ -55,7 +55,7 @@ TEST(ErrorSumsTest, nan_shows) {
 
 TEST(ErrorSumsTest, agrees_with_plain_sums_at_every_length) {
   Random random(3);
-  for (std::size_t n = 0; n < 70; ++n) {
+  for (const std::size_t n : {0, 1, 5, 15, 16, 17, 33, 511, 512, 513, 1040, 5000}) {
     std::vector<float> x(n), y(n);
     long double xx = 0, yy = 0, dd = 0, xy = 0;
     for (std::size_t i = 0; i < n; ++i) {
@@ -65,10 +65,37 @@ TEST(ErrorSumsTest, agrees_with_plain_sums_at_every_length) {
       xx += a * a, yy += b * b, dd += (a - b) * (a - b), xy += a * b;
     }
     const ErrorSums s = sums(x, y);
-    EXPECT_NEAR(s.reference_squares, static_cast<double>(xx), 1e-12 * static_cast<double>(xx));
-    EXPECT_NEAR(s.value_squares, static_cast<double>(yy), 1e-12 * static_cast<double>(yy));
-    EXPECT_NEAR(s.error_squares, static_cast<double>(dd), 1e-12 * static_cast<double>(dd));
-    EXPECT_NEAR(s.products, static_cast<double>(xy), 1e-12 * static_cast<double>(xx));
+    EXPECT_NEAR(s.reference_squares, static_cast<double>(xx), 4e-6 * static_cast<double>(xx));
+    EXPECT_NEAR(s.value_squares, static_cast<double>(yy), 4e-6 * static_cast<double>(yy));
+    EXPECT_NEAR(s.error_squares, static_cast<double>(dd), 4e-6 * static_cast<double>(dd));
+    EXPECT_NEAR(s.products, static_cast<double>(xy), 4e-6 * static_cast<double>(xx));
+  }
+}
+
+TEST(ErrorSumsTest, sums_hold_what_squares_in_float_do_not) {
+  for (const float unit : {1e-30f, 1e-18f, 1e20f, 1e38f}) {
+    const std::vector<float> x(600, unit), y(600, 0.5f * unit);
+    const double u = static_cast<double>(unit);
+    const ErrorSums s = sums(x, y);
+    EXPECT_NEAR(s.reference_squares / (u * u), 600.0, 1e-3) << unit;
+    EXPECT_NEAR(s.sqnr_db(), 10.0 * std::log10(4.0), 1e-5) << unit;
+    EXPECT_NEAR(s.cosine(), 1.0, 1e-6) << unit;
+  }
+  // A difference that only doubles see.
+  const ErrorSums s = sums({1.0f, 1e-20f}, {1.0f, 2e-20f});
+  EXPECT_NEAR(s.error_squares / 1e-40, 1.0, 1e-5);
+}
+
+TEST(ErrorSumsTest, cosine_of_nearly_equal_tensors_is_not_above_1) {
+  Random random(5);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<float> x(700), y(700);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      x[i] = static_cast<float>(random.normal());
+      y[i] = x[i] * (1.0f + 1e-7f);
+    }
+    EXPECT_LE(sums(x, y).cosine(), 1.0);
+    EXPECT_GT(sums(x, y).cosine(), 1.0 - 1e-6);
   }
 }
 
