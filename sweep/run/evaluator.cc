@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -328,6 +329,7 @@ const std::vector<Evaluator::Outputs>& Evaluator::baseline(std::int64_t shard) {
 Bytes Evaluator::evaluate(const EvaluateTask& task) {
   const auto start = std::chrono::steady_clock::now();
   const Workload& w = *workload_;
+  const bool has_baseline = baseline_.contains(task.shard);
   const std::vector<Outputs>& outputs = baseline(task.shard);
   // The float model's outputs are at hand; only probes need its inner values.
   const Assignment only_float(w.program->layers().size(), 0);
@@ -359,7 +361,13 @@ Bytes Evaluator::evaluate(const EvaluateTask& task) {
     if (!walked.empty()) run_walk(walk, bank(), w.evaluation->images(batch_ids), sink);
   }
   const double share = seconds_since(start) / static_cast<double>(task.schemes.size());
+  const double float_work = std::accumulate(w.trace.work.begin(), w.trace.work.end(), 0.0);
+  const auto images = static_cast<double>(ids.size());
+  const auto batches = images / static_cast<double>(w.batch_trace.input_shape.at(0));
   ByteWriter out;
+  out.f64(walk.work * batches + (has_baseline ? 0.0 : float_work * images));
+  out.f64(walk.work_without_reuse * batches +
+          static_cast<double>(schemes.size() - walked.size()) * float_work * images);
   for (std::size_t i = task.probe ? 1 : 0; i < schemes.size(); ++i) {
     ShardResult result = sink.take(i);
     result.seconds = share;
