@@ -123,6 +123,9 @@ struct RunResults {
     int rank = 0;
     double start_s = 0, seconds = 0;
     std::int64_t bytes = 0;
+    /// Evaluations: MACs and moved elements computed, and what each scheme from the input on would
+    /// have taken.
+    double work = 0, work_without_reuse = 0;
   };
   struct Ledger {
     std::vector<TaskTime> tasks;

@@ -289,7 +289,10 @@ void write_tasks(const h5::Handle& file, const RunResults& results) {
       .column("rank", "1", "rank that did it", &T::rank)
       .column("start_s", "s", "since the start of the run", &T::start_s)
       .column("seconds", "s", "time it took", &T::seconds)
-      .column("bytes", "byte", "of its result", &T::bytes);
+      .column("bytes", "byte", "of its result", &T::bytes)
+      .column("work", "1", "evaluations: MACs and moved elements computed", &T::work)
+      .column("work_without_reuse", "1", "evaluations: of every scheme from the input on",
+              &T::work_without_reuse);
 }
 
 /// Links every layer of the part files, whose own layout write_activation_part() decides.

@@ -43,8 +43,12 @@ void Crew::run_tasks(const std::string& stage,
       tasks,
       [&](const TaskOutcome& outcome) {
         const Piece& piece = pieces.at(outcome.task);
-        ledger_.tasks.push_back({stage, piece.key, outcome.rank, outcome.start_s, outcome.seconds,
-                                 static_cast<std::int64_t>(outcome.result.size())});
+        ledger_.tasks.push_back({.stage = stage,
+                                 .key = piece.key,
+                                 .rank = outcome.rank,
+                                 .start_s = outcome.start_s,
+                                 .seconds = outcome.seconds,
+                                 .bytes = static_cast<std::int64_t>(outcome.result.size())});
         outcome.ok ? done(outcome.task, outcome.result) : failed(outcome.task, outcome.error);
         finished += piece.task.cost;
         progress_.advance(finished, fmt::format("{}/{} tasks", ++count, pieces.size()));
@@ -55,6 +59,13 @@ void Crew::run_tasks(const std::string& stage,
   ledger_.stage_seconds.emplace_back(
       stage, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   if (!complete) throw Stopped();
+}
+
+void Crew::note_work(double work, double work_without_reuse) {
+  ledger_.tasks.back().work = work;
+  ledger_.tasks.back().work_without_reuse = work_without_reuse;
+  ledger_.work_done += work;
+  ledger_.work_without_reuse += work_without_reuse;
 }
 
 void Crew::set_ranges(const std::vector<TensorStats>& by_layer) {

@@ -49,6 +49,8 @@ class Crew {
                  const std::vector<Piece>& pieces,
                  const std::function<void(std::size_t piece, const Bytes& result)>& done,
                  const std::function<void(std::size_t piece, const std::string& error)>& failed);
+  /// Enters in the ledger what the task computed whose result `done` is given.
+  void note_work(double work, double work_without_reuse);
   /// Sends layer statistics to every rank.
   void set_ranges(const std::vector<TensorStats>& by_layer);
   void set_adaptations(const Adaptations& adaptations);

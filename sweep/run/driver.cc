@@ -163,10 +163,12 @@ Scheme float_scheme(const Workload& w) {
 }
 
 /// The scheme whose activations are kept beside the float ones: all layers at the first family's
-/// `rest`, or at the first probed precision.
+/// `rest`, else at the first probed precision, else at the first that any scheme uses.
 Assignment reference_assignment(const Workload& w) {
-  const std::string& name =
-      w.job.families.empty() ? w.job.sensitivity.precisions.at(0) : w.job.families.front().rest;
+  const auto& probed = w.job.sensitivity.precisions;
+  if (w.job.families.empty() && probed.empty())
+    return Assignment(w.program->layers().size(), std::uint8_t(w.precisions.all().size() > 1));
+  const std::string& name = w.job.families.empty() ? probed.front() : w.job.families.front().rest;
   return Assignment(w.program->layers().size(),
                     w.precisions.index(parse_precision(name, quant_defaults(w.job)).name));
 }
@@ -279,6 +281,9 @@ RunOutcome run_job(const JobConfig& job,
   }
   RunResults::Ledger ledger = crew.ledger();
   ledger.peak_bytes = peak_resident_bytes();
+  if (ledger.work_done > 0.0)
+    log_info(fmt::format("work: {:.3g} MACs and moved elements, {:.1f} % of every scheme alone",
+                         ledger.work_done, 100.0 * ledger.work_done / ledger.work_without_reuse));
   RunOutcome outcome{.results = assemble(*workload, findings, ledger),
                      .failed = count_failed(findings)};
   write_sweep_store(directory.store(), outcome.results, parts);

@@ -136,6 +136,8 @@ void run_planned(Crew& crew,
       stage, pieces,
       [&](std::size_t t, const Bytes& result) {
         ByteReader in(result, "result of " + pieces[t].key);
+        const double work = in.f64();
+        crew.note_work(work, in.f64());
         for (std::size_t i : planned[t].schemes) {
           const ByteView one = in.blob();
           crew.records().put(RecordKind::evaluation,

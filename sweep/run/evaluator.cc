@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -91,6 +92,11 @@ class ShardSink final : public WalkSink {
                            ShardResult::LayerProbe{.layer = p.layer, .output = {}, .input = {}});
     add_errors(at->output, p.baseline, p.value);
     add_errors(at->input, p.input, p.quantized_input);
+  }
+
+  /// The float model's outputs for the batch.
+  [[nodiscard]] std::vector<Tensor> baseline() const {
+    return {baseline_.begin(), baseline_.end()};
   }
 
   ShardResult take(std::size_t result) {
@@ -320,7 +326,11 @@ const std::vector<Evaluator::Outputs>& Evaluator::baseline(std::int64_t shard) {
                                               static_cast<std::size_t>(r.end - r.begin))),
              sink);
   }
-  std::vector<Outputs> batches = sink.take();
+  return keep_baseline(shard, sink.take());
+}
+
+const std::vector<Evaluator::Outputs>& Evaluator::keep_baseline(std::int64_t shard,
+                                                                std::vector<Outputs> batches) {
   const std::size_t bytes = bytes_of(batches);
   // Tasks come shard after shard, so the others can go.
   if (baseline_bytes_ + bytes > kMostBaselineBytes) {
@@ -336,6 +346,7 @@ Bytes Evaluator::evaluate(const EvaluateTask& task) {
   const Workload& w = *workload_;
   // A walk with probes begins with the float model, whose inner values it compares with. Others
   // only need its outputs, which are mostly at hand.
+  const bool computes_baseline = !task.probe && !baseline_.contains(task.shard);
   const std::vector<Outputs>* outputs = task.probe ? nullptr : &baseline(task.shard);
   const Assignment only_float(w.program->layers().size(), 0);
   std::vector<Assignment> schemes = task.schemes;
@@ -356,6 +367,7 @@ Bytes Evaluator::evaluate(const EvaluateTask& task) {
   const auto ids = w.shard_ids(task.shard);
   ShardSink sink(w, schemes.size(), std::move(index), task.detail);
   std::size_t batch = 0;
+  std::vector<Outputs> walked_baseline;
   for (const Range& r : cut(static_cast<std::int64_t>(ids.size()), w.batch)) {
     const auto batch_ids =
         ids.subspan(static_cast<std::size_t>(r.begin), static_cast<std::size_t>(r.end - r.begin));
@@ -367,9 +379,18 @@ Bytes Evaluator::evaluate(const EvaluateTask& task) {
     }
     ++batch;
     if (!walked.empty()) run_walk(walk, bank(), w.evaluation->images(batch_ids), sink);
+    if (task.probe) walked_baseline.push_back(sink.baseline());
   }
+  if (task.probe && !baseline_.contains(task.shard))
+    (void)keep_baseline(task.shard, std::move(walked_baseline));
   const double share = seconds_since(start) / static_cast<double>(task.schemes.size());
+  const double float_work = std::accumulate(w.trace.work.begin(), w.trace.work.end(), 0.0);
+  const auto images = static_cast<double>(ids.size());
+  const auto batches = images / static_cast<double>(w.batch_trace.input_shape.at(0));
   ByteWriter out;
+  out.f64(walk.work * batches + (computes_baseline ? float_work * images : 0.0));
+  out.f64(walk.work_without_reuse * batches +
+          static_cast<double>(schemes.size() - walked.size()) * float_work * images);
   for (std::size_t i = task.probe ? 1 : 0; i < schemes.size(); ++i) {
     ShardResult result = sink.take(i);
     result.seconds = share;

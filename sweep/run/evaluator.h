@@ -41,6 +41,7 @@ class Evaluator final : public TaskHandler {
   using Outputs = std::vector<Tensor>;
   /// The float model's outputs on a shard, batch by batch; kept while there is room.
   const std::vector<Outputs>& baseline(std::int64_t shard);
+  const std::vector<Outputs>& keep_baseline(std::int64_t shard, std::vector<Outputs> batches);
 
   int rank_;
   std::shared_ptr<const Workload> workload_;

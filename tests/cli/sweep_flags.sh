@@ -25,6 +25,12 @@ grep -q '"images": 320,' $run/layer-sensitivity-report.json || fail "more sample
 "$QSWEEP_BINARY" export demo_cnn.onnx --scheme '*=W4A16' --out w4a16.onnx >/dev/null 2>err.txt || fail "export: $(cat err.txt)"
 "$QSWEEP_BINARY" inspect w4a16.onnx | grep -q 'QuantizeLinear, .* 0 pairs on activations' || fail "an activation is quantized at W4A16"
 
+# Listed schemes alone: no layer is probed, no family swept.
+"$QSWEEP_BINARY" run demo.yaml --out listed --set 'sensitivity.precisions=[]' --set 'sweep.families=[]' --set latency.source=none \
+  --set 'sweep.schemes=["*=W8A8", "*=W4A8; @first=W8A8"]' --set data.evaluation.images=40 >out.txt 2>err.txt ||
+  fail "a job of listed schemes only: $(cat err.txt)"
+[ "$(grep -c ok listed/outputs/sweep_index.csv)" -ge 2 ] || fail "not both listed schemes: $(cat listed/outputs/sweep_index.csv)"
+
 # Scores: the order follows the one asked for.
 for score in kl mse; do
   "$QSWEEP_BINARY" sensitivity demo.yaml --out $score --score $score --set data.evaluation.images=40 \

@@ -21,6 +21,13 @@ with h5py.File(sys.argv[1]) as f:
         quantized, floats = layer["quantized"][...], layer["float"][...]
         assert quantized.shape == floats.shape and np.isfinite(quantized).all(), name
         assert not np.array_equal(quantized, floats), f"{name}: quantization changed nothing"
+    # Reuse: each stage computed less than its schemes one by one, and never less than one of them.
+    stage, work, alone = f["tasks/stage"].asstr()[...], f["tasks/work"][...], f["tasks/work_without_reuse"][...]
+    one = alone[stage == "baseline"].sum()
+    for name in ("sensitivity", "sweep"):
+        reused, whole = work[stage == name].sum(), alone[stage == name].sum()
+    assert one * 0.999 <= reused < whole, f"{name}: {reused:.0f} of {whole:.0f}, the float model alone {one:.0f}"
+    assert np.isclose(work[stage == "baseline"].sum(), one) and not work[stage == "calibration"].any()
     missing = []
     f.visititems(lambda n, o: missing.append(n) if isinstance(o, h5py.Dataset) and not {"units", "description"} <= set(o.attrs) else None)
     assert not missing, f"no units or description: {missing}"

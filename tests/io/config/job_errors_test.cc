@@ -61,8 +61,8 @@ INSTANTIATE_TEST_SUITE_P(
     values,
     JobErrorTest,
     ::testing::Values(
-        Case{"batch: 0\n", "'batch' must be an integer, from 1 to 65536, got '0' [job.yaml:5]"},
-        Case{"batch: 2.5\n", "'batch' must be an integer, from 1 to 65536, got '2.5' [job.yaml:5]"},
+        Case{"batch: -1\n", "'batch' must be an integer, from 0 to 65536, got '-1' [job.yaml:5]"},
+        Case{"batch: 2.5\n", "'batch' must be an integer, from 0 to 65536, got '2.5' [job.yaml:5]"},
         Case{"batch: [1]\n", "'batch' must be a single value, not a list [job.yaml:5]"},
         Case{"batch: {a: 1}\n", "'batch' must be a single value, not a mapping [job.yaml:5]"},
         Case{"batch:\n", "'batch' has no value [job.yaml:5]"},
@@ -132,7 +132,7 @@ TEST(JobErrorsTest, not_served_is_another_code_than_wrong) {
   };
   EXPECT_EQ(code("sweep: {search: {method: greedy}}"), ErrorCode::unsupported);
   EXPECT_EQ(code("latency: {trtexec: x}"), ErrorCode::unsupported);
-  EXPECT_EQ(code("batch: 0"), ErrorCode::config);
+  EXPECT_EQ(code("batch: -1"), ErrorCode::config);
 }
 
 TEST(JobErrorsTest, precision_errors_keep_their_hint_and_gain_the_place) {
@@ -146,8 +146,8 @@ TEST(JobErrorsTest, overrides_are_named_as_the_place) {
   EXPECT_EQ(message("", {"quantization.calibratr=minmax"}),
             "unknown key 'calibratr' [--set quantization.calibratr=minmax]. Did you mean "
             "'calibrator'?");
-  EXPECT_EQ(message("", {"batch=0"}),
-            "'batch' must be an integer, from 1 to 65536, got '0' [--set batch=0]");
+  EXPECT_EQ(message("", {"batch=-1"}),
+            "'batch' must be an integer, from 0 to 65536, got '-1' [--set batch=-1]");
   EXPECT_EQ(message("", {"latency={batch: x}"}),
             "'latency.batch' must be an integer, from 1 to 65536, got 'x' "
             "[--set latency={batch: x}]");

@@ -234,8 +234,14 @@ RunResults small_results() {
       {.layer = "fc", .precision = "W8A8", .source = "measured", .kernel = "vnni", .ms = 0.5}};
   r.latency_device = "here";
   r.latency_other_ms = 0.25;
-  r.ledger.tasks = {
-      {.stage = "sweep", .key = "good/0", .rank = 3, .start_s = 1.0, .seconds = 2.0, .bytes = 64}};
+  r.ledger.tasks = {{.stage = "sweep",
+                     .key = "good/0",
+                     .rank = 3,
+                     .start_s = 1.0,
+                     .seconds = 2.0,
+                     .bytes = 64,
+                     .work = 3e9,
+                     .work_without_reuse = 8e9}};
   return r;
 }
 
@@ -267,6 +273,8 @@ TEST(SweepStoreTest, tables_have_a_column_per_data_set) {
   EXPECT_EQ(file.number_attribute("/latency", "other_ms"), 0.25);
   EXPECT_EQ(file.integers("/tasks/rank"), Integers{3});
   EXPECT_EQ(file.numbers("/tasks/seconds"), std::vector{2.0});
+  EXPECT_EQ(file.numbers("/tasks/work"), std::vector{3e9});
+  EXPECT_EQ(file.numbers("/tasks/work_without_reuse"), std::vector{8e9});
 }
 
 TEST(SweepStoreTest, meta_holds_digests_versions_and_configuration) {
