@@ -25,6 +25,8 @@ class Transport {
   virtual ~Transport() = default;
   [[nodiscard]] virtual int rank() const = 0;
   [[nodiscard]] virtual int size() const = 0;
+  /// How many of the ranks are on this one's node and can share memory with it, itself included.
+  [[nodiscard]] virtual int node_size() const { return size(); }
   /// Queues a message; returns before it is received. @throws Error(resource) when over
   /// kMaxMessageBytes.
   virtual void send(int to, std::uint8_t kind, Bytes payload) = 0;

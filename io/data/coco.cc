@@ -55,6 +55,7 @@ class CocoData final : public DetectionData {
     hash.update(digest_of(pictures_.files()));
     return hash.hex();
   }
+  [[nodiscard]] std::string decoding() const override { return pictures_.decoding(); }
 
   [[nodiscard]] const Annotations& annotations() const override { return annotations_; }
   [[nodiscard]] std::span<const TruthBox> truths(std::int64_t sample) const override {
@@ -72,6 +73,8 @@ class CocoData final : public DetectionData {
   }
 
  private:
+  void share(const NodeShare& share) override { pictures_.share(share); }
+
   [[nodiscard]] const Annotations::Picture& picture_of(std::int64_t sample) const {
     return annotations_.pictures.at(static_cast<std::size_t>(sample));
   }

@@ -83,11 +83,15 @@ DataSpec parse_data_spec(const std::string& text) {
   return spec;
 }
 
-std::unique_ptr<Dataset> open_dataset(const DataSpec& spec, const InputSpec& input) {
+std::unique_ptr<Dataset> open_dataset(const DataSpec& spec,
+                                      const InputSpec& input,
+                                      const NodeShare& share) {
   if (spec.paths.empty()) {
     throw Error(ErrorCode::config, "a data specification names no file", spec.format);
   }
-  return find_container(spec.format, spec.format).open(spec, input);
+  std::unique_ptr<Dataset> data = find_container(spec.format, spec.format).open(spec, input);
+  data->share(share);
+  return data;
 }
 
 }  // namespace qsweep

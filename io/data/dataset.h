@@ -39,8 +39,17 @@ struct InputSpec {
   friend bool operator==(const InputSpec&, const InputSpec&) = default;
 };
 
+/// The ranks of one run on one node, as far as they share what they decode.
+struct NodeShare {
+  std::string run;  ///< names the run: the same on its ranks, another for every other run
+  int ranks = 1;    ///< of the run on this node; 1: nothing is shared
+  std::filesystem::path folder = "/dev/shm";  ///< of memory; all of these ranks see it
+};
+struct DataSpec;
+
 /// A labelled image set. Sample ids are 0..size()-1 in file order. Immutable, thread-safe,
-/// memory-mapped where the container allows, so the ranks of a node share it.
+/// memory-mapped where the container allows, so the ranks of a node share it; pictures are decoded
+/// once for the ranks of a NodeShare.
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -57,9 +66,16 @@ class Dataset {
   [[nodiscard]] virtual ByteView sample_bytes(std::int64_t sample) const = 0;
   /// SHA-256 over the container's bytes, files in the order given. Reads everything: call once.
   [[nodiscard]] virtual std::string digest() const = 0;
+  /// What was decoded so far, and for whom it is kept: a line for the log. Empty where nothing is.
+  [[nodiscard]] virtual std::string decoding() const { return {}; }
 
   /// Hash of sample_bytes(); equal samples are the same picture (leak check, R049).
   [[nodiscard]] std::uint64_t sample_hash(std::int64_t sample) const;
+
+ private:
+  friend std::unique_ptr<Dataset> open_dataset(const DataSpec&, const InputSpec&, const NodeShare&);
+  /// Called once, when the data set is open.
+  virtual void share(const NodeShare& share) { static_cast<void>(share); }
 };
 
 /// What a data specification names: `cifar10:PATH[,PATH...]`, `cifar100:PATH[,PATH...]`,
@@ -85,7 +101,9 @@ struct DataSpec {
 /// @throws Error naming the file: missing, empty, size not a multiple of the record, label out of
 /// range;
 ///         Error(unsupported) when `input` asks for another size than the data has.
-[[nodiscard]] std::unique_ptr<Dataset> open_dataset(const DataSpec& spec, const InputSpec& input);
+[[nodiscard]] std::unique_ptr<Dataset> open_dataset(const DataSpec& spec,
+                                                    const InputSpec& input,
+                                                    const NodeShare& share = {});
 
 enum class Sampling { first, random, stratified };
 [[nodiscard]] Sampling parse_sampling(const std::string& name);

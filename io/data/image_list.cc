@@ -49,8 +49,11 @@ class ImageList final : public Dataset {
     return pictures_.file(sample).bytes();
   }
   [[nodiscard]] std::string digest() const override { return digest_of(pictures_.files()); }
+  [[nodiscard]] std::string decoding() const override { return pictures_.decoding(); }
 
  private:
+  void share(const NodeShare& share) override { pictures_.share(share); }
+
   void read_list() {
     const std::string where = list_.path().string();
     FileList opened;

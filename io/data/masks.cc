@@ -58,6 +58,7 @@ class Masks final : public SegmentationData {
   [[nodiscard]] std::string digest() const override {
     return sha256_hex(digest_of(pictures_.files()) + digest_of(masks_));
   }
+  [[nodiscard]] std::string decoding() const override { return pictures_.decoding(); }
 
   [[nodiscard]] std::int64_t height() const override { return pictures_.resize().size.at(0); }
   [[nodiscard]] std::int64_t width() const override { return pictures_.resize().size.at(1); }
@@ -91,6 +92,8 @@ class Masks final : public SegmentationData {
   }
 
  private:
+  void share(const NodeShare& share) override { pictures_.share(share); }
+
   FittedPictures pictures_;
   std::vector<MappedFile> masks_;
 };

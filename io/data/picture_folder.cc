@@ -58,8 +58,11 @@ class PictureFolder final : public Dataset {
   [[nodiscard]] std::string digest() const override {
     return sha256_hex(names_ + digest_of(pictures_.files()));
   }
+  [[nodiscard]] std::string decoding() const override { return pictures_.decoding(); }
 
  private:
+  void share(const NodeShare& share) override { pictures_.share(share); }
+
   FittedPictures pictures_;
   std::vector<std::int64_t> labels_;
   std::int64_t classes_ = 0;

@@ -36,10 +36,16 @@ class MpiTransport final : public Transport {
   MpiTransport() {
     check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
     check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
+    MPI_Comm node = MPI_COMM_NULL;
+    check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
+          "MPI_Comm_split_type");
+    check(MPI_Comm_size(node, &node_size_), "MPI_Comm_size");
+    check(MPI_Comm_free(&node), "MPI_Comm_free");
   }
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
+  int node_size() const override { return node_size_; }
   double now() const override { return MPI_Wtime(); }
 
   void send(int to, std::uint8_t kind, Bytes payload) override {
@@ -115,6 +121,7 @@ class MpiTransport final : public Transport {
 
   int rank_ = 0;
   int size_ = 1;
+  int node_size_ = 1;
   std::chrono::microseconds nap_ = kShortestNap;
   std::set<int> lost_;
   std::list<Pending> pending_;  ///< a list: the buffers stay MPI's, in place, until they are sent

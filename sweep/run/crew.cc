@@ -18,7 +18,7 @@ Crew::Crew(Transport& transport,
       records_(records),
       progress_(progress),
       stop_(stop),
-      evaluator_(0, workload_),
+      evaluator_(0, transport.node_size(), workload_),
       coordinator_(transport, evaluator_, std::move(options)) {
   ledger_.ranks = transport.size();
   if (transport.size() > 1)

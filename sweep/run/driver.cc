@@ -258,7 +258,8 @@ RunOutcome run_job(const JobConfig& job,
                    Progress& progress,
                    const std::atomic<bool>& stop) {
   const RunDirectory directory{std::filesystem::absolute(options.directory)};
-  const std::shared_ptr<const Workload> workload = open_workload(job);
+  const std::shared_ptr<const Workload> workload =
+      open_workload(job, WorkloadUse::evaluate, new_share(transport));
   FileSystem& files = real_file_system();
   const std::filesystem::path logs =
       options.logs.empty() ? directory.logs() : std::filesystem::absolute(options.logs);
@@ -291,12 +292,15 @@ RunOutcome run_job(const JobConfig& job,
   if (crew.coordinator().lost_ranks() > 0)
     log_warning(fmt::format("{} rank(s) were lost on the way; the others did their work",
                             crew.coordinator().lost_ranks()));
+  log_decoding(*workload);
   return outcome;
 }
 
 bool serve_job(Transport& transport) {
-  Evaluator evaluator(transport.rank());
-  return serve(transport, evaluator, {.fingerprint = engine_identity()});
+  Evaluator evaluator(transport.rank(), transport.node_size());
+  const bool released = serve(transport, evaluator, {.fingerprint = engine_identity()});
+  if (evaluator.workload() != nullptr) log_decoding(*evaluator.workload());
+  return released;
 }
 
 RunResults load_results(const std::filesystem::path& root) {
@@ -377,7 +381,7 @@ RunResults calibrate_once(const JobConfig& job,
                           Transport& transport,
                           Progress& progress,
                           const std::atomic<bool>& stop) {
-  const std::shared_ptr<const Workload> workload = open_workload(job, use);
+  const std::shared_ptr<const Workload> workload = open_workload(job, use, new_share(transport));
   RecordStore records;
   Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()});
   return assemble_calibration(*workload, calibrate_layers(crew));
@@ -393,7 +397,8 @@ SingleEvaluation evaluate_once(const JobConfig& job,
   with_scheme.sensitivity.precisions.clear();
   with_scheme.schemes.clear();
   if (!scheme_text.empty()) with_scheme.schemes.push_back(scheme_text);
-  const std::shared_ptr<const Workload> workload = open_workload(with_scheme);
+  const std::shared_ptr<const Workload> workload =
+      open_workload(with_scheme, WorkloadUse::evaluate, new_share(transport));
   const Workload& w = *workload;
   RecordStore records;
   Crew crew(transport, workload, records, progress, stop, {.fingerprint = engine_identity()});

@@ -164,8 +164,8 @@ class CaptureSink final : public WalkSink {
 
 }  // namespace
 
-Evaluator::Evaluator(int rank, std::shared_ptr<const Workload> workload)
-    : rank_(rank), workload_(std::move(workload)) {}
+Evaluator::Evaluator(int rank, int node_ranks, std::shared_ptr<const Workload> workload)
+    : rank_(rank), node_ranks_(node_ranks), workload_(std::move(workload)) {}
 
 Bytes Evaluator::open_job_message(const Workload& workload, const std::string& log_directory) {
   ByteWriter out;
@@ -174,6 +174,7 @@ Bytes Evaluator::open_job_message(const Workload& workload, const std::string& l
   out.str(to_yaml(workload.job));
   out.str(workload.fingerprint());
   out.str(log_directory);
+  out.str(workload.share.run);
   return out.take();
 }
 
@@ -199,13 +200,17 @@ void Evaluator::configure(ByteView state) {
     const std::string yaml = in.str();
     const std::string fingerprint = in.str();
     const std::string log_directory = in.str();
+    const std::string run = in.str();
     in.finish();
     if (rank_ != 0 && !log_directory.empty()) {
       open_log_file(std::filesystem::path(log_directory) / fmt::format("rank-{}.log", rank_),
                     rank_);
       log_info(fmt::format("rank {} opens the job", rank_));
     }
-    if (!workload_) workload_ = open_workload(parse_job(yaml, "configuration sent by rank 0"), use);
+    if (!workload_) {
+      workload_ = open_workload(parse_job(yaml, "configuration sent by rank 0"), use,
+                                {.run = run, .ranks = node_ranks_});
+    }
     if (workload_->fingerprint() != fingerprint) {
       throw Error(ErrorCode::mismatch,
                   fmt::format("rank {} sees another model, data or engine than rank 0", rank_),

@@ -19,11 +19,15 @@ namespace qsweep {
 /// thread.
 class Evaluator final : public TaskHandler {
  public:
+  /// @param node_ranks how many ranks of the run are on this one's node
   /// @param workload null on ranks that learn the job from an open_job message
-  explicit Evaluator(int rank, std::shared_ptr<const Workload> workload = nullptr);
+  explicit Evaluator(int rank, int node_ranks, std::shared_ptr<const Workload> workload = nullptr);
 
   void configure(ByteView state) override;
   Bytes run(ByteView task) override;
+
+  /// Null before the job is open.
+  [[nodiscard]] const Workload* workload() const { return workload_.get(); }
 
   /// State messages for configure().
   /// @param log_directory where ranks keep their logs; empty = nowhere
@@ -44,6 +48,7 @@ class Evaluator final : public TaskHandler {
   const std::vector<Outputs>& keep_baseline(std::int64_t shard, std::vector<Outputs> batches);
 
   int rank_;
+  int node_ranks_;
   std::shared_ptr<const Workload> workload_;
   std::vector<TensorStats> stats_;  ///< by layer; empty before calibration
   Adaptations adaptations_;         ///< empty before adapt_layers()

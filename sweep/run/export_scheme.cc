@@ -134,7 +134,8 @@ SchemeFile export_scheme(const JobConfig& job,
   const bool ruled = scheme.empty() && only.quantization.has_rules();
   only.schemes.clear();
   if (!ruled) only.schemes.push_back(scheme.empty() ? "*=FP32" : scheme);
-  const std::shared_ptr<const Workload> workload = open_workload(only);
+  const std::shared_ptr<const Workload> workload =
+      open_workload(only, WorkloadUse::evaluate, new_share(transport));
   std::vector<TensorStats> stats;
   RecordStore records;
   if (needs_calibration(*workload)) {

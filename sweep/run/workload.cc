@@ -1,6 +1,7 @@
 #include "sweep/run/workload.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include <fmt/format.h>
@@ -46,9 +47,14 @@ class ProblemList {
   std::vector<Error> errors_;
 };
 
-std::unique_ptr<Dataset> open_set(const JobConfig& job, const JobConfig::Data& data) {
+/// @param role tells the data sets of a job apart
+std::unique_ptr<Dataset> open_set(const JobConfig& job,
+                                  const JobConfig::Data& data,
+                                  NodeShare share,
+                                  const char* role) {
   DataSpec spec = parse_data_spec(data.format + ":" + data.path.string());
-  return open_dataset(spec, job.input);
+  share.run += role;
+  return open_dataset(spec, job.input, share);
 }
 
 std::string canonical_settings(const Workload& w) {
@@ -251,20 +257,24 @@ QuantDefaults quant_defaults(const JobConfig& job) {
   return d;
 }
 
-std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse use) {
+std::shared_ptr<const Workload> open_workload(const JobConfig& job,
+                                              WorkloadUse use,
+                                              const NodeShare& share) {
   auto w = std::make_shared<Workload>();
   w->job = job;
   w->use = use;
+  w->share = share;
   ProblemList problems;
   problems.attempt([&] {
     w->model = import_onnx(job.model);
     w->program = std::make_unique<Program>(std::move(w->model.graph));
   });
   if (!job.evaluation.path.empty()) {
-    problems.attempt([&] { w->evaluation = open_set(job, job.evaluation); });
+    problems.attempt([&] { w->evaluation = open_set(job, job.evaluation, share, " evaluation"); });
   }
   if (!job.calibration.path.empty()) {
-    problems.attempt([&] { w->calibration = open_set(job, job.calibration); });
+    problems.attempt(
+        [&] { w->calibration = open_set(job, job.calibration, share, " calibration"); });
   }
   problems.attempt([&] {
     PrecisionSet set{quant_defaults(job)};
@@ -339,6 +349,20 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job, WorkloadUse 
   }
   w->settings = canonical_settings(*w);
   return w;
+}
+
+NodeShare new_share(const Transport& transport) {
+  std::random_device random;
+  return {.run = fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random()),
+          .ranks = transport.node_size()};
+}
+
+void log_decoding(const Workload& w) {
+  for (const auto& [name, data] : {std::pair("calibration", w.calibration.get()),
+                                   std::pair("evaluation", w.evaluation.get())}) {
+    const std::string text = data == nullptr ? std::string() : data->decoding();
+    if (!text.empty()) log_info(fmt::format("{}: {}", name, text));
+  }
 }
 
 }  // namespace qsweep

@@ -13,6 +13,8 @@
 #include "io/data/dataset.h"
 #include "io/onnx/import.h"
 
+#include "ranks/transport.h"
+
 #include "sweep/plan/scheme.h"
 #include "sweep/run/task/task.h"
 
@@ -51,6 +53,7 @@ struct Workload {
   CalibratorSettings calibrator;
   WeightSettings weights;
   WorkloadUse use = WorkloadUse::evaluate;
+  NodeShare share;  ///< of the run, for the pictures of both data sets
   std::string
       settings;  ///< canonical text of what decides a scheme's numbers besides its assignment
 
@@ -63,8 +66,15 @@ struct Workload {
 
 /// Opens model and data and checks that they fit each other: input shape, classes, leak between
 /// calibration and evaluation images. Problems of independent inputs are reported together.
-[[nodiscard]] std::shared_ptr<const Workload> open_workload(
-    const JobConfig& job, WorkloadUse use = WorkloadUse::evaluate);
+[[nodiscard]] std::shared_ptr<const Workload> open_workload(const JobConfig& job,
+                                                            WorkloadUse use = WorkloadUse::evaluate,
+                                                            const NodeShare& share = {});
+
+/// Makes up a name for a run that rank 0 is about to begin.
+[[nodiscard]] NodeShare new_share(const Transport& transport);
+
+/// Logs what was decoded for the data sets of a workload.
+void log_decoding(const Workload& workload);
 
 /// Program, kernel libraries and instruction sets: what must be equal for ranks to compute the same
 /// bits.

@@ -30,6 +30,10 @@ job=(run "$QSWEEP_SOURCE_DIR/jobs/yolox_nano_coco.yaml" --set "model=$shared/mod
 "$QSWEEP_BINARY" "${job[@]}" --out "$scratch/one" >"$scratch/one.txt" 2>/dev/null
 ranks 2 "$QSWEEP_BINARY" "${job[@]}" --out "$scratch/two" >"$scratch/two.txt" 2>/dev/null
 same_results "$scratch/one" "$scratch/two"
+for set in calibration evaluation; do
+  grep -q "$set: 4 pictures decoded once for the 2 ranks of this node" "$scratch/two/logs/rank-0.log" ||
+    fail "the ranks did not share the pictures of $set: $(grep pictures "$scratch/two/logs/rank-0.log")"
+done
 grep -A6 '^## Why W8A8 Everywhere Fails' "$scratch/one/layer-sensitivity-report.md" | grep -q '^| Conv_44 | depthwise Conv | backbone/4 | 9.*outliers set the step' ||
   fail "the report does not say which layer breaks W8A8: $(grep -A6 '^## Why' "$scratch/one/layer-sensitivity-report.md")"
 head -1 "$scratch/one/outputs/sweep_index.csv" | grep -q ',map,map50,map75,' || fail "sweep_index.csv lacks the metric columns"

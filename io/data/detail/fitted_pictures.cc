@@ -1,19 +1,25 @@
 #include "io/data/detail/fitted_pictures.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "src/base/error.h"
+#include "src/base/hash.h"
 #include "src/base/text.h"
-
-#include "io/data/picture.h"
 
 namespace qsweep {
 namespace {
 
-/// Fitted pictures kept in memory; what is over is decoded again.
-constexpr std::size_t kCacheBytes = std::size_t{512} << 20;
+/// Fitted pictures kept by a node, and by each rank of what the node does not keep; what is over is
+/// decoded again.
+constexpr std::size_t kMostBytes = std::size_t{512} << 20;
+/// For a picture that another rank has claimed. It takes milliseconds, unless that rank died.
+constexpr std::chrono::milliseconds kPatience{1000};
+constexpr std::chrono::microseconds kNap{200};
 constexpr std::size_t kShownProblems = 5;
 
 }  // namespace
@@ -33,45 +39,107 @@ FittedPictures::FittedPictures(const InputSpec& input, const std::string& where)
 void FittedPictures::add(MappedFile file) {
   files_.push_back(std::move(file));
   sizes_.emplace_back();
-  fitted_.emplace_back();
 }
 
 void FittedPictures::expect_size(std::int64_t sample, std::int64_t width, std::int64_t height) {
   sizes_.at(static_cast<std::size_t>(sample)) = {width, height};
 }
 
+std::string FittedPictures::key() const {
+  Sha256 hash;
+  hash.update(fmt::format("{} {} {} {} {} {}\n", resize_.mode, fmt::join(resize_.size, "x"),
+                          resize_.interpolation, resize_.pad, resize_.align, resize_.shorter));
+  for (const MappedFile& file : files_)
+    hash.update(fmt::format("{} {}\n", file.path().string(), file.bytes().size()));
+  return hash.hex();
+}
+
+PictureTable::Extents FittedPictures::extents() const {
+  return {files_.size(), static_cast<std::size_t>(pixels_->elements()), kMostBytes};
+}
+
+void FittedPictures::share(const NodeShare& share) {
+  ranks_ = share.ranks;
+  if (share.ranks > 1) {
+    try {
+      shared_ = std::make_unique<PictureTable>(extents(), share, key());
+    } catch (const Error& e) {
+      unshared_ = e.what();
+    }
+  }
+  own_ = std::make_unique<PictureTable>(extents());
+}
+
 Tensor FittedPictures::batch(std::span<const std::int64_t> samples) const {
   Tensor batch = pixels_->make_batch(static_cast<std::int64_t>(samples.size()));
-  float* out = batch.mutable_data<float>().data();
-  for (const std::int64_t sample : samples) {
-    pixels_->convert(fitted(sample)->data(), out);
-    out += pixels_->elements();
+  float* first = batch.mutable_data<float>().data();
+  const auto place = [&](std::size_t i) {
+    return first + static_cast<std::int64_t>(i) * pixels_->elements();
+  };
+  // Ranks at the same batch share its pictures out among themselves.
+  std::vector<std::size_t> left;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (!convert(samples[i], place(i), IfClaimed::leave)) left.push_back(i);
+  }
+  for (const std::size_t i : left) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!convert(samples[i], place(i), IfClaimed::leave)) {
+      if (std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(kNap);
+      } else {
+        convert(samples[i], place(i), IfClaimed::decode);
+        break;
+      }
+    }
   }
   return batch;
 }
 
-FittedPictures::Fitted FittedPictures::fitted(std::int64_t sample) const {
+bool FittedPictures::convert(std::int64_t sample, float* out, IfClaimed if_claimed) const {
   const auto at = static_cast<std::size_t>(sample);
-  {
-    const std::lock_guard lock(mutex_);
-    if (fitted_.at(at)) return fitted_[at];
+  for (const PictureTable* table : {shared_.get(), own_.get()}) {
+    if (const std::uint8_t* pixels = table == nullptr ? nullptr : table->find(at)) {
+      pixels_->convert(pixels, out);
+      return true;
+    }
   }
+  PictureTable& table = shared_ && !shared_->is_full() ? *shared_ : *own_;
+  if (!table.claim(at) && if_claimed == IfClaimed::leave) return false;
+  Picture picture;
+  try {
+    picture = decode(sample);
+  } catch (...) {
+    table.release(at);
+    throw;
+  }
+  table.publish(at, picture.rgb);
+  pixels_->convert(picture.rgb.data(), out);
+  return true;
+}
+
+Picture FittedPictures::decode(std::int64_t sample) const {
   const MappedFile& source = file(sample);
   const Picture picture = decode_picture(source.bytes(), source.path().string());
-  if (const Size& size = sizes_[at];
+  if (const Size& size = sizes_.at(static_cast<std::size_t>(sample));
       size.width != 0 && (size.width != picture.width || size.height != picture.height)) {
     throw Error(ErrorCode::corrupt_input,
                 fmt::format("the picture is {} x {}, its annotations are for {} x {}",
                             picture.width, picture.height, size.width, size.height),
                 source.path().string(), "Use the pictures that the annotations were made for");
   }
-  auto rgb = std::make_shared<const std::vector<std::uint8_t>>(fit(picture, resize_).rgb);
-  const std::lock_guard lock(mutex_);
-  if (cached_bytes_ + rgb->size() <= kCacheBytes && !fitted_[at]) {
-    cached_bytes_ += rgb->size();
-    fitted_[at] = rgb;
+  return fit(picture, resize_);
+}
+
+std::string FittedPictures::decoding() const {
+  const std::int64_t own = own_->decoded();
+  if (!shared_) {
+    const std::string why = unshared_.empty() ? "" : fmt::format(" ({})", unshared_);
+    return fmt::format("{} pictures decoded by this rank for itself{}", own, why);
   }
-  return rgb;
+  std::string text = fmt::format("{} pictures decoded once for the {} ranks of this node",
+                                 shared_->decoded(), ranks_);
+  if (own > 0) text += fmt::format(", {} by this rank for itself: the node has no room", own);
+  return text;
 }
 
 void FileList::add(FittedPictures& to, const std::filesystem::path& path, const std::string& note) {

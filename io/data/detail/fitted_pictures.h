@@ -1,19 +1,21 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "io/data/dataset.h"
 #include "io/data/detail/mapped_file.h"
+#include "io/data/detail/picture_table.h"
 #include "io/data/detail/pixels.h"
+#include "io/data/picture.h"
 
 namespace qsweep {
 
 /// Picture files as model inputs: decoded on first use, fitted to the input's size, kept while
-/// there is room. Thread-safe.
+/// there is room: first on the node, by the ranks that share() them, then by this rank. Thread-safe
+/// once share() has returned.
 class FittedPictures {
  public:
   /// @param where the list of the pictures, for errors
@@ -23,6 +25,15 @@ class FittedPictures {
   void add(MappedFile file);
   /// The pictures' extents are checked when they are decoded. @param sample one that was added
   void expect_size(std::int64_t sample, std::int64_t width, std::int64_t height);
+  /// The pictures are complete and will be asked for. Without memory to share, or in a `share`
+  /// without other ranks, they are kept by this rank alone.
+  void share(const NodeShare& share);
+  /// Of the tables they are kept in.
+  [[nodiscard]] PictureTable::Extents extents() const;
+  /// Names the pictures and how they are fitted.
+  [[nodiscard]] std::string key() const;
+  /// As Dataset::decoding().
+  [[nodiscard]] std::string decoding() const;
 
   [[nodiscard]] const ResizeSpec& resize() const { return resize_; }
   [[nodiscard]] const std::vector<MappedFile>& files() const { return files_; }
@@ -33,19 +44,22 @@ class FittedPictures {
   [[nodiscard]] Tensor batch(std::span<const std::int64_t> samples) const;
 
  private:
-  using Fitted = std::shared_ptr<const std::vector<std::uint8_t>>;
   struct Size {
     std::int64_t width = 0, height = 0;  ///< 0: any
   };
-  [[nodiscard]] Fitted fitted(std::int64_t sample) const;
+  enum class IfClaimed { leave, decode };
+  /// @return false when another thread or rank has claimed the picture, and so it is left to it
+  bool convert(std::int64_t sample, float* out, IfClaimed if_claimed) const;
+  [[nodiscard]] Picture decode(std::int64_t sample) const;
 
   ResizeSpec resize_;
   std::unique_ptr<Pixels> pixels_;
   std::vector<MappedFile> files_;
   std::vector<Size> sizes_;
-  mutable std::mutex mutex_;
-  mutable std::vector<Fitted> fitted_;
-  mutable std::size_t cached_bytes_ = 0;
+  int ranks_ = 1;                         ///< that share the pictures
+  std::string unshared_;                  ///< why they are not shared; empty when nothing is wrong
+  std::unique_ptr<PictureTable> shared_;  ///< null when they are not
+  std::unique_ptr<PictureTable> own_;
 };
 
 /// Opens files and reports those that cannot be read together.
