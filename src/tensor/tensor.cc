@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "src/tensor/transpose.h"
+
 namespace qsweep {
 namespace {
 
@@ -109,24 +111,6 @@ std::shared_ptr<std::byte> allocate(std::size_t bytes) {
           }};
 }
 
-/// out[n][j][i] = in[n][i][j] for `n` matrices of rows x columns.
-template <class T>
-void transpose_matrices(
-    const T* in, T* out, std::int64_t n, std::int64_t rows, std::int64_t columns) {
-  constexpr std::int64_t kBlock = 16;
-  for (std::int64_t m = 0; m < n; ++m, in += rows * columns, out += rows * columns) {
-    for (std::int64_t r0 = 0; r0 < rows; r0 += kBlock) {
-      const std::int64_t r1 = std::min(rows, r0 + kBlock);
-      for (std::int64_t c0 = 0; c0 < columns; c0 += kBlock) {
-        const std::int64_t c1 = std::min(columns, c0 + kBlock);
-        for (std::int64_t c = c0; c < c1; ++c) {
-          for (std::int64_t r = r0; r < r1; ++r) out[c * rows + r] = in[r * columns + c];
-        }
-      }
-    }
-  }
-}
-
 }  // namespace
 
 std::int64_t element_count(const Shape& shape) {
@@ -163,7 +147,9 @@ std::int64_t Tensor::dim(int axis) const {
 }
 
 Tensor Tensor::reshaped(Shape shape) const {
-  QSWEEP_CHECK(layout_ == Layout::row_major && element_count(shape) == size_);
+  const bool keeps_channels =
+      shape.size() >= 3 && rank() >= 3 && shape[0] == shape_[0] && shape[1] == shape_[1];
+  QSWEEP_CHECK((layout_ == Layout::row_major || keeps_channels) && element_count(shape) == size_);
   Tensor t = *this;
   t.shape_ = std::move(shape);
   return t;
@@ -186,8 +172,10 @@ Tensor Tensor::to_layout(Layout layout) const {
   const std::int64_t rows = to_last ? channels : pixels;
   const std::int64_t columns = to_last ? pixels : channels;
   const auto run = [&]<class T>(T) {
-    transpose_matrices(reinterpret_cast<const T*>(raw()), reinterpret_cast<T*>(t.mutable_raw()),
-                       images, rows, columns);
+    const T* in = reinterpret_cast<const T*>(raw());
+    T* out = reinterpret_cast<T*>(t.mutable_raw());
+    for (std::int64_t n = 0; n < images; ++n, in += rows * columns, out += rows * columns)
+      transpose_plane(in, columns, out, rows, rows, columns);
   };
   switch (element_bytes(dtype_)) {
     case 1:
