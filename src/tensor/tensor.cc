@@ -10,6 +10,9 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/mman.h>
+
+#include "src/tensor/transpose.h"
 
 namespace qsweep {
 namespace {
@@ -36,6 +39,69 @@ std::size_t capacity_for(std::size_t bytes) {
   return middle >= least && middle % kAlignment == 0 ? middle : power;
 }
 
+/// Memory that the system may back by huge pages, as large tensors like it: their lines are read in
+/// order, and what fetches ahead stops at each page's end. Null when memory is short.
+void* huge_pages(std::size_t alignment, std::size_t bytes) {
+  void* p = std::aligned_alloc(alignment, bytes);
+#ifdef MADV_HUGEPAGE
+  if (p) (void)madvise(p, bytes, MADV_HUGEPAGE);  // a wish: nothing depends on it
+#endif
+  return p;
+}
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+/// Several buffers that are smaller than a huge page, or not much larger, in a row. It lives as
+/// long as one of them, or as a pool cuts more from it. Buffers find it by its alignment.
+class Region {
+ public:
+  static constexpr std::size_t kBytes = 4 * kHugePage;
+  /// Capacities that are cut from regions; smaller ones are malloc's.
+  static constexpr std::size_t kLeast = std::size_t{128} << 10;
+#ifdef __SANITIZE_ADDRESS__
+  static constexpr std::size_t kMost = 0;  // buffers of their own, so that overruns are seen
+#else
+  static constexpr std::size_t kMost = kHugePage;
+#endif
+
+  static Region* make() {
+    void* p = huge_pages(kBytes, kBytes);
+    return p ? new (p) Region : nullptr;
+  }
+  static bool holds(std::size_t capacity) {
+    return capacity >= kLeast && capacity <= kMost;
+  }
+  static Region* of(void* p) {
+    return std::launder(
+        reinterpret_cast<Region*>(reinterpret_cast<std::uintptr_t>(p) / kBytes * kBytes));
+  }
+  /// Null when it is used up.
+  void* cut(std::size_t capacity) {
+    if (used_ + capacity > kBytes) return nullptr;
+    users_.fetch_add(1, std::memory_order_relaxed);
+    return reinterpret_cast<std::byte*>(this) + std::exchange(used_, used_ + capacity);
+  }
+  void leave() {
+    if (users_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    this->~Region();
+    std::free(this);
+  }
+
+ private:
+  std::atomic<std::size_t> users_{1};  ///< buffers, and the pool that cuts
+  std::size_t used_ = kAlignment;      ///< bytes: this object, and what is cut
+};
+static_assert(sizeof(Region) <= kAlignment);
+
+/// Gives a buffer back to the system.
+void release(void* p, std::size_t capacity) {
+  if (Region::holds(capacity)) {
+    Region::of(p)->leave();
+  } else {
+    std::free(p);
+  }
+}
+
 /// Freed buffers of one thread, by capacity class: lists threaded through the buffers themselves,
 /// so that neither taking nor keeping one can fail. A buffer goes to the pool of the thread that
 /// drops it.
@@ -45,15 +111,27 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool() {
-    for (Free* list : lists_) {
-      while (list) std::free(std::exchange(list, list->next));
+    for (std::size_t i = 0; i < lists_.size(); ++i) {
+      Free*& list = lists_[i];
+      while (list) release(std::exchange(list, list->next), capacity_of(i));
     }
+    if (region_) region_->leave();
   }
   void* take(std::size_t capacity) {
     Free*& list = lists_[class_of(capacity)];
     if (!list) return nullptr;
     held_ -= capacity;
     return std::exchange(list, list->next);
+  }
+  /// A fresh buffer of a capacity that regions hold.
+  void* cut(std::size_t capacity) {
+    void* p = region_ ? region_->cut(capacity) : nullptr;
+    if (p) return p;
+    Region* next = Region::make();
+    if (!next) return nullptr;
+    if (region_) region_->leave();
+    region_ = next;
+    return region_->cut(capacity);
   }
   bool keep(void* p, std::size_t capacity) {
     if (held_ + capacity > kPoolLimit) return false;
@@ -71,7 +149,12 @@ class Pool {
     const auto log = static_cast<std::size_t>(std::bit_width(capacity) - 1);
     return 2 * log + (std::has_single_bit(capacity) ? 0 : 1);
   }
+  static std::size_t capacity_of(std::size_t c) {
+    const std::size_t power = std::size_t{1} << (c / 2);
+    return c % 2 == 0 ? power : power / 2 * 3;
+  }
   std::array<Free*, 128> lists_{};
+  Region* region_ = nullptr;
   std::size_t held_ = 0;
 };
 
@@ -94,37 +177,31 @@ Pool* pool() {
   return owner.pool;
 }
 
+void* fresh(Pool* pool, std::size_t capacity) {
+  if (Region::holds(capacity)) {
+    if (pool) return pool->cut(capacity);
+    Region* own = Region::make();
+    void* p = own ? own->cut(capacity) : nullptr;
+    if (own) own->leave();
+    return p;
+  }
+  return capacity < kHugePage ? std::aligned_alloc(kAlignment, capacity)
+                              : huge_pages(kHugePage, capacity);
+}
+
 std::shared_ptr<std::byte> allocate(std::size_t bytes) {
   const std::size_t capacity = capacity_for(bytes);
   Pool* mine = pool();
   void* p = mine ? mine->take(capacity) : nullptr;
-  if (!p) p = std::aligned_alloc(kAlignment, capacity);
+  if (!p) p = fresh(mine, capacity);
   if (!p)
     throw Error(ErrorCode::resource, fmt::format("out of memory for a tensor of {} bytes", bytes));
   count_allocation(capacity);
   return {static_cast<std::byte*>(p), [capacity](std::byte* q) {
             live_bytes.fetch_sub(capacity);
             Pool* here = pool();
-            if (!here || !here->keep(q, capacity)) std::free(q);
+            if (!here || !here->keep(q, capacity)) release(q, capacity);
           }};
-}
-
-/// out[n][j][i] = in[n][i][j] for `n` matrices of rows x columns.
-template <class T>
-void transpose_matrices(
-    const T* in, T* out, std::int64_t n, std::int64_t rows, std::int64_t columns) {
-  constexpr std::int64_t kBlock = 16;
-  for (std::int64_t m = 0; m < n; ++m, in += rows * columns, out += rows * columns) {
-    for (std::int64_t r0 = 0; r0 < rows; r0 += kBlock) {
-      const std::int64_t r1 = std::min(rows, r0 + kBlock);
-      for (std::int64_t c0 = 0; c0 < columns; c0 += kBlock) {
-        const std::int64_t c1 = std::min(columns, c0 + kBlock);
-        for (std::int64_t c = c0; c < c1; ++c) {
-          for (std::int64_t r = r0; r < r1; ++r) out[c * rows + r] = in[r * columns + c];
-        }
-      }
-    }
-  }
 }
 
 }  // namespace
@@ -163,7 +240,9 @@ std::int64_t Tensor::dim(int axis) const {
 }
 
 Tensor Tensor::reshaped(Shape shape) const {
-  QSWEEP_CHECK(layout_ == Layout::row_major && element_count(shape) == size_);
+  const bool keeps_channels =
+      shape.size() >= 3 && rank() >= 3 && shape[0] == shape_[0] && shape[1] == shape_[1];
+  QSWEEP_CHECK((layout_ == Layout::row_major || keeps_channels) && element_count(shape) == size_);
   Tensor t = *this;
   t.shape_ = std::move(shape);
   return t;
@@ -186,8 +265,10 @@ Tensor Tensor::to_layout(Layout layout) const {
   const std::int64_t rows = to_last ? channels : pixels;
   const std::int64_t columns = to_last ? pixels : channels;
   const auto run = [&]<class T>(T) {
-    transpose_matrices(reinterpret_cast<const T*>(raw()), reinterpret_cast<T*>(t.mutable_raw()),
-                       images, rows, columns);
+    const T* in = reinterpret_cast<const T*>(raw());
+    T* out = reinterpret_cast<T*>(t.mutable_raw());
+    for (std::int64_t n = 0; n < images; ++n, in += rows * columns, out += rows * columns)
+      transpose_plane(in, columns, out, rows, rows, columns);
   };
   switch (element_bytes(dtype_)) {
     case 1:

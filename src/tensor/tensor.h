@@ -67,7 +67,7 @@ class Tensor {
     return {reinterpret_cast<T*>(buffer_.get()), static_cast<std::size_t>(size_)};
   }
 
-  /// Same elements, another shape of the same count; shares the buffer. row_major only.
+  /// Same elements, another shape; shares the buffer. row_major, or images and channels kept.
   [[nodiscard]] Tensor reshaped(Shape shape) const;
   /// Same elements under another type of the same size (i8 <-> i4, u8 <-> f8e4m3fn); shares the
   /// buffer.

@@ -1,6 +1,7 @@
 #include "src/kernels/ops.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -78,6 +79,22 @@ TEST(UnaryTest, exp_and_sigmoid_keep_their_accuracy_over_the_whole_range) {
   EXPECT_TRUE(std::isnan(floats(run("Exp", {f32({1}, {NAN})})[0])[0]));
   EXPECT_EQ(floats(run("Sigmoid", {f32({3}, {infinity, -infinity, 0.0f})})[0]),
             (Floats{1.0f, 0.0f, 0.5f}));
+}
+
+TEST(UnaryTest, sigmoid_has_the_bits_of_its_formula) {
+  Floats x;  // of every magnitude: subnormal to infinity, both signs
+  for (std::uint32_t bits = 0; bits <= 0x7f800000u; bits += 0x1fff) {
+    x.push_back(std::bit_cast<float>(bits));
+    x.push_back(-x.back());
+  }
+  Floats minus;
+  for (const float v : x) minus.push_back(-std::fabs(v));
+  const auto n = static_cast<std::int64_t>(x.size());
+  const Floats e = floats(run("Exp", {f32({n}, minus)})[0]);
+  const Floats s = floats(run("Sigmoid", {f32({n}, x)})[0]);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    ASSERT_EQ(s[i], (x[i] < 0.0f ? e[i] : 1.0f) / (1.0f + e[i])) << x[i];
+  EXPECT_TRUE(std::isnan(floats(run("Sigmoid", {f32({1}, {NAN})})[0])[0]));
 }
 
 TEST(UnaryTest, keeps_layout_and_value) {
@@ -158,6 +175,47 @@ TEST(PoolTest, hand_values) {
   EXPECT_EQ(floats(run("GlobalMaxPool", {x})[0]), Floats{9});
 }
 
+TEST(PoolTest, maxima_of_every_window_by_definition) {
+  std::mt19937 random(5);
+  const auto pick = [&](std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(random);
+  };
+  for (int round = 0; round < 60; ++round) {
+    const Shape shape = {2, 3, pick(9, 16), pick(9, 16)};
+    const Ints kernel = {pick(1, 7), pick(1, 7)}, strides = {pick(1, 3), pick(1, 3)};
+    Ints dilations, pads;
+    for (const std::int64_t k : kernel) dilations.push_back(k < 4 ? pick(1, 2) : 1);
+    for (int side = 0; side < 4; ++side)
+      pads.push_back(pick(0, (kernel[static_cast<std::size_t>(side % 2)] - 1) / 2));
+    Attributes a;
+    a.set("kernel_shape", kernel);
+    a.set("strides", strides);
+    a.set("dilations", dilations);
+    a.set("pads", pads);
+    const Tensor x = random_f32(shape, static_cast<unsigned>(round));
+    const Tensor y = run("MaxPool", {x}, a)[0];
+    const Floats in = floats(x), got = floats(y);
+    std::size_t next = 0;
+    for (std::int64_t plane = 0; plane < shape[0] * shape[1]; ++plane) {
+      for (std::int64_t i = 0; i < y.dim(2); ++i) {
+        for (std::int64_t j = 0; j < y.dim(3); ++j) {
+          float want = -std::numeric_limits<float>::infinity();
+          for (std::int64_t r = 0; r < kernel[0]; ++r) {
+            for (std::int64_t c = 0; c < kernel[1]; ++c) {
+              const std::int64_t h = i * strides[0] - pads[0] + r * dilations[0];
+              const std::int64_t w = j * strides[1] - pads[1] + c * dilations[1];
+              if (h < 0 || w < 0 || h >= shape[2] || w >= shape[3]) continue;
+              const std::int64_t place = (plane * shape[2] + h) * shape[3] + w;
+              want = std::max(want, in[static_cast<std::size_t>(place)]);
+            }
+          }
+          ASSERT_EQ(got[next++], want) << round << " place " << i << ' ' << j;
+        }
+      }
+    }
+  }
+}
+
 TEST(SoftmaxTest, follows_the_opset) {
   const Tensor x = f32({1, 2, 2}, {0, 0, std::log(3.0f), 0});
   for (const float v : floats(run("Softmax", {f32({4}, {1, 1, 1, 1})}, {}, 13)[0]))
@@ -227,6 +285,52 @@ TEST(MovementTest, parts_of_a_tensor_in_both_layouts) {
   reflect.set("mode", std::string("reflect"));
   EXPECT_EQ(floats(run("Pad", {f32({3}, {1, 2, 3}), i64({2, 2})}, reflect)[0]),
             (Floats{3, 2, 1, 2, 3, 2, 1}));
+}
+
+TEST(MovementTest, every_transposition_by_definition) {
+  // Extents around the blocks of 8 and 16 that planes are turned over in.
+  for (const Shape& shape : {Shape{2, 9, 17, 8}, Shape{1, 35, 3, 23}}) {
+    const Tensor x = random_f32(shape);
+    const Floats in = floats(x);
+    Ints perm = {0, 1, 2, 3};
+    do {
+      Attributes a;
+      a.set("perm", perm);
+      for (const Layout layout : {Layout::row_major, Layout::channels_last}) {
+        const Tensor y = run("Transpose", {x.to_layout(layout)}, a)[0];
+        const Floats got = floats(y);
+        Ints to(4), from(4);
+        for (std::size_t place = 0; place < got.size(); ++place) {
+          std::size_t rest = place;
+          for (std::size_t axis = 4; axis-- > 0;) {
+            const auto extent = static_cast<std::size_t>(y.shape()[axis]);
+            to[axis] = static_cast<std::int64_t>(rest % extent);
+            rest /= extent;
+          }
+          for (std::size_t axis = 0; axis < 4; ++axis)
+            from[static_cast<std::size_t>(perm[axis])] = to[axis];
+          std::int64_t source = 0;
+          for (std::size_t axis = 0; axis < 4; ++axis) source = source * shape[axis] + from[axis];
+          ASSERT_EQ(got[place], in[static_cast<std::size_t>(source)]) << place;
+        }
+      }
+    } while (std::ranges::next_permutation(perm).found);
+  }
+}
+
+TEST(MovementTest, reshape_keeps_channels_last_where_only_pixels_are_regrouped) {
+  const Tensor x = random_f32({2, 6, 3, 4});
+  const Tensor last = x.to_layout(Layout::channels_last);
+  for (const Ints& shape : {Ints{2, 6, -1}, Ints{0, 0, 2, 6}, Ints{2, 6, 12, 1}}) {
+    const Tensor y = run("Reshape", {last, i64(shape)})[0];
+    EXPECT_EQ(y.raw(), last.raw());
+    EXPECT_EQ(floats(y), floats(x));
+  }
+  for (const Ints& shape : {Ints{2, 2, 3, 3, 4}, Ints{2, 72}, Ints{1, 12, 3, 4}}) {
+    const Tensor y = run("Reshape", {last, i64(shape)})[0];
+    EXPECT_EQ(y.layout(), Layout::row_major);
+    EXPECT_EQ(floats(y), floats(x));
+  }
 }
 
 TEST(ResizeTest, nearest_and_linear_in_both_layouts) {

@@ -1,5 +1,6 @@
 #include "src/tensor/tensor.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <numeric>
@@ -87,6 +88,20 @@ TEST(TensorTest, reshaped_and_reinterpreted_share_the_buffer) {
   EXPECT_EQ(four_bit.dtype(), DType::i4);
 }
 
+TEST(TensorTest, channels_last_may_join_and_cut_its_pixels) {
+  const Tensor image = iota<float>(DType::f32, {2, 3, 4, 5});
+  const Tensor last = image.to_layout(Layout::channels_last);
+  for (const Shape& shape : {Shape{2, 3, 20}, Shape{2, 3, 2, 2, 5}}) {
+    const Tensor other = last.reshaped(shape);
+    EXPECT_EQ(other.raw(), last.raw());
+    EXPECT_EQ(other.layout(), Layout::channels_last);
+    const Tensor want = image.reshaped(shape), got = other.to_layout(Layout::row_major);
+    EXPECT_TRUE(std::ranges::equal(got.data<float>(), want.data<float>()));
+  }
+  EXPECT_THROW((void)last.reshaped({3, 2, 20}), std::exception);
+  EXPECT_THROW((void)last.reshaped({2, 60}), std::exception);
+}
+
 TEST(TensorTest, rows_copies_a_slice_of_the_first_axis) {
   const Tensor t = iota<std::int32_t>(DType::i32, {5, 2, 3});
   const Tensor slice = t.rows(1, 3);
@@ -121,8 +136,9 @@ void check_layouts(DType dtype, const Shape& shape) {
 }
 
 TEST(TensorTest, to_layout_is_the_transpose_for_every_element_size) {
-  const std::vector<Shape> shapes = {{1, 3, 32, 32}, {2, 17, 5, 7},    {3, 1, 4, 4}, {2, 16, 1, 1},
-                                     {2, 5, 33},     {1, 20, 3, 4, 5}, {2, 0, 3, 3}};
+  const std::vector<Shape> shapes = {
+      {1, 3, 32, 32}, {2, 17, 5, 7}, {3, 1, 4, 4},  {2, 16, 1, 1}, {2, 5, 33},     {1, 20, 3, 4, 5},
+      {2, 0, 3, 3},   {1, 8, 2, 4},  {2, 24, 5, 9}, {1, 47, 7, 5}, {1, 255, 13, 2}};
   for (const Shape& shape : shapes) {
     check_layouts<std::uint8_t>(DType::u8, shape);
     check_layouts<std::uint16_t>(DType::f16, shape);
@@ -175,6 +191,29 @@ TEST(TensorPoolTest, buffers_may_be_dropped_on_another_thread_and_after_their_ow
   for (const Tensor& t : survivors) EXPECT_EQ(t.data<float>()[99], 99.0f);
   survivors.clear();
   EXPECT_EQ(tensor_bytes(), before);
+}
+
+TEST(TensorPoolTest, large_buffers_never_overlap_and_outlive_their_thread) {
+  std::vector<Tensor> held(48);
+  const auto fill = [&](std::size_t first, std::size_t step) {
+    for (std::size_t i = first; i < held.size(); i += step) {
+      const auto count = static_cast<std::int64_t>(20'000 + i * 13'577 % 600'000);
+      held[i] = Tensor(DType::i32, {count});
+      EXPECT_EQ(reinterpret_cast<std::uintptr_t>(held[i].raw()) % 64, 0u);
+      std::ranges::fill(held[i].mutable_data<std::int32_t>(), static_cast<std::int32_t>(i));
+    }
+  };
+  std::thread(fill, 0, 1).join();  // its pool is gone, its buffers are not
+  for (int round = 0; round < 3; ++round) {
+    fill(static_cast<std::size_t>(round), 3);
+    for (std::size_t i = 0; i < held.size(); ++i) {
+      const auto values = held[i].data<std::int32_t>();
+      ASSERT_TRUE(std::ranges::all_of(
+          values, [=](std::int32_t v) { return v == static_cast<std::int32_t>(i); }))
+          << round << ' ' << i;
+    }
+  }
+  std::thread([&] { held.clear(); }).join();
 }
 
 TEST(TensorPoolTest, threads_allocate_side_by_side) {

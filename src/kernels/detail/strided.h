@@ -56,6 +56,10 @@ class StridedLoop {
     }
   }
 
+  /// The axes of more than one element, those that continue each other joined.
+  [[nodiscard]] const Ints& extents() const { return extents_; }
+  [[nodiscard]] const std::vector<std::array<std::int64_t, N>>& strides() const { return strides_; }
+
  private:
   Ints extents_;
   std::vector<std::array<std::int64_t, N>> strides_;

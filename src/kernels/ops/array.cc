@@ -15,23 +15,30 @@ inline float power_of_two(std::int32_t n) {
   return std::bit_cast<float>((n + 127) << 23);
 }
 
+// Split of ln2 and coefficients are those of ONNX Runtime's exponential, whose bits exp_value
+// gives.
+constexpr float kLog2e = 1.44269504088896341f;
+constexpr float kLn2High = 6.93145752e-1f;
+constexpr float kLn2Low = 1.42860677e-6f;
+constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding and subtracting rounds to an integer
+constexpr float kExp2 = 0x1.fffff6p-2f;
+constexpr float kExp3 = 0x1.555450p-3f;
+constexpr float kExp4 = 0x1.555b5ap-5f;
+constexpr float kExp5 = 0x1.125edcp-7f;
+constexpr float kExp6 = 0x1.694000p-10f;
+
 /// x = n ln2 + r with |r| <= ln2 / 2, a polynomial for e^r, then two exact scalings so that
-/// subnormal results round once. Split of ln2 and coefficients are those of ONNX Runtime's
-/// exponential, whose bits this gives.
+/// subnormal results round once.
 inline float exp_value(float x) {
-  constexpr float kLog2e = 1.44269504088896341f;
-  constexpr float kLn2High = 6.93145752e-1f;
-  constexpr float kLn2Low = 1.42860677e-6f;
-  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding and subtracting rounds to an integer
   float t = x >= -104.0f ? x : -104.0f;  // NaN too: it must not reach the integer below
   t = t > 89.0f ? 89.0f : t;
   const float n = std::fma(t, kLog2e, kRound) - kRound;
   const float r = std::fma(n, -kLn2Low, std::fma(n, -kLn2High, t));
-  float p = 0x1.694000p-10f;
-  p = std::fma(p, r, 0x1.125edcp-7f);
-  p = std::fma(p, r, 0x1.555b5ap-5f);
-  p = std::fma(p, r, 0x1.555450p-3f);
-  p = std::fma(p, r, 0x1.fffff6p-2f);
+  float p = kExp6;
+  p = std::fma(p, r, kExp5);
+  p = std::fma(p, r, kExp4);
+  p = std::fma(p, r, kExp3);
+  p = std::fma(p, r, kExp2);
   p = std::fma(p, r, 1.0f);
   p = std::fma(p, r, 1.0f);
   const auto whole = static_cast<std::int32_t>(n);
@@ -44,9 +51,34 @@ inline float relu_value(float x) {
   return x < 0.0f ? 0.0f : x;
 }
 
-inline float sigmoid_value(float x) {
+/// e^-|x|, the bits of exp_value(-|x|); 0 for NaN. Fewer steps: the argument has one sign, so that
+/// one integer minimum bounds it, and the polynomial is scaled by 2^30, so that adding n to its
+/// exponent stays among normal numbers and the product with 2^-30 is the only rounding.
+inline float exp_of_minus(float x) {
+  constexpr std::uint32_t kMagnitude = 0x7fffffffu;
+  constexpr std::uint32_t kSmallest = 0x42d00000u;  // 104: beyond it the result is 0
+  constexpr std::uint32_t kSign = 0x80000000u;
+  const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(x) & kMagnitude;
+  const float t = std::bit_cast<float>((magnitude < kSmallest ? magnitude : kSmallest) | kSign);
+  const float shifted = std::fma(t, kLog2e, kRound);  // its lowest bits are n
+  const float n = shifted - kRound;
+  const float r = std::fma(n, -kLn2Low, std::fma(n, -kLn2High, t));
+  constexpr float kUp = 0x1p30f;
+  float p = kExp6 * kUp;
+  p = std::fma(p, r, kExp5 * kUp);
+  p = std::fma(p, r, kExp4 * kUp);
+  p = std::fma(p, r, kExp3 * kUp);
+  p = std::fma(p, r, kExp2 * kUp);
+  p = std::fma(p, r, kUp);
+  p = std::fma(p, r, kUp);
+  const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) << 23;
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + exponent) * 0x1p-30f;
+}
+
+/// For numbers; NaN gives a number.
+inline float sigmoid_of_number(float x) {
   // e^-|x| never overflows, and the small side keeps its relative accuracy.
-  const float e = exp_value(x < 0.0f ? x : -x);
+  const float e = exp_of_minus(x);
   return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
@@ -69,11 +101,11 @@ QSWEEP_VECTOR_CLONES void relu(const float* x, float* y, std::int64_t n) {
 }
 
 QSWEEP_VECTOR_CLONES void sigmoid(const float* x, float* y, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = sigmoid_value(x[i]);
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] != x[i] ? x[i] : sigmoid_of_number(x[i]);
 }
 
 QSWEEP_VECTOR_CLONES void silu(const float* x, float* y, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * sigmoid_value(x[i]);
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * sigmoid_of_number(x[i]);
 }
 
 QSWEEP_VECTOR_CLONES void exponential(const float* x, float shift, float* y, std::int64_t n) {

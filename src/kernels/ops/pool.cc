@@ -162,11 +162,10 @@ Tensors max_pool_with_places(const OpCall& call, const Window& w, const Tensor& 
 
 }  // namespace
 
-Tensors max_pool(const OpCall& call, Inputs inputs) {
-  const Window w = resolve_window(call, inputs[0]);
-  if (call.outputs > 1 || inputs[0].dtype() != DType::f32)
-    return max_pool_with_places(call, w, inputs[0].to_layout(Layout::row_major));
-  const Tensor x = inputs[0].to_layout(Layout::channels_last);
+namespace {
+
+/// Maxima of the windows, channels_last to channels_last.
+Tensor maxima(const OpCall& call, const Window& w, const Tensor& x) {
   Tensor y = pooled_result(call, x, w.output);
   const std::int64_t channels = x.dim(1);
   const std::int64_t in_image = product(w.input) * channels;
@@ -182,7 +181,37 @@ Tensors max_pool(const OpCall& call, Inputs inputs) {
       });
     });
   }
-  return {y};
+  return y;
+}
+
+/// The window along its last axis alone, or along all others.
+Window part_of(const Window& w, bool last) {
+  Window part = w;
+  const std::size_t end = w.input.size() - 1;
+  for (std::size_t a = 0; a <= end; ++a) {
+    if (last == (a == end)) {
+      if (!last) part.input[end] = w.output[end];
+      continue;
+    }
+    part.input[a] = part.output[a] = a == end ? w.output[a] : w.input[a];
+    part.kernel[a] = part.strides[a] = part.dilations[a] = 1;
+    part.pad_begin[a] = part.pad_end[a] = 0;
+  }
+  return part;
+}
+
+}  // namespace
+
+Tensors max_pool(const OpCall& call, Inputs inputs) {
+  const Window w = resolve_window(call, inputs[0]);
+  if (call.outputs > 1 || inputs[0].dtype() != DType::f32)
+    return max_pool_with_places(call, w, inputs[0].to_layout(Layout::row_major));
+  const Tensor x = inputs[0].to_layout(Layout::channels_last);
+  // A maximum of maxima: large windows cost the sum of their sides, not the product.
+  const std::int64_t line = w.kernel.back(), lines = product(w.kernel) / line;
+  const bool apart = line * w.strides.front() + lines < line * lines;
+  if (w.input.size() != 2 || !apart) return {maxima(call, w, x)};
+  return {maxima(call, part_of(w, false), maxima(call, part_of(w, true), x))};
 }
 
 Tensors max_unpool(const OpCall& call, Inputs inputs) {

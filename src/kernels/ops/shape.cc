@@ -37,7 +37,10 @@ Tensors reshape(const OpCall& call, Inputs inputs) {
   if (!is_plausible(shape) || element_count(shape) != x.size()) {
     fail(call, "cannot turn " + to_string(x.shape()) + " into " + to_string(shape));
   }
-  return {x.reshaped(shape)};
+  // Pixels in one axis or several: where they lie does not change.
+  const bool keeps_channels =
+      x.rank() >= 3 && shape.size() >= 3 && shape[0] == x.dim(0) && shape[1] == x.dim(1);
+  return {(keeps_channels ? x : x.to_layout(Layout::row_major)).reshaped(shape)};
 }
 
 Tensors flatten(const OpCall& call, Inputs inputs) {

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "src/tensor/transpose.h"
+
 namespace qsweep::detail {
 
 Shape broadcast_shape(const OpCall& call, const std::vector<const Tensor*>& operands) {
@@ -39,6 +41,50 @@ Ints broadcast_strides(const Tensor& operand, const Shape& shape) {
   return strides;
 }
 
+namespace {
+
+template <class T>
+void copy_run(
+    const T* in, std::int64_t in_stride, T* out, std::int64_t out_stride, std::int64_t n) {
+  if (in_stride == 1 && out_stride == 1) {
+    std::memcpy(out, in, static_cast<std::size_t>(n) * sizeof(T));
+  } else if (in_stride == 2 && out_stride == 1) {  // every second column
+    for (std::int64_t i = 0; i < n; ++i) out[i] = in[i * 2];
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) out[i * out_stride] = in[i * in_stride];
+  }
+}
+
+/// Copies where the source runs along another axis than the target, plane by plane. False, and
+/// nothing done, for other boxes.
+template <class T>
+bool copy_transposed(const StridedLoop<2>& loop, const T* from, T* to) {
+  const Ints& extents = loop.extents();
+  const auto& strides = loop.strides();
+  if (extents.size() < 2 || std::ranges::find(extents, 0) != extents.end()) return false;
+  const std::size_t inner = extents.size() - 1;
+  const auto row = std::ranges::find(strides, 1, [](const auto& s) { return s[0]; });
+  if (strides[inner][1] != 1 || strides[inner][0] < 1 || row == strides.end() ||
+      row == strides.begin() + static_cast<std::ptrdiff_t>(inner))
+    return false;
+  const auto across = static_cast<std::size_t>(row - strides.begin());
+  if (strides[across][1] < 1) return false;
+  StridedLoop<2> planes;
+  for (std::size_t axis = 0; axis < inner; ++axis) {
+    if (axis != across) planes.add_axis(extents[axis], strides[axis]);
+  }
+  planes.run([&](const auto& offset, const auto& stride, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      transpose_plane(from + offset[0] + i * stride[0], strides[inner][0],
+                      to + offset[1] + i * stride[1], strides[across][1], extents[inner],
+                      extents[across]);
+    }
+  });
+  return true;
+}
+
+}  // namespace
+
 void copy_box(const Tensor& source, Tensor& target, const Box& box) {
   StridedLoop<2> loop;
   for (std::size_t i = 0; i < box.extents.size(); ++i) {
@@ -47,14 +93,9 @@ void copy_box(const Tensor& source, Tensor& target, const Box& box) {
   visit_size(source.dtype(), [&]<class T>(std::type_identity<T>) {
     const T* from = source.data<T>().data() + box.source_offset;
     T* to = target.mutable_data<T>().data() + box.target_offset;
+    if (copy_transposed(loop, from, to)) return;
     loop.run([&](const auto& offset, const auto& stride, std::int64_t count) {
-      const T* in = from + offset[0];
-      T* out = to + offset[1];
-      if (stride[0] == 1 && stride[1] == 1) {
-        std::memcpy(out, in, static_cast<std::size_t>(count) * sizeof(T));
-      } else {
-        for (std::int64_t i = 0; i < count; ++i) out[i * stride[1]] = in[i * stride[0]];
-      }
+      copy_run(from + offset[0], stride[0], to + offset[1], stride[1], count);
     });
   });
 }
