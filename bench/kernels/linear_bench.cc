@@ -6,8 +6,10 @@
 
 #include "src/kernels/linear.h"
 
-/// Throughput of the linear kernels on the layer shapes of ResNet-8/20/56 (CIFAR) and of a YOLO
-/// neck. Arguments: input channels, output channels, extent, kernel, batch.
+/// Throughput of the linear kernels on the layer shapes of ResNet-8/20/56 (CIFAR), of a YOLO neck
+/// and of a ViT, and on a product so square that it shows what the machine can do. Operations are
+/// those of the direct form, so Winograd's can exceed the peak. Arguments: input channels, output
+/// channels, extent, kernel, batch.
 namespace qsweep {
 namespace {
 
@@ -47,22 +49,32 @@ Format int8_weight() {
   return {.dtype = DType::i8, .granularity = Granularity::per_channel};
 }
 
-/// The integer kernel must give what its dequantized operands give, before its time means anything.
-void check_equal(const Tensor& integer, const Tensor& reference) {
-  const Tensor other = reference.to_layout(integer.layout());
-  for (std::size_t i = 0; i < integer.data<float>().size(); ++i) {
-    const float a = integer.data<float>()[i], b = other.data<float>()[i];
+/// Kernels must agree before their times mean anything.
+void check_equal(const Tensor& one, const Tensor& reference) {
+  const Tensor other = reference.to_layout(one.layout());
+  for (std::size_t i = 0; i < one.data<float>().size(); ++i) {
+    const float a = one.data<float>()[i], b = other.data<float>()[i];
     if (std::abs(a - b) > 1e-3f * (1.0f + std::abs(b)))
-      throw std::runtime_error("integer and float kernels disagree");
+      throw std::runtime_error("two kernels disagree");
   }
 }
 
-void float_conv(benchmark::State& state) {
+void float_conv_on(benchmark::State& state, FloatBackend backend) {
   const Case c(state);
-  const auto kernel = make_float_kernel(c.spec, c.w, c.bias);
-  benchmark::DoNotOptimize(kernel->run(c.x));
+  const auto kernel = make_float_kernel(c.spec, c.w, c.bias, backend);
+  check_equal(kernel->run(c.x),
+              make_float_kernel(c.spec, c.w, c.bias, FloatBackend::openblas)->run(c.x));
   for (auto _ : state) benchmark::DoNotOptimize(kernel->run(c.x));
   c.report(state);
+  state.SetLabel(kernel->name());
+}
+
+void float_conv(benchmark::State& state) {
+  float_conv_on(state, FloatBackend::automatic);
+}
+
+void direct_conv(benchmark::State& state) {
+  float_conv_on(state, FloatBackend::direct);
 }
 
 void integer_conv(benchmark::State& state) {
@@ -77,22 +89,26 @@ void integer_conv(benchmark::State& state) {
       make_float_kernel(c.spec, weight.dequantized(), c.bias)->run(dequantize(codes, activation)));
   for (auto _ : state) benchmark::DoNotOptimize(kernel->run(codes));
   c.report(state);
+  state.SetLabel(kernel->name());
 }
 
 void shapes(benchmark::internal::Benchmark* b) {
   b->ArgNames({"in", "out", "extent", "kernel", "batch"});
-  for (const auto& s : {std::vector<std::int64_t>{3, 16, 32, 3, 16},
-                        {16, 16, 32, 3, 16},
-                        {32, 32, 16, 3, 16},
-                        {64, 64, 8, 3, 16},
-                        {32, 64, 8, 1, 16},
-                        {64, 64, 80, 3, 1},
-                        {256, 256, 20, 3, 1}}) {
+  for (const auto& s : {std::vector<std::int64_t>{3, 16, 32, 3, 8},
+                        {16, 16, 32, 3, 8},
+                        {32, 32, 16, 3, 8},
+                        {64, 64, 8, 3, 8},
+                        {32, 64, 8, 1, 8},
+                        {64, 64, 40, 3, 1},
+                        {128, 128, 20, 3, 1},
+                        {192, 768, 8, 1, 8},
+                        {512, 512, 16, 1, 4}}) {
     b->Args(s);
   }
 }
 
 BENCHMARK(float_conv)->Apply(shapes)->UseRealTime();
+BENCHMARK(direct_conv)->Apply(shapes)->UseRealTime();
 BENCHMARK(integer_conv)->Apply(shapes)->UseRealTime();
 
 }  // namespace

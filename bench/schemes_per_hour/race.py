@@ -17,6 +17,7 @@ import tempfile
 import time
 
 FAMILIES = [("W4A8F", "FP16"), ("W4A16", "W8A8"), ("W4A8", "W8A8")]
+INTEGER = FAMILIES[2:]
 
 
 def qsweep_turn(args, job, scratch, turn):
@@ -37,16 +38,17 @@ def main():
     p.add_argument("n", type=int)
     p.add_argument("--turns", type=int, default=3)
     p.add_argument("--peer-schemes", type=int, default=8)
+    p.add_argument("--integer", action="store_true", help="only the family whose layers all compute on integers")
     args = p.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scratch = pathlib.Path(folder)
-        families = "\n".join(f"    - {{rest: {r}, keep: {k}, k: every}}" for r, k in FAMILIES)
+        families = "\n".join(f"    - {{rest: {r}, keep: {k}, k: every}}" for r, k in (INTEGER if args.integer else FAMILIES))
         job = scratch / "job.yaml"
         job.write_text(f"""model: {os.path.abspath(args.model)}
 data:
   calibration: {{format: cifar10, path: {os.path.abspath(args.train)}, images: 256, sampling: stratified}}
   evaluation: {{format: cifar10, path: {os.path.abspath(args.images)}, images: {args.n}, shard: 500}}
-sensitivity: {{precisions: [W8A8, W4A16, W4A8]}}
+sensitivity: {{precisions: [{"W8A8, W4A8" if args.integer else "W8A8, W4A16, W4A8"}]}}
 sweep:
   families:
 {families}

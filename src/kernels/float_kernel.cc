@@ -86,7 +86,7 @@ class FloatKernel final : public LinearKernel {
       throw Error(ErrorCode::corrupt_input,
                   fmt::format("a float layer got {} input", name_of(x.dtype())), spec_.name);
     }
-    const detail::Geometry geometry = detail::resolve_geometry(spec_, weight_.shape(), x.shape());
+    const detail::Geometry& geometry = geometries_.of(spec_, weight_.shape(), x.shape());
     if (onednn_ && geometry.batch > 0 && cuts_patches(spec_, geometry))
       return product_of_patches(x, geometry);
     const Tensor input = detail::ordered_input(spec_, x);
@@ -183,6 +183,7 @@ class FloatKernel final : public LinearKernel {
   FloatBackend backend_;
   Tensor weight_;
   std::vector<float> bias_;
+  detail::Geometries geometries_;
   std::unique_ptr<detail::OneDnnLayer> onednn_;
   std::unique_ptr<detail::WinogradLayer> winograd_;   ///< made for the first geometry that suits
   std::vector<std::unique_ptr<FloatKernel>> blocks_;  ///< of the depth; empty: one product

@@ -71,13 +71,16 @@ class IntegerKernel final : public LinearKernel {
   std::string name() const override { return exact_.empty() ? "onednn_u8s8s32" : "exact_f32"; }
 
  private:
-  Tensor source_codes(const Tensor& x, detail::Geometry& geometry) const;
+  Tensor source_codes(const Tensor& x,
+                      const detail::Geometry& plain,
+                      detail::Geometry& padded) const;
   Tensor run_exact(const Tensor& x);
   void make_exact_parts();
 
   LinearSpec spec_;
   std::optional<QuantParams> next_;  ///< of the codes to give; absent: the values
-  Tensor weight_;                    ///< i8, ONNX layout
+  detail::Geometries geometries_;
+  Tensor weight_;  ///< i8, ONNX layout
   DType code_type_ = DType::u8;
   std::int32_t zero_point_ = 0;                        ///< in the activation's own codes
   std::vector<std::int32_t> bias_;                     ///< b_q
@@ -170,12 +173,14 @@ IntegerKernel::IntegerKernel(const LinearSpec& spec,
 }
 
 /// x as u8 codes for oneDNN. Its own padding is with 0, so where the zero point is another code the
-/// padding is written here and removed from the geometry.
-Tensor IntegerKernel::source_codes(const Tensor& x, detail::Geometry& g) const {
+/// padding is written here; `padded` is the geometry then, else untouched.
+Tensor IntegerKernel::source_codes(const Tensor& x,
+                                   const detail::Geometry& plain,
+                                   detail::Geometry& padded) const {
   const int shift = code_type_ == DType::i8 ? 128 : 0;
   const auto is_zero = [](std::int64_t pad) { return pad == 0; };
-  const bool pad = zero_point_ + shift != 0 && !(std::ranges::all_of(g.pad_begin, is_zero) &&
-                                                 std::ranges::all_of(g.pad_end, is_zero));
+  const bool pad = zero_point_ + shift != 0 && !(std::ranges::all_of(plain.pad_begin, is_zero) &&
+                                                 std::ranges::all_of(plain.pad_end, is_zero));
   const auto flip = static_cast<std::uint8_t>(shift);  // adding 128 is flipping the top bit
   const auto* source = static_cast<const std::uint8_t*>(x.raw());
   if (!pad) {
@@ -186,6 +191,7 @@ Tensor IntegerKernel::source_codes(const Tensor& x, detail::Geometry& g) const {
     return codes;
   }
   // Copy row by row of the last spatial axis into the middle of a buffer of zero points.
+  detail::Geometry& g = padded = plain;
   const std::vector<std::int64_t> begin =
       std::exchange(g.pad_begin, std::vector<std::int64_t>(g.input.size(), 0));
   const std::vector<std::int64_t> end =
@@ -218,8 +224,10 @@ Tensor IntegerKernel::run(const Tensor& x) {
         spec_.name);
   }
   if (exact_.empty() && x.size() > 0) {
-    detail::Geometry geometry = detail::resolve_geometry(spec_, weight_.shape(), x.shape());
-    const Tensor codes = source_codes(detail::ordered_input(spec_, x), geometry);
+    const detail::Geometry& plain = geometries_.of(spec_, weight_.shape(), x.shape());
+    detail::Geometry padded;
+    const Tensor codes = source_codes(detail::ordered_input(spec_, x), plain, padded);
+    const detail::Geometry& geometry = padded.batch > 0 ? padded : plain;
     if (requantizing_) {
       if (auto y = requantizing_->run(codes, geometry)) return *std::move(y);
       requantizing_.reset();
@@ -257,7 +265,9 @@ void IntegerKernel::make_exact_parts() {
     weights[part[channel]].mutable_data<float>()[static_cast<std::size_t>(position)] =
         static_cast<float>(w);
   });
-  for (const Tensor& weight : weights) exact_.push_back(make_float_kernel(spec, weight, Tensor()));
+  // Direct: Winograd's form is not exact on integers.
+  for (const Tensor& weight : weights)
+    exact_.push_back(make_float_kernel(spec, weight, Tensor(), FloatBackend::direct));
 }
 
 Tensor IntegerKernel::run_exact(const Tensor& x) {

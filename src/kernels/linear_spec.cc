@@ -237,5 +237,14 @@ Geometry resolve_geometry(const LinearSpec& spec, const Shape& weight, const Sha
   return g;
 }
 
+const Geometry& Geometries::of(const LinearSpec& spec, const Shape& weight, const Shape& input) {
+  constexpr std::size_t kMost = 8;
+  for (const auto& [shape, geometry] : known_) {
+    if (shape == input) return geometry;
+  }
+  if (known_.size() == kMost) known_.erase(known_.begin());
+  return known_.emplace_back(input, resolve_geometry(spec, weight, input)).second;
+}
+
 }  // namespace detail
 }  // namespace qsweep

@@ -2,7 +2,6 @@
 
 #include <cstring>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 
 #include <dnnl.hpp>
@@ -33,7 +32,14 @@ struct Prepared {
   Geometry geometry;
   dnnl::primitive primitive;
   memory source, result;
-  std::unordered_map<int, memory> arguments;
+  std::vector<memory> constants;           // held for the arguments
+  std::vector<dnnl_exec_arg_t> arguments;  // of all
+
+  void add(int which, const memory& operand) { arguments.push_back({which, operand.get()}); }
+  void add_constant(int which, memory operand) {
+    add(which, operand);
+    constants.push_back(std::move(operand));
+  }
 };
 
 memory::dims with_line_axis(memory::dims extents, std::int64_t value) {
@@ -195,18 +201,19 @@ Prepared& OneDnnLayer::State::prepare(const Geometry& g) {
       fresh->primitive = dnnl::primitive(chosen.primitive);
       fresh->source = memory(chosen.source, engine(), nullptr);
       fresh->result = memory(chosen.result, engine(), nullptr);
-      fresh->arguments = {{DNNL_ARG_SRC, fresh->source},
-                          {DNNL_ARG_WEIGHTS, packed_weight(g, chosen.weight)},
-                          {DNNL_ARG_DST, fresh->result}};
+      fresh->add(DNNL_ARG_SRC, fresh->source);
+      fresh->add_constant(DNNL_ARG_WEIGHTS, packed_weight(g, chosen.weight));
+      fresh->add(DNNL_ARG_DST, fresh->result);
       if (!bias.empty()) {
-        fresh->arguments[DNNL_ARG_BIAS] =
-            memory({{g.out_channels}, memory::data_type::f32, Tag::x}, engine(), bias.data());
+        fresh->add_constant(
+            DNNL_ARG_BIAS,
+            memory({{g.out_channels}, memory::data_type::f32, Tag::x}, engine(), bias.data()));
       }
       if (divisor != 0.0f) {
         const int place = spec.epilogue == Epilogue::relu ? 1 : 0;
         const auto rank = static_cast<std::size_t>(chosen.result.dims().size());
-        fresh->arguments[DNNL_ARG_ATTR_MULTIPLE_POST_OP(place) | DNNL_ARG_SRC_1] =
-            memory(divisor_desc(rank), engine(), &divisor);
+        fresh->add_constant(DNNL_ARG_ATTR_MULTIPLE_POST_OP(place) | DNNL_ARG_SRC_1,
+                            memory(divisor_desc(rank), engine(), &divisor));
       }
     }
   } catch (const dnnl::error& error) {
@@ -244,7 +251,11 @@ std::optional<Tensor> OneDnnLayer::run(const Tensor& x, const Geometry& geometry
   prepared.source.set_data_handle(const_cast<void*>(x.raw()));
   prepared.result.set_data_handle(y.mutable_raw());
   try {
-    prepared.primitive.execute(stream(), prepared.arguments);
+    // The C++ form would make this list anew each time.
+    dnnl::error::wrap_c_api(dnnl_primitive_execute(prepared.primitive.get(), stream().get(),
+                                                   static_cast<int>(prepared.arguments.size()),
+                                                   prepared.arguments.data()),
+                            "a layer could not be computed");
     stream().wait();
   } catch (const dnnl::error& error) {
     throw Error(ErrorCode::resource, std::string("oneDNN failed: ") + error.message,

@@ -381,6 +381,24 @@ TEST(IntegerKernelTest, vector_units_compute_ordinary_layers) {
 }
 
 /// Sums far beyond 2^24, where a float accumulator alone would lose bits.
+TEST(IntegerKernelTest, is_exact_on_the_shapes_that_winograd_takes_in_float) {
+  const LinearSpec spec{.pads = {1, 1, 1, 1}, .name = "square"};
+  const Shape image = {2, 32, 8, 8}, shape = {16, 32, 3, 3};
+  std::mt19937 random(4);
+  const auto w = random_values<std::int8_t>(random, element_count(shape), -127, 127);
+  const auto x = random_values<std::uint8_t>(random, element_count(image), 0, 255);
+  const QuantizedWeight weight{tensor_of(DType::i8, shape, w),
+                               params({.dtype = DType::i8}, 1.0f, 0)};
+  const QuantParams activation = params({.dtype = DType::u8}, 1.0f, 7);
+  const auto want = test::reference_products<std::int64_t>(spec, x, image, w, shape, 7);
+  for (const IntegerBackend backend : {IntegerBackend::automatic, IntegerBackend::exact_f32}) {
+    const auto kernel = make_integer_kernel(spec, weight, Tensor(), activation, backend);
+    const Tensor y = kernel->run(tensor_of(DType::u8, image, x)).to_layout(Layout::row_major);
+    for (std::size_t i = 0; i < want.values.size(); ++i)
+      ASSERT_EQ(y.data<float>()[i], static_cast<float>(want.values[i])) << kernel->name();
+  }
+}
+
 TEST(IntegerKernelTest, splits_sums_that_a_float_cannot_hold) {
   const std::int64_t depth = 3000;
   const LinearSpec spec{.kind = LinearSpec::Kind::gemm, .name = "deep"};

@@ -139,9 +139,9 @@ TEST_P(RanksTest, large_payloads_come_through_unchanged) {
 
 TEST(RankPatienceTest, a_long_task_is_not_a_dead_rank) {
   const int ranks = rank_counts().back();
-  const auto crew = open_crew(ranks, quick_options(1.0));
+  const auto crew = open_crew(ranks, quick_options(2.0));
   // Longer than dead_after_s: only heartbeats from beside the computation keep the ranks alive.
-  std::vector<Task> tasks(static_cast<std::size_t>(ranks), text_task("sleep 1.3"));
+  std::vector<Task> tasks(static_cast<std::size_t>(ranks), text_task("sleep 2.3"));
   EXPECT_TRUE(run(*crew, tasks).complete);
   for (const RankReport& r : crew->ranks()) EXPECT_FALSE(r.lost) << r.rank;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "src/kernels/linear.h"
@@ -24,6 +25,16 @@ struct Geometry {
 [[nodiscard]] Geometry resolve_geometry(const LinearSpec& spec,
                                         const Shape& weight,
                                         const Shape& input);
+
+/// The geometries of the shapes a layer was run on, resolved once each; the latest few are kept.
+class Geometries {
+ public:
+  /// As resolve_geometry(); valid until the next call.
+  [[nodiscard]] const Geometry& of(const LinearSpec& spec, const Shape& weight, const Shape& input);
+
+ private:
+  std::vector<std::pair<Shape, Geometry>> known_;
+};
 
 /// Output channels of a weight in ONNX layout. @throws Error(corrupt_input) on a wrong rank or
 /// group.

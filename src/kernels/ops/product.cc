@@ -25,7 +25,10 @@ Tensors linear_op(const OpCall& call, Inputs inputs) {
   require_f32(call, inputs[0]);
   require_f32(call, weight);
   const LinearSpec spec = linear_spec(call.op, call.attributes, weight, call.name);
-  return {make_float_kernel(spec, weight, has(inputs, 2) ? inputs[2] : Tensor())->run(inputs[0])};
+  // Direct: a weight that is used once is not worth transforming.
+  return {
+      make_float_kernel(spec, weight, has(inputs, 2) ? inputs[2] : Tensor(), FloatBackend::direct)
+          ->run(inputs[0])};
 }
 
 Tensors gemm_op(const OpCall& call, Inputs inputs) {
