@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Schemes per hour on nested top-K families with the sensitivity pass: qsweep on two ranks against the Python loop.
+"""Schemes per hour on nested top-K families with the sensitivity pass, or on a whole space: qsweep on two ranks against
+the Python loop.
 
   race.py build/qsweep PEER_LOOP.py MODEL.onnx IMAGES.bin TRAIN.bin NORM N_IMAGES [--turns 3]
 
@@ -39,19 +40,27 @@ def main():
     p.add_argument("--turns", type=int, default=3)
     p.add_argument("--peer-schemes", type=int, default=8)
     p.add_argument("--integer", action="store_true", help="only the family whose layers all compute on integers")
+    p.add_argument("--exhaustive", action="store_true", help="every assignment of W8A8, W4A8 and W4A16 instead of families")
+    p.add_argument("--mode", default="only", choices=["only", "all_but"], help="single-layer runs: one layer quantized, or all but one")
     args = p.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scratch = pathlib.Path(folder)
-        families = "\n".join(f"    - {{rest: {r}, keep: {k}, k: every}}" for r, k in (INTEGER if args.integer else FAMILIES))
+        precisions = "W8A8, W4A8" if args.integer else "W8A8, W4A16, W4A8"
+        families = INTEGER if args.integer else FAMILIES
+        if args.exhaustive:
+            sensitivity = "{precisions: []}"
+            sweep = "  search: {method: exhaustive, precisions: [W8A8, W4A8, W4A16]}"
+        else:
+            sensitivity = f"{{precisions: [{precisions}], modes: [{args.mode}]}}"
+            sweep = "\n".join(["  families:"] + [f"    - {{rest: {r}, keep: {k}, k: every}}" for r, k in families])
         job = scratch / "job.yaml"
         job.write_text(f"""model: {os.path.abspath(args.model)}
 data:
   calibration: {{format: cifar10, path: {os.path.abspath(args.train)}, images: 256, sampling: stratified}}
   evaluation: {{format: cifar10, path: {os.path.abspath(args.images)}, images: {args.n}, shard: 500}}
-sensitivity: {{precisions: [{"W8A8, W4A8" if args.integer else "W8A8, W4A16, W4A8"}]}}
+sensitivity: {sensitivity}
 sweep:
-  families:
-{families}
+{sweep}
 latency: {{source: none}}
 activations: {{images: 0}}
 """)

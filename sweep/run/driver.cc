@@ -179,6 +179,24 @@ std::vector<Scheme> schemes_of(const std::vector<SensitivityCase>& cases) {
   return schemes;
 }
 
+/// Only a layer quantized alone is looked at from within: the errors behind others are not its own.
+std::vector<Scheme> schemes_of(const std::vector<SensitivityCase>& cases, Detail detail) {
+  std::vector<Scheme> schemes;
+  for (const SensitivityCase& c : cases) {
+    if ((c.mode == "only") == (detail == Detail::probes)) schemes.push_back(c.scheme);
+  }
+  return schemes;
+}
+
+/// Results in the order of the cases.
+std::vector<SchemeResult> evaluate_cases(Crew& crew, const std::vector<SensitivityCase>& cases) {
+  for (const Detail detail : {Detail::probes, Detail::none}) {
+    const std::vector<Scheme> schemes = schemes_of(cases, detail);
+    if (!schemes.empty()) (void)evaluate_schemes(crew, "sensitivity", schemes, detail);
+  }
+  return recorded_results(crew.workload(), crew.records(), schemes_of(cases));
+}
+
 void check_disk(const std::filesystem::path& directory) {
   const std::uint64_t available = real_file_system().free_bytes(directory);
   if (available < kLeastFreeBytes) {
@@ -203,7 +221,7 @@ Findings run_stages(Crew& crew, Stage last) {
                 w.job.model.string());
   if (last < Stage::sensitivity) return f;
   f.cases = sensitivity_cases(w);
-  f.case_results = evaluate_schemes(crew, "sensitivity", schemes_of(f.cases), Detail::probes);
+  f.case_results = evaluate_cases(crew, f.cases);
   if (last < Stage::sweep) return f;
   f.schemes = planned_schemes(w, sensitivity_records(f));
   f.scheme_results = evaluate_schemes(crew, "sweep", f.schemes, Detail::none);
@@ -341,15 +359,17 @@ RunPlan plan_job(const JobConfig& job, const RunOptions& options) {
     if (fingerprint == w.fingerprint()) records = std::move(found);
   }
   const std::vector<SensitivityCase> cases = sensitivity_cases(w);
-  const std::vector<Scheme> probes = schemes_of(cases);
+  const std::vector<Scheme> probed = schemes_of(cases, Detail::probes);
+  const std::vector<Scheme> unprobed = schemes_of(cases, Detail::none);
   const std::vector<Scheme> schemes =
       planned_schemes(w, {});  // their number does not depend on the ranking
   RunPlan plan{.layers = static_cast<std::int64_t>(w.program->layers().size()),
-               .evaluations = static_cast<std::int64_t>(probes.size() + schemes.size()),
+               .evaluations = static_cast<std::int64_t>(cases.size() + schemes.size()),
                .images = static_cast<std::int64_t>(w.evaluation_ids.size()),
                .done = static_cast<std::int64_t>(records.size())};
   for (const auto& [list, detail] :
-       {std::pair(&probes, Detail::probes), std::pair(&schemes, Detail::none)}) {
+       {std::pair(&probed, Detail::probes), std::pair(&unprobed, Detail::none),
+        std::pair(&schemes, Detail::none)}) {
     for (const Crew::Piece& p : evaluation_tasks(w, records, *list, detail)) {
       plan.work += p.task.cost;
       ++plan.tasks;
