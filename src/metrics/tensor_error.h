@@ -8,8 +8,8 @@
 namespace qsweep {
 
 /// Sums from which the error of a tensor against its reference follows, within 4e-6 of exact ones;
-/// accumulated in a fixed order within an image, images combined in sample order by the caller, so any split of
-/// the images gives the same bits when merged per image.
+/// accumulated in a fixed order within an image, images combined in sample order by the caller, so
+/// any split of the images gives the same bits when merged per image.
 struct ErrorSums {
   std::int64_t count = 0;
   double reference_squares = 0.0;  ///< sum x^2
