@@ -5,9 +5,12 @@ the Python loop.
   race.py build/qsweep PEER_LOOP.py MODEL.onnx IMAGES.bin TRAIN.bin NORM N_IMAGES [--turns 3]
 
 The loop is run as it is in its "fast" form with two worker processes. Start-up, calibration and every image are
-counted on both sides. qsweep's latency stage is off (the loop has none).
+counted on both sides. qsweep's latency stage is off (the loop has none). Before any rate is printed, the float model
+must be right on as many of the loop's images as qsweep says, give or take one in a thousand; bench/export compares
+what mixed schemes compute.
 """
 import argparse
+import importlib.util
 import json
 import os
 import pathlib
@@ -28,8 +31,24 @@ def qsweep_turn(args, job, scratch, turn):
     subprocess.run(["mpirun", *root, "--oversubscribe", "--bind-to", "none", "-n", "2", args.qsweep, "run", str(job), "--out", str(out)],
                    check=True, capture_output=True)
     seconds = time.perf_counter() - start
+    schemes = json.loads((out / "outputs" / "sweep_index.json").read_text())["successes"]
     rows = (out / "outputs" / "sweep_index.csv").read_text().splitlines()
-    return (len(rows) - 1) / seconds * 3600, len(rows) - 1
+    top1 = next(s["top1"] for s in schemes if s["name"] == "FP32")
+    return (len(rows) - 1) / seconds * 3600, len(rows) - 1, top1
+
+
+def top1_of_float(args):
+    """Of the float model in ONNX Runtime on the images as the loop reads them."""
+    import onnxruntime as ort
+
+    spec = importlib.util.spec_from_file_location("peer", args.peer)
+    peer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(peer)
+    session = ort.InferenceSession(args.model, providers=["CPUExecutionProvider"])
+    x, labels = peer.load_data(args.images, args.n, args.norm, "nchw")
+    name = session.get_inputs()[0].name
+    right = sum(int((session.run(None, {name: x[i : i + 64]})[0].argmax(1) == labels[i : i + 64]).sum()) for i in range(0, args.n, 64))
+    return right / args.n
 
 
 def main():
@@ -65,8 +84,10 @@ latency: {{source: none}}
 activations: {{images: 0}}
 """)
         ours, theirs, count = [], [], 0
+        expected = top1_of_float(args)
         for turn in range(args.turns):
-            rate, count = qsweep_turn(args, job, scratch, turn)
+            rate, count, top1 = qsweep_turn(args, job, scratch, turn)
+            assert abs(top1 - expected) <= 0.001, f"the float model: {top1} by qsweep, {expected} by ONNX Runtime"
             ours.append(rate)
             peer = subprocess.run([sys.executable, args.peer, "--model", args.model, "--data", args.images, "--norm", args.norm, "--images", str(args.n),
                                    "--schemes", str(args.peer_schemes), "--variant", "fast", "--workers", "2", "--batch", "64"],
