@@ -39,12 +39,21 @@ std::size_t capacity_for(std::size_t bytes) {
   return middle >= least && middle % kAlignment == 0 ? middle : power;
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define QSWEEP_SEES_OVERRUNS
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define QSWEEP_SEES_OVERRUNS
+#endif
+#endif
+
 /// Memory that the system may back by huge pages, as large tensors like it: their lines are read in
 /// order, and what fetches ahead stops at each page's end. Null when memory is short.
 void* huge_pages(std::size_t alignment, std::size_t bytes) {
-  void* p = std::aligned_alloc(alignment, bytes);
+  void* p = nullptr;
+  if (posix_memalign(&p, alignment, bytes) != 0) return nullptr;  // takes sizes of any kind
 #ifdef MADV_HUGEPAGE
-  if (p) (void)madvise(p, bytes, MADV_HUGEPAGE);  // a wish: nothing depends on it
+  (void)madvise(p, bytes, MADV_HUGEPAGE);  // a wish: nothing depends on it
 #endif
   return p;
 }
@@ -58,7 +67,7 @@ class Region {
   static constexpr std::size_t kBytes = 4 * kHugePage;
   /// Capacities that are cut from regions; smaller ones are malloc's.
   static constexpr std::size_t kLeast = std::size_t{128} << 10;
-#ifdef __SANITIZE_ADDRESS__
+#ifdef QSWEEP_SEES_OVERRUNS
   static constexpr std::size_t kMost = 0;  // buffers of their own, so that overruns are seen
 #else
   static constexpr std::size_t kMost = kHugePage;

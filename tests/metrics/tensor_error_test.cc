@@ -55,7 +55,7 @@ TEST(ErrorSumsTest, nan_shows) {
 
 TEST(ErrorSumsTest, agrees_with_plain_sums_at_every_length) {
   Random random(3);
-  for (const std::size_t n : {0, 1, 5, 15, 16, 17, 33, 511, 512, 513, 1040, 5000}) {
+  for (const std::size_t n : {0u, 1u, 5u, 15u, 16u, 17u, 33u, 1023u, 1024u, 1025u, 1040u, 5000u}) {
     std::vector<float> x(n), y(n);
     long double xx = 0, yy = 0, dd = 0, xy = 0;
     for (std::size_t i = 0; i < n; ++i) {
