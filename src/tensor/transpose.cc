@@ -55,7 +55,7 @@ inline __attribute__((always_inline)) void transpose_square(const std::uint32_t*
   for (std::int64_t i = 0; i < kSide; ++i) std::memcpy(out + i * out_stride, &b[i], sizeof(Line));
 }
 
-/// The few rows that fill no square.
+/// Rows element by element: the few that fill no square, and columns beyond the last one.
 template <std::int64_t kRows>
 inline __attribute__((always_inline)) void transpose_rows(const std::uint32_t* in,
                                                           std::int64_t in_stride,
@@ -79,14 +79,10 @@ inline __attribute__((always_inline)) void transpose_strip(const std::uint32_t* 
     for (std::int64_t r = 0; r < kHeight; r += kSide)
       transpose_square(in + r * in_stride + c, in_stride, out + c * out_stride + r, out_stride);
   }
-  for (; c < columns; ++c) {
-    for (std::int64_t r = 0; r < kHeight; ++r) out[c * out_stride + r] = in[r * in_stride + c];
-  }
+  transpose_rows<kHeight>(in + c, in_stride, out + c * out_stride, out_stride, columns - c);
 }
 
-}  // namespace
-
-QSWEEP_VECTOR_CLONES void transpose_plane(const std::uint32_t* in,
+QSWEEP_VECTOR_CLONES void transpose_words(const std::uint32_t* in,
                                           std::int64_t in_stride,
                                           std::uint32_t* out,
                                           std::int64_t out_stride,
@@ -122,31 +118,29 @@ QSWEEP_VECTOR_CLONES void transpose_plane(const std::uint32_t* in,
   }
 }
 
-void transpose_plane(const std::uint8_t* in,
+}  // namespace
+
+template <class T>
+void transpose_plane(const T* in,
                      std::int64_t in_stride,
-                     std::uint8_t* out,
+                     T* out,
                      std::int64_t out_stride,
                      std::int64_t rows,
                      std::int64_t columns) {
-  transpose_blocks(in, in_stride, out, out_stride, rows, columns);
+  if constexpr (sizeof(T) == sizeof(std::uint32_t)) {
+    transpose_words(in, in_stride, out, out_stride, rows, columns);
+  } else {
+    transpose_blocks(in, in_stride, out, out_stride, rows, columns);
+  }
 }
 
-void transpose_plane(const std::uint16_t* in,
-                     std::int64_t in_stride,
-                     std::uint16_t* out,
-                     std::int64_t out_stride,
-                     std::int64_t rows,
-                     std::int64_t columns) {
-  transpose_blocks(in, in_stride, out, out_stride, rows, columns);
-}
-
-void transpose_plane(const std::uint64_t* in,
-                     std::int64_t in_stride,
-                     std::uint64_t* out,
-                     std::int64_t out_stride,
-                     std::int64_t rows,
-                     std::int64_t columns) {
-  transpose_blocks(in, in_stride, out, out_stride, rows, columns);
-}
+#define QSWEEP_TRANSPOSE(T)                                                             \
+  template void transpose_plane(const T*, std::int64_t, T*, std::int64_t, std::int64_t, \
+                                std::int64_t)
+QSWEEP_TRANSPOSE(std::uint8_t);
+QSWEEP_TRANSPOSE(std::uint16_t);
+QSWEEP_TRANSPOSE(std::uint32_t);
+QSWEEP_TRANSPOSE(std::uint64_t);
+#undef QSWEEP_TRANSPOSE
 
 }  // namespace qsweep
