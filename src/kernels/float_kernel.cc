@@ -93,7 +93,8 @@ class FloatKernel final : public LinearKernel {
     if (!blocks_.empty() && geometry.batch > 0) return sum_of_blocks(input, geometry);
     if (backend_ == FloatBackend::automatic && geometry.batch > 0 &&
         detail::WinogradLayer::suits(spec_, geometry)) {
-      if (!winograd_) winograd_ = std::make_unique<detail::WinogradLayer>(spec_, weight_, bias_);
+      if (!winograd_)
+        winograd_ = std::make_unique<detail::WinogradLayer>(spec_, geometry, weight_, bias_);
       return winograd_->run(input, geometry);
     }
     if (onednn_ && geometry.batch > 0) {

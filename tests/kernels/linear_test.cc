@@ -126,6 +126,11 @@ struct WinogradCase {
   std::int64_t in, out, height, width, batch;
   std::vector<std::int64_t> pads;
   Epilogue epilogue;
+  std::int64_t stride = 1;
+
+  [[nodiscard]] LinearSpec spec() const {
+    return {.strides = {stride, stride}, .pads = pads, .epilogue = epilogue};
+  }
 };
 
 /// Channels by one and more vector blocks with remainders, pictures with cut tiles, tiles that fill
@@ -138,6 +143,11 @@ const WinogradCase kWinogradCases[] = {
     {16, 112, 18, 14, 1, {0, 0, 0, 0}, Epilogue::none},
     {80, 16, 7, 7, 40, {1, 1, 1, 1}, Epilogue::none},
     {128, 128, 12, 12, 3, {1, 0, 0, 1}, Epilogue::relu},
+    {16, 16, 9, 9, 5, {2, 2, 2, 2}, Epilogue::none},
+    {16, 32, 32, 32, 3, {0, 0, 1, 1}, Epilogue::relu, 2},
+    {32, 64, 16, 16, 2, {1, 1, 1, 1}, Epilogue::none, 2},
+    {80, 16, 15, 31, 3, {1, 1, 1, 1}, Epilogue::silu, 2},
+    {128, 128, 14, 25, 1, {2, 1, 2, 1}, Epilogue::none, 2},
 };
 
 TEST(WinogradTest, agrees_with_double_precision_sums_nearly_as_a_direct_convolution) {
@@ -150,7 +160,7 @@ TEST(WinogradTest, agrees_with_double_precision_sums_nearly_as_a_direct_convolut
     for (float& value : x) value = std::max(normal(random), 0.0f);
     for (float& value : w) value = normal(random) / std::sqrt(9.0f * static_cast<float>(c.in));
     for (float& value : b) value = normal(random);
-    const LinearSpec spec{.pads = c.pads, .epilogue = c.epilogue};
+    const LinearSpec spec = c.spec();
     const auto want = test::reference_products<double>(spec, x, image, w, weight, 0.0);
     const auto compute = [&](FloatBackend backend, std::string_view name) {
       const auto kernel = make_float_kernel(spec, tensor_of(DType::f32, weight, w),
@@ -190,8 +200,7 @@ TEST(WinogradTest, a_picture_does_not_depend_on_its_batch) {
     for (auto* values : {&x, &w}) {
       for (float& value : *values) value = normal(random);
     }
-    const auto kernel = make_float_kernel({.pads = c.pads, .epilogue = c.epilogue},
-                                          tensor_of(DType::f32, weight, w), Tensor());
+    const auto kernel = make_float_kernel(c.spec(), tensor_of(DType::f32, weight, w), Tensor());
     const Tensor input = tensor_of(DType::f32, image, x);
     const Tensor all = kernel->run(input);
     for (std::int64_t n = 0; n < c.batch; ++n) {
@@ -207,8 +216,8 @@ TEST(WinogradTest, a_picture_does_not_depend_on_its_batch) {
 #ifdef __x86_64__
 TEST(WinogradTest, instruction_sets_give_the_same_bits) {
   if (!this_machine().has_avx512) GTEST_SKIP() << "no AVX-512 on " << this_machine().cpu_model;
-  using detail::kWinogradAvx2, detail::kWinogradAvx512, detail::WinogradPicture;
-  constexpr std::int64_t kIn = 48, kOut = 112, kTiles = 13, kChannels = detail::kWinogradChannels;
+  using namespace detail;
+  constexpr std::int64_t kIn = 48, kOut = 112, kTiles = 13, kHeight = 5, kWidth = 7;
   std::mt19937 random(13);
   std::normal_distribution<float> normal;
   const auto values = [&](std::int64_t count) {
@@ -216,22 +225,43 @@ TEST(WinogradTest, instruction_sets_give_the_same_bits) {
     for (float& value : v) value = normal(random);
     return v;
   };
-  const std::int64_t in_groups = kIn / kChannels * detail::kWinogradGroup;
-  const std::int64_t out_groups = kOut / kChannels * detail::kWinogradGroup;
-  const WinogradPicture from{5, 7, kIn}, to{5, 7, kOut};
-  const auto picture = values(5 * 7 * kIn), weight = values(detail::kWinogradPlaces * kIn * kOut),
-             bias = values(kOut), tiles = values(in_groups);
-  const auto run = [&](const detail::WinogradSteps& steps) {
-    std::vector<float> tile = tiles, sums(at(out_groups)), out(at(5 * 7 * kOut));
-    steps.transform_input(picture.data(), from, 3, -1, tile.data() + 2 * kChannels);
-    steps.multiply(tile.data(), kTiles, kIn, weight.data(), kOut, sums.data());
-    for (const std::int64_t top : {0, 4}) {
-      steps.transform_output(sums.data() + kChannels, bias.data(), true, to, top, 4, out.data());
-      steps.transform_output(sums.data() + kChannels, bias.data(), false, to, top, 0, out.data());
-    }
-    return std::tuple(tile, sums, out);
-  };
-  EXPECT_EQ(run(kWinogradAvx2), run(kWinogradAvx512));
+  for (const WinogradForm& form : {kWinogradStride1, kWinogradStride2}) {
+    const bool plain = form.stride == 1;
+    const auto block = [&](std::vector<float>& of, std::int64_t groups) {
+      return WinogradBlock{of.data(), groups * 16 * kWinogradChannels, 16 * kWinogradChannels};
+    };
+    const std::int64_t in_groups = form.phases * form.phases * kIn / kWinogradChannels;
+    const std::int64_t out_groups = kOut / kWinogradChannels;
+    const WinogradPicture from{kHeight * form.stride, kWidth * form.stride, kIn};
+    const WinogradPicture to{kHeight, kWidth, kOut};
+    const auto picture = values(from.height * from.width * kIn), bias = values(kOut),
+               weight = values(form.places() * form.phases * form.phases * kIn * kOut),
+               tiles = values(form.places() * in_groups * 16 * kWinogradChannels),
+               residual = values(kHeight * kWidth * kOut);
+    const auto run = [&](const WinogradSteps& steps) {
+      std::vector<float> tile = tiles, out(residual.size());
+      std::vector<float> sums(at(form.places() * out_groups * 16 * kWinogradChannels));
+      const auto in = plain ? steps.transform_input : steps.transform_input_stride2;
+      const auto back = plain ? steps.transform_output : steps.transform_output_stride2;
+      std::int64_t next = 0;
+      // Tiles inside, with a line outside on every side, and with more.
+      for (const std::int64_t top : {-1, 0, 3}) {
+        for (const std::int64_t left : {-1, 0, 9}) {
+          WinogradBlock at_tile = block(tile, in_groups);
+          at_tile.values += next++ * kWinogradChannels;
+          in(picture.data(), from, top, left, at_tile);
+        }
+      }
+      steps.multiply(form, block(tile, in_groups), kTiles, kIn, weight.data(), kOut,
+                     block(sums, out_groups));
+      for (const std::int64_t top : {0, 4}) {
+        back(block(sums, out_groups), bias.data(), nullptr, true, to, top, 4, out.data());
+        back(block(sums, out_groups), bias.data(), residual.data(), false, to, top, 0, out.data());
+      }
+      return std::tuple(tile, sums, out);
+    };
+    EXPECT_EQ(run(kWinogradAvx2), run(kWinogradAvx512)) << "stride " << form.stride;
+  }
 }
 #endif
 
