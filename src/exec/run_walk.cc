@@ -65,6 +65,13 @@ void run_walk(const Walk& walk, LayerBank& bank, const Tensor& batch, WalkSink& 
                                             instruction.next_layer, instruction.next_precision)
                               .run(reg(sources[0]));
         break;
+      case Instruction::Kind::compute_sum: {
+        const bool relu =
+            program.steps()[static_cast<std::size_t>(instruction.step)].epilogue == Epilogue::relu;
+        reg(targets[0]) = bank.at(instruction.layer, instruction.precision)
+                              .kernel->run_added(reg(sources[0]), reg(sources[1]), relu);
+        break;
+      }
       case Instruction::Kind::quantize: {
         reg(targets[0]) =
             operand(bank.at(instruction.layer, instruction.precision), reg(sources[0]));

@@ -111,7 +111,7 @@ TEST(RunWalkTest, quantizers_behind_layers_never_change_a_bit) {
     const auto is_fused = [](const Instruction& i) {
       return i.kind == Instruction::Kind::compute_codes;
     };
-    const Walk apart = bench.plan(schemes, {.fuse_quantizers = false});
+    const Walk apart = bench.plan(schemes, {.fuse_readers = false});
     EXPECT_EQ(std::ranges::count_if(apart.instructions, is_fused), 0);
     EXPECT_GT(std::ranges::count_if(fused.instructions, is_fused), 0);
     expect_same_results(bench.run(apart, bench.batch), bench.run(fused, bench.batch));
@@ -119,6 +119,55 @@ TEST(RunWalkTest, quantizers_behind_layers_never_change_a_bit) {
     EXPECT_GT(std::ranges::count_if(alone.instructions, is_fused), 0);
     expect_same_results(bench.run(apart, bench.batch), bench.run(alone, bench.batch));
   }
+}
+
+TEST(RunWalkTest, sums_behind_layers_never_change_a_bit) {
+  Bench bench(3);
+  const auto is_fused = [](const Instruction& i) {
+    return i.kind == Instruction::Kind::compute_sum;
+  };
+  for (std::uint64_t round = 0; round < 8; ++round) {
+    const std::vector<Assignment> schemes = bench.random_schemes(40, round);
+    const Walk apart = bench.plan(schemes, {.fuse_readers = false});
+    EXPECT_EQ(std::ranges::count_if(apart.instructions, is_fused), 0);
+    const Recorder want = bench.run(apart, bench.batch);
+    std::int64_t need = 0;
+    for (const Assignment& scheme : schemes)
+      need = std::max(need, bench.plan({&scheme, 1}).peak_bytes);
+    for (const WalkOptions& options :
+         {WalkOptions{}, {.reuse = false}, {.memory_budget = need}, {.probe = true}}) {
+      const Walk fused = bench.plan(schemes, options);
+      EXPECT_GT(std::ranges::count_if(fused.instructions, is_fused), 0);
+      expect_same_results(want, bench.run(fused, bench.batch));
+    }
+  }
+}
+
+TEST(RunWalkTest, sums_are_fused_only_with_what_nobody_else_wants) {
+  // Twice the same value, a value of another shape, a value that is an output too.
+  test::GraphBuilder g;
+  const ValueId x = g.input({-1, 3, 8, 8});
+  const ValueId a = g.conv("a", x, 3, 3);
+  const ValueId twice = g.node("Add", "twice", {a, a});
+  const ValueId mean = g.node("GlobalAveragePool", "mean", {twice});
+  const ValueId b = g.node("Add", "wide", {mean, g.conv("b", twice, 3, 3)});
+  const ValueId c = g.conv("c", b, 3, 3);
+  const ValueId d = g.node("Add", "shared", {b, c});
+  const ValueId e = g.node("Add", "plain", {g.conv("d", d, 3, 3), d});
+  Bench bench(g.finish({c, g.node("Add", "operator", {e, g.conv("e", e, 3, 3)})}), {2, 3, 8, 8});
+  const std::vector<Assignment> schemes = {Assignment(5, 0), Assignment(5, 1), Assignment(5, 2)};
+  const Walk fused = bench.plan(schemes);
+  int sums = 0;
+  for (const Instruction& i : fused.instructions) {
+    if (i.kind != Instruction::Kind::compute_sum) continue;
+    const Step& step = bench.program.steps()[static_cast<std::size_t>(i.step)];
+    const std::string& name = bench.program.graph().nodes[static_cast<std::size_t>(step.node)].name;
+    EXPECT_TRUE(name == "plain" || name == "operator") << name;
+    ++sums;
+  }
+  EXPECT_EQ(sums, 6);
+  expect_same_results(bench.run(bench.plan(schemes, {.fuse_readers = false}), bench.batch),
+                      bench.run(fused, bench.batch));
 }
 
 TEST(RunWalkTest, schemes_differ_where_their_precisions_do) {

@@ -65,10 +65,13 @@ struct Demand {
 /// (> 0), evicts what is needed latest and computes it again.
 [[nodiscard]] Walk schedule(const Demand& demand, std::int64_t budget);
 
-/// Turns an integer layer and the quantizer that alone reads it into one instruction, whose kernel
-/// may write the codes itself. Never changes a result.
-void fuse_quantizers(Walk& walk,
-                     std::span<const Precision> precisions,
-                     const Adaptations* adaptations);
+/// Turns a layer and what alone reads its result into one instruction: an integer layer and an
+/// integer layer's quantizer, whose kernel may write the codes itself; any layer and an Add of two
+/// tensors of one shape, whose kernel adds the other one. Never changes a result.
+void fuse_readers(Walk& walk,
+                  const Program& program,
+                  const Trace& trace,
+                  std::span<const Precision> precisions,
+                  const Adaptations* adaptations);
 
 }  // namespace qsweep::detail
