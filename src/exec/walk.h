@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -39,6 +40,7 @@ struct Instruction {
   std::int32_t step = -1;           ///< compute, compute_sum: index into Program::steps()
   std::int32_t layer = -1;          ///< compute of a layer, quantize, probe
   std::int32_t scheme = -1;         ///< probe, emit: index into the schemes given to plan_walk()
+  std::int32_t twin = -1;           ///< probe: as WalkSink::Probe has it
   std::uint32_t at = 0;             ///< index into Walk::operands of the sources, then the targets
 };
 
@@ -100,10 +102,14 @@ class WalkSink {
   struct Probe {
     int scheme;
     int layer;
+    /// A scheme whose probe of this layer came before and had the same input and quantized input;
+    /// -1 when there is none. The same in every batch of a walk.
+    int twin;
     const Tensor& input;  ///< of the layer in this scheme
-    const Tensor&
-        quantized_input;  ///< after its quantizer; `input` itself when activations are left alone
-    const Tensor& value;  ///< the layer's output in this scheme
+    /// What its quantizer makes of it, computed by the call; `input` itself when activations are
+    /// left alone.
+    const std::function<Tensor()>& quantized_input;
+    const Tensor& value;     ///< the layer's output in this scheme
     const Tensor& baseline;  ///< the layer's output in scheme 0
   };
   virtual void probe(const Probe& probe) { (void)probe; }

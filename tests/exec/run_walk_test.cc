@@ -22,6 +22,7 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 class Recorder : public WalkSink {
  public:
   struct Seen {
+    int twin;
     Tensor input, quantized_input, value, baseline;
   };
   void output(int scheme, std::span<const Tensor> outputs) override {
@@ -29,7 +30,7 @@ class Recorder : public WalkSink {
         results.emplace(scheme, std::vector<Tensor>(outputs.begin(), outputs.end())).second);
   }
   void probe(const Probe& p) override {
-    probes[{p.scheme, p.layer}] = {p.input, p.quantized_input, p.value, p.baseline};
+    probes[{p.scheme, p.layer}] = {p.twin, p.input, p.quantized_input(), p.value, p.baseline};
   }
   std::map<int, std::vector<Tensor>> results;
   std::map<std::pair<int, int>, Seen> probes;
@@ -253,6 +254,7 @@ TEST(RunWalkTest, a_probe_shows_the_layer_before_and_after) {
                   [&](ValueId id, const Tensor& t) { floats[id] = t; });
   const Recorder seen = bench.run(bench.plan(schemes, options), bench.batch);
   EXPECT_EQ(seen.probes.size(), 5u * 4 + 5);
+  int twins = 0;
   for (const auto& [key, probe] : seen.probes) {
     const auto [scheme, index] = key;
     const Assignment& assignment = schemes[static_cast<std::size_t>(scheme)];
@@ -266,6 +268,13 @@ TEST(RunWalkTest, a_probe_shows_the_layer_before_and_after) {
     EXPECT_TRUE(std::ranges::equal(probe.quantized_input.data<float>(),
                                    fake_quantize(probe.input, layer.activation).data<float>()))
         << "scheme " << scheme << " layer " << index;
+    if (probe.twin >= 0) {
+      const Recorder::Seen& twin = seen.probes.at({probe.twin, index});
+      EXPECT_TRUE(same_bits(probe.input, twin.input));
+      EXPECT_TRUE(same_bits(probe.quantized_input, twin.quantized_input));
+      EXPECT_EQ(twin.twin, -1);
+      ++twins;
+    }
     const bool alone = assignment != Assignment(5, 2);
     if (alone) {
       EXPECT_TRUE(same_bits(
@@ -275,6 +284,7 @@ TEST(RunWalkTest, a_probe_shows_the_layer_before_and_after) {
                                                         : probe.quantized_input);
     EXPECT_TRUE(same_bits(probe.value, want)) << "scheme " << scheme << " layer " << index;
   }
+  EXPECT_EQ(twins, 6);  // W4A8 and W8A8 of each layer, and layer a in the last scheme
   options.reuse = false;
   const Recorder separate = bench.run(bench.plan(schemes, options), bench.batch);
   ASSERT_EQ(separate.probes.size(), seen.probes.size());

@@ -33,6 +33,7 @@ struct Action {
   std::int32_t layer = -1;
   std::int32_t scheme = -1;
   std::uint32_t at = 0;
+  std::int32_t twin = -1;  ///< probe: an earlier scheme with the same input and quantized input
 };
 
 /// What a set of schemes needs when memory has no limit: each distinct tensor computed once, right
