@@ -16,7 +16,8 @@ Walk plan_walk(const Program& program,
   }
   const detail::Demand demand = detail::find_demand(program, trace, precisions, schemes, options);
   Walk walk = detail::schedule(demand, options.memory_budget);
-  if (options.fuse_quantizers) detail::fuse_quantizers(walk, precisions, options.adaptations);
+  if (options.fuse_readers)
+    detail::fuse_readers(walk, program, trace, precisions, options.adaptations);
   return walk;
 }
 

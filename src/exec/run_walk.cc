@@ -65,6 +65,13 @@ void run_walk(const Walk& walk, LayerBank& bank, const Tensor& batch, WalkSink& 
                                             instruction.next_layer, instruction.next_precision)
                               .run(reg(sources[0]));
         break;
+      case Instruction::Kind::compute_sum: {
+        const bool relu =
+            program.steps()[static_cast<std::size_t>(instruction.step)].epilogue == Epilogue::relu;
+        reg(targets[0]) = bank.at(instruction.layer, instruction.precision)
+                              .kernel->run_added(reg(sources[0]), reg(sources[1]), relu);
+        break;
+      }
       case Instruction::Kind::quantize: {
         reg(targets[0]) =
             operand(bank.at(instruction.layer, instruction.precision), reg(sources[0]));
@@ -72,10 +79,12 @@ void run_walk(const Walk& walk, LayerBank& bank, const Tensor& batch, WalkSink& 
       }
       case Instruction::Kind::probe: {
         const PreparedLayer& layer = bank.at(instruction.layer, instruction.precision);
-        const Tensor& quantized = reg(sources[1]);
-        const Tensor real = sources[1] != sources[0] ? real_input(layer, quantized) : quantized;
-        sink.probe({instruction.scheme, instruction.layer, reg(sources[0]), real, reg(sources[2]),
-                    reg(sources[3])});
+        const std::function<Tensor()> quantized_input = [&] {
+          const Tensor& quantized = reg(sources[1]);
+          return sources[1] != sources[0] ? real_input(layer, quantized) : quantized;
+        };
+        sink.probe({instruction.scheme, instruction.layer, instruction.twin, reg(sources[0]),
+                    quantized_input, reg(sources[2]), reg(sources[3])});
         break;
       }
       case Instruction::Kind::emit: {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -13,7 +14,7 @@ namespace qsweep {
 using Assignment = std::vector<std::uint8_t>;
 
 /// One instruction of a walk. Registers hold tensors; each is written once between releases (but
-/// compute_codes may take over the register that it reads). The
+/// compute_codes and compute_sum may take over a register that nothing reads after them). The
 /// registers it reads and writes are Walk::sources() and Walk::targets(); constant operands have no
 /// register.
 struct Instruction {
@@ -22,6 +23,8 @@ struct Instruction {
     compute,        ///< targets <- step at precision; a target of -1 is an output nobody reads
     compute_codes,  ///< target <- step at precision, quantized as (next_layer, next_precision)
                     ///< wants
+    compute_sum,    ///< target <- step (an Add) of layer at precision, run on the first source, and
+                    ///< the second source
     quantize,       ///< target <- the source scaled and rounded as (layer, precision) wants it
     probe,    ///< hand (scheme, layer, sources = input, quantized input, output, baseline) to the
               ///< sink
@@ -34,15 +37,16 @@ struct Instruction {
   std::uint16_t sources = 0;        ///< how many
   std::uint16_t targets = 0;        ///< how many
   std::int32_t next_layer = -1;     ///< compute_codes
-  std::int32_t step = -1;           ///< compute: index into Program::steps()
+  std::int32_t step = -1;           ///< compute, compute_sum: index into Program::steps()
   std::int32_t layer = -1;          ///< compute of a layer, quantize, probe
   std::int32_t scheme = -1;         ///< probe, emit: index into the schemes given to plan_walk()
+  std::int32_t twin = -1;           ///< probe: as WalkSink::Probe has it
   std::uint32_t at = 0;             ///< index into Walk::operands of the sources, then the targets
 };
 
 struct WalkOptions {
   bool reuse = true;  ///< share what schemes have in common; off = every scheme from the input
-  bool fuse_quantizers = true;  ///< behind the integer layers whose results nothing else reads
+  bool fuse_readers = true;  ///< quantizers and sums behind layers whose results they alone read
   /// Most bytes of live tensors for one batch; what does not fit is recomputed. 0 = no limit.
   std::int64_t memory_budget = 0;
   /// Probe each scheme's layers that are not at precision 0 against scheme 0's values (scheme 0
@@ -98,10 +102,14 @@ class WalkSink {
   struct Probe {
     int scheme;
     int layer;
+    /// A scheme whose probe of this layer came before and had the same input and quantized input;
+    /// -1 when there is none. The same in every batch of a walk.
+    int twin;
     const Tensor& input;  ///< of the layer in this scheme
-    const Tensor&
-        quantized_input;  ///< after its quantizer; `input` itself when activations are left alone
-    const Tensor& value;  ///< the layer's output in this scheme
+    /// What its quantizer makes of it, computed by the call; `input` itself when activations are
+    /// left alone.
+    const std::function<Tensor()>& quantized_input;
+    const Tensor& value;     ///< the layer's output in this scheme
     const Tensor& baseline;  ///< the layer's output in scheme 0
   };
   virtual void probe(const Probe& probe) { (void)probe; }

@@ -91,17 +91,25 @@ class FloatKernel final : public LinearKernel {
       return product_of_patches(x, geometry);
     const Tensor input = detail::ordered_input(spec_, x);
     if (!blocks_.empty() && geometry.batch > 0) return sum_of_blocks(input, geometry);
-    if (backend_ == FloatBackend::automatic && geometry.batch > 0 &&
-        detail::WinogradLayer::suits(spec_, geometry)) {
-      if (!winograd_)
-        winograd_ = std::make_unique<detail::WinogradLayer>(spec_, geometry, weight_, bias_);
-      return winograd_->run(input, geometry);
-    }
+    if (uses_winograd(geometry)) return winograd(geometry).run(input, geometry);
     if (onednn_ && geometry.batch > 0) {
       if (auto y = onednn_->run(input, geometry)) return *std::move(y);
     }
     if (!blas_) blas_ = std::make_unique<detail::BlasLayer>(spec_, weight_, bias_);
     return blas_->run(input, geometry);
+  }
+
+  Tensor run_added(const Tensor& x, const Tensor& residual, bool relu) override {
+    const bool can_add = x.dtype() == DType::f32 && residual.layout() == Layout::channels_last &&
+                         spec_.epilogue == Epilogue::none;
+    if (can_add) {
+      const detail::Geometry& geometry = geometries_.of(spec_, weight_.shape(), x.shape());
+      if (uses_winograd(geometry) && residual.shape() == geometry.result) {
+        const Tensor input = detail::ordered_input(spec_, x);
+        return winograd(geometry).run(input, geometry, &residual, relu);
+      }
+    }
+    return LinearKernel::run_added(x, residual, relu);
   }
 
   std::string name() const override {
@@ -110,6 +118,16 @@ class FloatKernel final : public LinearKernel {
   }
 
  private:
+  bool uses_winograd(const detail::Geometry& geometry) const {
+    return backend_ == FloatBackend::automatic && geometry.batch > 0 &&
+           detail::WinogradLayer::suits(spec_, geometry);
+  }
+  const detail::WinogradLayer& winograd(const detail::Geometry& geometry) {
+    if (!winograd_)
+      winograd_ = std::make_unique<detail::WinogradLayer>(spec_, geometry, weight_, bias_);
+    return *winograd_;
+  }
+
   Tensor product_of_patches(const Tensor& x, const detail::Geometry& g) {
     if (!product_) {
       LinearSpec rows;

@@ -53,10 +53,16 @@ class LinearKernel {
   /// @param x float kernel: f32 (already rounded to the activation format); integer kernel: u8 or
   /// i8 codes
   ///          made with the params given at construction. Any layout; conv prefers channels_last.
-  /// @return f32, or codes of the next layer; conv in channels_last, gemm row_major with the
-  /// leading
+  /// @return f32, or codes of the next layer, in a buffer nobody else has; conv in channels_last,
+  /// gemm row_major with the leading
   ///         extents of x kept.
   [[nodiscard]] virtual Tensor run(const Tensor& x) = 0;
+  /// run(x) + residual, and a Relu of the sum if wanted: the bits of the steps apart, where float
+  /// results make one or two passes over memory fewer. This one adds into what run() gives; kernels
+  /// that can add on the way out override it.
+  /// @param residual f32, of the result's shape, in any layout
+  /// @return f32, channels_last where run()'s result or the residual is
+  [[nodiscard]] virtual Tensor run_added(const Tensor& x, const Tensor& residual, bool relu);
   /// `onednn_f32`, `winograd_f32`, `openblas_sgemm`, `onednn_u8s8s32`, `exact_f32` ...; for
   /// reports.
   [[nodiscard]] virtual std::string name() const = 0;

@@ -162,25 +162,31 @@ Tensor quantize(const Tensor& x, const QuantParams& params) {
 
 Tensor dequantize(const Tensor& codes, const QuantParams& params) {
   QSWEEP_CHECK(codes.dtype() == params.format.dtype && element_bytes(codes.dtype()) == 1);
-  // A code is one byte, so what it stands for at scale 1 is a table; integers there are exact.
-  std::array<float, 256> values{};
-  const bool is_small_float = is_float(codes.dtype());
-  const bool is_signed = !is_small_float && code_range(params.format).lowest < 0;
-  for (std::size_t c = 0; c < values.size(); ++c) {
-    const auto code = static_cast<std::uint8_t>(c);
-    values[c] = is_small_float ? decode_small_float(code, codes.dtype())
-                : is_signed    ? static_cast<float>(static_cast<std::int8_t>(code))
-                               : static_cast<float>(code);
-  }
   Tensor x(DType::f32, codes.shape(), codes.layout());
   float* out = x.mutable_data<float>().data();
-  const auto in = codes.data<std::uint8_t>();
-  for_each_slice_part(codes, params, [&](std::size_t at, std::size_t n, std::size_t slice) {
-    const float zero =
-        params.zero_point.empty() ? 0.0f : static_cast<float>(params.zero_point[slice]);
-    const float scale = params.scale[slice];
-    for (std::size_t i = at; i < at + n; ++i) out[i] = (values[in[i]] - zero) * scale;
-  });
+  if (is_float(codes.dtype())) {
+    // A code is one byte, so what it stands for at scale 1 is a table.
+    std::array<float, 256> values{};
+    for (std::size_t c = 0; c < values.size(); ++c)
+      values[c] = decode_small_float(static_cast<std::uint8_t>(c), codes.dtype());
+    const auto in = codes.data<std::uint8_t>();
+    for_each_slice_part(codes, params, [&](std::size_t at, std::size_t n, std::size_t slice) {
+      const float scale = params.scale[slice];
+      for (std::size_t i = at; i < at + n; ++i) out[i] = values[in[i]] * scale;
+    });
+    return x;
+  }
+  const auto decode = [&](const auto* in) {
+    for_each_slice_part(codes, params, [&](std::size_t at, std::size_t n, std::size_t slice) {
+      const std::int32_t zero = params.zero_point.empty() ? 0 : params.zero_point[slice];
+      rounding::affine_values(in + at, out + at, n, static_cast<float>(zero), params.scale[slice]);
+    });
+  };
+  if (code_range(params.format).lowest < 0) {
+    decode(codes.data<std::int8_t>().data());
+  } else {
+    decode(codes.data<std::uint8_t>().data());
+  }
   return x;
 }
 

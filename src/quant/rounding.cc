@@ -35,14 +35,17 @@ struct Grid {
 
 /// |x| rounded to the grid.
 QSWEEP_INLINE float round_magnitude(float x, const Grid& g) {
-  const std::uint32_t exponent = std::bit_cast<std::uint32_t>(x) & 0x7F800000u;
-  // Distance of neighbouring values around x, a power of two, so dividing and multiplying by it
-  // are exact.
+  // Of infinity that of the largest float, whose step has a reciprocal too.
+  const std::uint32_t field = std::bit_cast<std::uint32_t>(x) & 0x7F800000u;
+  const std::uint32_t exponent = field < 0x7F000000u ? field : 0x7F000000u;
+  // Distance of neighbouring values around x, a power of two, so that its reciprocal is a float and
+  // products with both are exact.
   std::uint32_t step_bits = exponent > g.shift ? exponent - g.shift : 0u;
   step_bits = step_bits > g.smallest_step ? step_bits : g.smallest_step;
   const float step = std::bit_cast<float>(step_bits);
+  const float steps_in_one = std::bit_cast<float>((254u << 23) - step_bits);
   const float magnitude = std::fabs(x);
-  float r = std::rint(magnitude / step) * step;
+  float r = std::rint(magnitude * steps_in_one) * step;
   r = r > g.largest ? g.beyond : r;
   return magnitude == magnitude ? r : g.not_a_number;
 }
@@ -93,6 +96,18 @@ void affine_codes(const float* in, std::int8_t* out, std::size_t n, const Affine
     const auto r = static_cast<std::int32_t>(affine_round(in[i], scale, low, high));
     out[i] = static_cast<std::int8_t>(r + zero_point);
   }
+}
+
+QSWEEP_VECTOR_CLONES
+void affine_values(
+    const std::uint8_t* codes, float* out, std::size_t n, float zero_point, float scale) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = (static_cast<float>(codes[i]) - zero_point) * scale;
+}
+
+QSWEEP_VECTOR_CLONES
+void affine_values(
+    const std::int8_t* codes, float* out, std::size_t n, float zero_point, float scale) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = (static_cast<float>(codes[i]) - zero_point) * scale;
 }
 
 QSWEEP_VECTOR_CLONES

@@ -83,15 +83,13 @@ class ShardSink final : public WalkSink {
   }
 
   void probe(const Probe& p) override {
-    ShardResult& r =
-        results_.at(static_cast<std::size_t>(index_.at(static_cast<std::size_t>(p.scheme))));
-    auto at = std::find_if(r.probes.begin(), r.probes.end(),
-                           [&](const auto& x) { return x.layer == p.layer; });
-    if (at == r.probes.end())
-      at = r.probes.insert(r.probes.end(),
-                           ShardResult::LayerProbe{.layer = p.layer, .output = {}, .input = {}});
-    add_errors(at->output, p.baseline, p.value);
-    add_errors(at->input, p.input, p.quantized_input);
+    ShardResult::LayerProbe& errors = probe_of(p.scheme, p.layer);
+    add_errors(errors.output, p.baseline, p.value);
+    if (p.twin >= 0) {
+      errors.input = probe_of(p.twin, p.layer).input;  // of this batch too, and of all before
+    } else {
+      add_errors(errors.input, p.input, p.quantized_input());
+    }
   }
 
   /// The float model's outputs for the batch.
@@ -105,6 +103,14 @@ class ShardSink final : public WalkSink {
   }
 
  private:
+  ShardResult::LayerProbe& probe_of(int scheme, int layer) {
+    auto& probes =
+        results_.at(static_cast<std::size_t>(index_.at(static_cast<std::size_t>(scheme)))).probes;
+    const auto at = std::ranges::find(probes, layer, &ShardResult::LayerProbe::layer);
+    if (at != probes.end()) return *at;
+    return probes.emplace_back(ShardResult::LayerProbe{.layer = layer, .output = {}, .input = {}});
+  }
+
   const Workload& workload_;
   bool detail_;
   std::vector<int> index_;

@@ -65,7 +65,7 @@ class Outputs final : public WalkSink {
   }
   void probe(const Probe& p) override {
     const Tensor x = p.input.to_layout(Layout::row_major);
-    const Tensor q = p.quantized_input.to_layout(Layout::row_major);
+    const Tensor q = p.quantized_input().to_layout(Layout::row_major);
     for (std::size_t i = 0; i < static_cast<std::size_t>(x.size()); ++i)
       input_error = std::max(input_error, std::abs(x.data<float>()[i] - q.data<float>()[i]));
   }

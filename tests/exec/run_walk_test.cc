@@ -22,6 +22,7 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 class Recorder : public WalkSink {
  public:
   struct Seen {
+    int twin;
     Tensor input, quantized_input, value, baseline;
   };
   void output(int scheme, std::span<const Tensor> outputs) override {
@@ -29,7 +30,7 @@ class Recorder : public WalkSink {
         results.emplace(scheme, std::vector<Tensor>(outputs.begin(), outputs.end())).second);
   }
   void probe(const Probe& p) override {
-    probes[{p.scheme, p.layer}] = {p.input, p.quantized_input, p.value, p.baseline};
+    probes[{p.scheme, p.layer}] = {p.twin, p.input, p.quantized_input(), p.value, p.baseline};
   }
   std::map<int, std::vector<Tensor>> results;
   std::map<std::pair<int, int>, Seen> probes;
@@ -111,7 +112,7 @@ TEST(RunWalkTest, quantizers_behind_layers_never_change_a_bit) {
     const auto is_fused = [](const Instruction& i) {
       return i.kind == Instruction::Kind::compute_codes;
     };
-    const Walk apart = bench.plan(schemes, {.fuse_quantizers = false});
+    const Walk apart = bench.plan(schemes, {.fuse_readers = false});
     EXPECT_EQ(std::ranges::count_if(apart.instructions, is_fused), 0);
     EXPECT_GT(std::ranges::count_if(fused.instructions, is_fused), 0);
     expect_same_results(bench.run(apart, bench.batch), bench.run(fused, bench.batch));
@@ -119,6 +120,55 @@ TEST(RunWalkTest, quantizers_behind_layers_never_change_a_bit) {
     EXPECT_GT(std::ranges::count_if(alone.instructions, is_fused), 0);
     expect_same_results(bench.run(apart, bench.batch), bench.run(alone, bench.batch));
   }
+}
+
+TEST(RunWalkTest, sums_behind_layers_never_change_a_bit) {
+  Bench bench(3);
+  const auto is_fused = [](const Instruction& i) {
+    return i.kind == Instruction::Kind::compute_sum;
+  };
+  for (std::uint64_t round = 0; round < 8; ++round) {
+    const std::vector<Assignment> schemes = bench.random_schemes(40, round);
+    const Walk apart = bench.plan(schemes, {.fuse_readers = false});
+    EXPECT_EQ(std::ranges::count_if(apart.instructions, is_fused), 0);
+    const Recorder want = bench.run(apart, bench.batch);
+    std::int64_t need = 0;
+    for (const Assignment& scheme : schemes)
+      need = std::max(need, bench.plan({&scheme, 1}).peak_bytes);
+    for (const WalkOptions& options :
+         {WalkOptions{}, {.reuse = false}, {.memory_budget = need}, {.probe = true}}) {
+      const Walk fused = bench.plan(schemes, options);
+      EXPECT_GT(std::ranges::count_if(fused.instructions, is_fused), 0);
+      expect_same_results(want, bench.run(fused, bench.batch));
+    }
+  }
+}
+
+TEST(RunWalkTest, sums_are_fused_only_with_what_nobody_else_wants) {
+  // Twice the same value, a value of another shape, a value that is an output too.
+  test::GraphBuilder g;
+  const ValueId x = g.input({-1, 3, 8, 8});
+  const ValueId a = g.conv("a", x, 3, 3);
+  const ValueId twice = g.node("Add", "twice", {a, a});
+  const ValueId mean = g.node("GlobalAveragePool", "mean", {twice});
+  const ValueId b = g.node("Add", "wide", {mean, g.conv("b", twice, 3, 3)});
+  const ValueId c = g.conv("c", b, 3, 3);
+  const ValueId d = g.node("Add", "shared", {b, c});
+  const ValueId e = g.node("Add", "plain", {g.conv("d", d, 3, 3), d});
+  Bench bench(g.finish({c, g.node("Add", "operator", {e, g.conv("e", e, 3, 3)})}), {2, 3, 8, 8});
+  const std::vector<Assignment> schemes = {Assignment(5, 0), Assignment(5, 1), Assignment(5, 2)};
+  const Walk fused = bench.plan(schemes);
+  int sums = 0;
+  for (const Instruction& i : fused.instructions) {
+    if (i.kind != Instruction::Kind::compute_sum) continue;
+    const Step& step = bench.program.steps()[static_cast<std::size_t>(i.step)];
+    const std::string& name = bench.program.graph().nodes[static_cast<std::size_t>(step.node)].name;
+    EXPECT_TRUE(name == "plain" || name == "operator") << name;
+    ++sums;
+  }
+  EXPECT_EQ(sums, 6);
+  expect_same_results(bench.run(bench.plan(schemes, {.fuse_readers = false}), bench.batch),
+                      bench.run(fused, bench.batch));
 }
 
 TEST(RunWalkTest, schemes_differ_where_their_precisions_do) {
@@ -204,6 +254,7 @@ TEST(RunWalkTest, a_probe_shows_the_layer_before_and_after) {
                   [&](ValueId id, const Tensor& t) { floats[id] = t; });
   const Recorder seen = bench.run(bench.plan(schemes, options), bench.batch);
   EXPECT_EQ(seen.probes.size(), 5u * 4 + 5);
+  int twins = 0;
   for (const auto& [key, probe] : seen.probes) {
     const auto [scheme, index] = key;
     const Assignment& assignment = schemes[static_cast<std::size_t>(scheme)];
@@ -217,6 +268,13 @@ TEST(RunWalkTest, a_probe_shows_the_layer_before_and_after) {
     EXPECT_TRUE(std::ranges::equal(probe.quantized_input.data<float>(),
                                    fake_quantize(probe.input, layer.activation).data<float>()))
         << "scheme " << scheme << " layer " << index;
+    if (probe.twin >= 0) {
+      const Recorder::Seen& twin = seen.probes.at({probe.twin, index});
+      EXPECT_TRUE(same_bits(probe.input, twin.input));
+      EXPECT_TRUE(same_bits(probe.quantized_input, twin.quantized_input));
+      EXPECT_EQ(twin.twin, -1);
+      ++twins;
+    }
     const bool alone = assignment != Assignment(5, 2);
     if (alone) {
       EXPECT_TRUE(same_bits(
@@ -226,6 +284,7 @@ TEST(RunWalkTest, a_probe_shows_the_layer_before_and_after) {
                                                         : probe.quantized_input);
     EXPECT_TRUE(same_bits(probe.value, want)) << "scheme " << scheme << " layer " << index;
   }
+  EXPECT_EQ(twins, 6);  // W4A8 and W8A8 of each layer, and layer a in the last scheme
   options.reuse = false;
   const Recorder separate = bench.run(bench.plan(schemes, options), bench.batch);
   ASSERT_EQ(separate.probes.size(), seen.probes.size());

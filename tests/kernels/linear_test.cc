@@ -13,6 +13,7 @@
 
 #include "src/kernels/detail/array.h"
 #include "src/kernels/detail/winograd_steps.h"
+#include "src/kernels/ops.h"
 
 #include "tests/kernels/reference.h"
 
@@ -287,6 +288,60 @@ TEST(FloatKernelTest, blocked_depth_adds_sums_of_128_products) {
   for (const float value : y.data<float>()) EXPECT_EQ(value, 128.0f + 44.0f);
 }
 
+/// Checks run_added() against run() and the operator: values and layout of the result.
+void check_sum(LinearKernel& kernel, const Tensor& x, const std::string& text) {
+  const Tensor y = kernel.run(x);
+  std::mt19937 random(static_cast<unsigned>(y.size()));
+  std::normal_distribution<float> normal;
+  std::vector<float> values(at(y.size()));
+  for (float& value : values) value = normal(random);
+  const Tensor residual = tensor_of(DType::f32, y.shape(), values);
+  for (const bool relu : {false, true}) {
+    for (const Layout layout : {Layout::row_major, Layout::channels_last}) {
+      const Tensor operands[] = {residual.to_layout(layout), y};
+      const Attributes none;
+      const Tensor want = run_op({"Add", "", 13, none, 1, "", relu}, operands)[0];
+      const Tensor got = kernel.run_added(x, operands[0], relu);
+      ASSERT_EQ(got.shape(), want.shape()) << text;
+      ASSERT_EQ(got.layout(), want.layout()) << text;
+      ASSERT_TRUE(std::ranges::equal(got.data<float>(), want.data<float>())) << text;
+      ASSERT_TRUE(std::ranges::equal(operands[0].to_layout(Layout::row_major).data<float>(),
+                                     std::span<const float>(values)))
+          << text << ": the residual changed";
+    }
+  }
+}
+
+TEST(LinearKernelTest, a_sum_on_the_way_out_is_the_sum_apart) {
+  std::normal_distribution<float> normal;
+  for (unsigned seed = 0; seed < 40; ++seed) {
+    std::mt19937 random(seed);
+    const RandomLayer layer = test::random_layer(random);
+    std::vector<float> x(at(element_count(layer.input))), w(at(element_count(layer.weight)));
+    for (auto* values : {&x, &w}) {
+      for (float& value : *values) value = normal(random);
+    }
+    const auto kernel =
+        make_float_kernel(layer.spec, tensor_of(DType::f32, layer.weight, w), Tensor());
+    check_sum(*kernel, tensor_of(DType::f32, layer.input, x), describe(layer, seed));
+  }
+  for (const WinogradCase& c : kWinogradCases) {
+    LinearSpec spec;
+    spec.strides = spec.dilations = {1, 1};
+    spec.pads = c.pads;
+    spec.epilogue = c.epilogue;
+    std::mt19937 random(11);
+    std::vector<float> x(at(c.batch * c.in * c.height * c.width)), w(at(c.out * c.in * 9));
+    for (auto* values : {&x, &w}) {
+      for (float& value : *values) value = normal(random);
+    }
+    const auto kernel =
+        make_float_kernel(spec, tensor_of(DType::f32, {c.out, c.in, 3, 3}, w), Tensor());
+    const Tensor input = tensor_of(DType::f32, {c.batch, c.in, c.height, c.width}, x);
+    check_sum(*kernel, input.to_layout(Layout::channels_last), "channels " + std::to_string(c.out));
+  }
+}
+
 TEST(FloatKernelTest, blas_path_agrees_with_double_precision_sums) {
   for (unsigned seed = 0; seed < 300; ++seed) check_float_layer(seed, FloatBackend::openblas);
 }
@@ -370,6 +425,7 @@ void check_integer_layer(unsigned seed, IntegerBackend backend) {
     ASSERT_EQ(ordered.data<float>()[at(i)], expected)
         << text << " element " << i << " zero " << zero << " " << kernel->name();
   }
+  check_sum(*kernel, input, text);
 
   // Codes of the next layer are the quantized values, whether or not the library writes them.
   const bool next_is_signed = pick(0, 3) == 0;

@@ -216,6 +216,38 @@ TEST(PoolTest, maxima_of_every_window_by_definition) {
   }
 }
 
+TEST(PoolTest, averages_add_the_taps_in_order) {
+  const std::int64_t channels = 150, height = 6, width = 7;  // blocks of 64 and a rest
+  const Tensor x = random_f32({2, channels, height, width}, 3);
+  const Floats in = floats(x);
+  for (const std::int64_t dilation : {1, 2}) {
+    Attributes a;
+    a.set("kernel_shape", Ints{2, 3});
+    a.set("strides", Ints{1, 2});
+    a.set("dilations", Ints{1, dilation});
+    a.set("pads", Ints{1, 1, 0, 1});
+    const Tensor y = run("AveragePool", {x}, a, 19)[0];
+    const Floats got = floats(y);
+    std::size_t next = 0;
+    for (std::int64_t plane = 0; plane < 2 * channels; ++plane) {
+      for (std::int64_t i = 0; i < y.dim(2); ++i) {
+        for (std::int64_t j = 0; j < y.dim(3); ++j) {
+          float sum = 0.0f, taps = 0.0f;
+          for (std::int64_t h = i - 1; h < i + 1; ++h) {
+            for (std::int64_t k = 0; k < 3; ++k) {
+              const std::int64_t w = 2 * j - 1 + k * dilation;
+              if (h < 0 || w < 0 || w >= width) continue;
+              sum += in[static_cast<std::size_t>((plane * height + h) * width + w)];
+              ++taps;
+            }
+          }
+          ASSERT_EQ(got[next++], sum / taps) << dilation << " place " << i << ' ' << j;
+        }
+      }
+    }
+  }
+}
+
 TEST(SoftmaxTest, follows_the_opset) {
   const Tensor x = f32({1, 2, 2}, {0, 0, std::log(3.0f), 0});
   for (const float v : floats(run("Softmax", {f32({4}, {1, 1, 1, 1})}, {}, 13)[0]))

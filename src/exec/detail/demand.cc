@@ -1,6 +1,8 @@
 #include "src/exec/detail/demand.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <numeric>
 #include <unordered_set>
 #include <utility>
@@ -254,6 +256,9 @@ class DemandFinder {
     const Key keys[] = {current_[static_cast<std::size_t>(step.inputs[0])], layer_inputs_[layer],
                         current_[output], baseline_[output]};
     hand_over(Kind::probe, assignment[layer], step.layer, scheme, keys);
+    const auto [first, is_first] =
+        inputs_probed_.try_emplace({step.layer, keys[0], keys[1]}, scheme);
+    if (!is_first) demand_.actions.back().twin = first->second;
   }
 
   void emit(std::int32_t scheme) {
@@ -287,7 +292,8 @@ class DemandFinder {
   std::vector<Key> baseline_;  ///< by ValueId, in scheme 0
   std::vector<std::size_t> layer_steps_;
   std::vector<Key> layer_inputs_;  ///< by layer: what its kernel reads in the scheme at hand
-  std::vector<int> quantizers_;    ///< by slot(layer, precision); -1: the input is left alone
+  std::map<std::array<Key, 3>, std::int32_t> inputs_probed_;  ///< (layer, keys): the first scheme
+  std::vector<int> quantizers_;  ///< by slot(layer, precision); -1: the input is left alone
   std::vector<std::int64_t> quantizer_bytes_;
   std::vector<double> quantizer_work_;
   std::vector<const Assignment*> seen_by_;  ///< by quantizer: the last scheme it was counted for

@@ -33,6 +33,7 @@ struct Action {
   std::int32_t layer = -1;
   std::int32_t scheme = -1;
   std::uint32_t at = 0;
+  std::int32_t twin = -1;  ///< probe: an earlier scheme with the same input and quantized input
 };
 
 /// What a set of schemes needs when memory has no limit: each distinct tensor computed once, right
@@ -65,10 +66,13 @@ struct Demand {
 /// (> 0), evicts what is needed latest and computes it again.
 [[nodiscard]] Walk schedule(const Demand& demand, std::int64_t budget);
 
-/// Turns an integer layer and the quantizer that alone reads it into one instruction, whose kernel
-/// may write the codes itself. Never changes a result.
-void fuse_quantizers(Walk& walk,
-                     std::span<const Precision> precisions,
-                     const Adaptations* adaptations);
+/// Turns a layer and what alone reads its result into one instruction: an integer layer and an
+/// integer layer's quantizer, whose kernel may write the codes itself; any layer and an Add of two
+/// tensors of one shape, whose kernel adds the other one. Never changes a result.
+void fuse_readers(Walk& walk,
+                  const Program& program,
+                  const Trace& trace,
+                  std::span<const Precision> precisions,
+                  const Adaptations* adaptations);
 
 }  // namespace qsweep::detail

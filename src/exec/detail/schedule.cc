@@ -45,6 +45,7 @@ class Scheduler {
         i.precision = action.precision;
         i.layer = action.layer;
         i.scheme = action.scheme;
+        i.twin = action.twin;
         append(i, operands);
       }
       for (const Key key : operands) {

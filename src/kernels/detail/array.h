@@ -44,6 +44,8 @@ void scale_by(float* y, float factor, std::int64_t n);
 
 /// y += x, y += factor * x, and y = max(y, x).
 void add_into(const float* x, float* y, std::int64_t n);
+/// add_into() of each row of x [rows, n], in order
+void add_rows(const float* x, std::int64_t rows, float* y, std::int64_t n);
 void add_scaled(const float* x, float factor, float* y, std::int64_t n);
 void max_into(const float* x, float* y, std::int64_t n);
 

@@ -205,6 +205,28 @@ QSWEEP_VECTOR_CLONES void add_into(const float* x, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] += x[i];
 }
 
+QSWEEP_VECTOR_CLONES void add_rows(const float* x, std::int64_t rows, float* y, std::int64_t n) {
+  // Sums stay in registers, several at once, because each waits for its own last addition.
+  using Lanes __attribute__((vector_size(kLanes * sizeof(float)))) = float;
+  constexpr int kSums = 4;
+  std::int64_t i = 0;
+  for (; i + kSums * kLanes <= n; i += kSums * kLanes) {
+    Lanes sums[kSums];
+    std::memcpy(sums, y + i, sizeof sums);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      for (int s = 0; s < kSums; ++s) {
+        Lanes next;
+        std::memcpy(&next, x + r * n + i + s * kLanes, sizeof next);
+        sums[s] += next;
+      }
+    }
+    std::memcpy(y + i, sums, sizeof sums);
+  }
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t j = i; j < n; ++j) y[j] += x[r * n + j];
+  }
+}
+
 QSWEEP_VECTOR_CLONES void add_scaled(const float* x, float factor, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
 }

@@ -78,8 +78,9 @@ Taps taps_inside(const Window& w, std::size_t a, std::int64_t o) {
   return {first, std::min(last, w.kernel[a])};
 }
 
-/// Calls place(output row pointer index, visit) with, for each output place of an image, the flat
-/// input pixels under its window.
+/// Calls place(index, coordinates, for_each_run) for each output place of an image;
+/// for_each_run(visit) calls visit(pixel, count) for the flat input pixels under its window, as
+/// many as lie next to each other at once.
 template <class Place>
 void for_each_place(const Window& w, const Place& place) {
   const std::size_t axes = w.input.size();
@@ -103,8 +104,11 @@ void for_each_place(const Window& w, const Place& place) {
           pixel =
               pixel * w.input[a] + at[a] * w.strides[a] - w.pad_begin[a] + k[a] * w.dilations[a];
         }
-        visit(pixel);
         std::size_t a = axes;
+        const std::size_t line = axes - 1;
+        const std::int64_t count = w.dilations[line] == 1 ? taps[line].last - k[line] : 1;
+        visit(pixel, count);
+        k[line] += count - 1;
         while (a-- > 0) {
           if (++k[a] < taps[a].last) break;
           k[a] = taps[a].first;
@@ -141,10 +145,12 @@ Tensors max_pool_with_places(const OpCall& call, const Window& w, const Tensor& 
     std::int64_t* out_place = places.mutable_data<std::int64_t>().data();
     for (std::int64_t plane = 0; plane < planes; ++plane) {
       const T* image = in + plane * pixels;
-      for_each_place(w, [&](std::int64_t, const Ints&, const auto& for_each_pixel) {
+      for_each_place(w, [&](std::int64_t, const Ints&, const auto& for_each_run) {
         std::int64_t best = -1;
-        for_each_pixel([&](std::int64_t pixel) {
-          if (best < 0 || image[pixel] > image[best]) best = pixel;
+        for_each_run([&](std::int64_t first, std::int64_t count) {
+          for (std::int64_t pixel = first; pixel < first + count; ++pixel) {
+            if (best < 0 || image[pixel] > image[best]) best = pixel;
+          }
         });
         if (best < 0) fail(call, "has a window without input");
         *out++ = image[best];
@@ -173,11 +179,12 @@ Tensor maxima(const OpCall& call, const Window& w, const Tensor& x) {
   const float* in = x.data<float>().data();
   float* out = y.mutable_data<float>().data();
   for (std::int64_t n = 0; n < x.dim(0); ++n) {
-    for_each_place(w, [&](std::int64_t p, const Ints&, const auto& for_each_pixel) {
+    for_each_place(w, [&](std::int64_t p, const Ints&, const auto& for_each_run) {
       float* row = out + n * out_image + p * channels;
       std::fill_n(row, channels, -std::numeric_limits<float>::infinity());
-      for_each_pixel([&](std::int64_t pixel) {
-        max_into(in + n * in_image + pixel * channels, row, channels);
+      for_each_run([&](std::int64_t first, std::int64_t count) {
+        for (std::int64_t pixel = first; pixel < first + count; ++pixel)
+          max_into(in + n * in_image + pixel * channels, row, channels);
       });
     });
   }
@@ -262,11 +269,13 @@ Tensors lp_pool(const OpCall& call, Inputs inputs) {
   const float* in = x.data<float>().data();
   float* out = y.mutable_data<float>().data();
   for (std::int64_t n = 0; n < x.dim(0); ++n, in += product(w.input) * channels) {
-    for_each_place(w, [&](std::int64_t, const Ints&, const auto& for_each_pixel) {
+    for_each_place(w, [&](std::int64_t, const Ints&, const auto& for_each_run) {
       std::fill_n(out, channels, 0.0f);
-      for_each_pixel([&](std::int64_t pixel) {
-        for (std::int64_t c = 0; c < channels; ++c)
-          out[c] += std::pow(std::fabs(in[pixel * channels + c]), p);
+      for_each_run([&](std::int64_t first, std::int64_t count) {
+        const float* value = in + first * channels;
+        for (std::int64_t pixel = 0; pixel < count; ++pixel) {
+          for (std::int64_t c = 0; c < channels; ++c) out[c] += std::pow(std::fabs(*value++), p);
+        }
       });
       for (std::int64_t c = 0; c < channels; ++c) out[c] = std::pow(out[c], 1.0f / p);
       out += channels;
@@ -298,13 +307,13 @@ Tensors average_pool(const OpCall& call, Inputs inputs) {
   const float* in = x.data<float>().data();
   float* out = y.mutable_data<float>().data();
   for (std::int64_t n = 0; n < x.dim(0); ++n) {
-    for_each_place(w, [&](std::int64_t p, const Ints& at, const auto& for_each_pixel) {
+    for_each_place(w, [&](std::int64_t p, const Ints& at, const auto& for_each_run) {
       float* row = out + n * out_image + p * channels;
       std::fill_n(row, channels, 0.0f);
       std::int64_t count = 0;
-      for_each_pixel([&](std::int64_t pixel) {
-        add_into(in + n * in_image + pixel * channels, row, channels);
-        ++count;
+      for_each_run([&](std::int64_t first, std::int64_t pixels) {
+        add_rows(in + n * in_image + first * channels, pixels, row, channels);
+        count += pixels;
       });
       if (count_padding) {
         // Taps in the stated padding count; those that ceil_mode puts beyond it do not.
@@ -346,9 +355,9 @@ Tensors global_pool(const OpCall& call, Inputs inputs) {
         continue;
       }
       std::ranges::fill(partial, 0.0f);
-      for (std::int64_t i = 0; i < line; ++i, in += channels)
-        add_into(in, partial.data(), channels);
+      add_rows(in, line, partial.data(), channels);
       add_into(partial.data(), out, channels);
+      in += line * channels;
     }
     if (average) {
       for (std::int64_t c = 0; c < channels; ++c) out[c] /= static_cast<float>(lines * line);
