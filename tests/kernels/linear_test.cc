@@ -326,17 +326,13 @@ TEST(LinearKernelTest, a_sum_on_the_way_out_is_the_sum_apart) {
     check_sum(*kernel, tensor_of(DType::f32, layer.input, x), describe(layer, seed));
   }
   for (const WinogradCase& c : kWinogradCases) {
-    LinearSpec spec;
-    spec.strides = spec.dilations = {1, 1};
-    spec.pads = c.pads;
-    spec.epilogue = c.epilogue;
     std::mt19937 random(11);
     std::vector<float> x(at(c.batch * c.in * c.height * c.width)), w(at(c.out * c.in * 9));
     for (auto* values : {&x, &w}) {
       for (float& value : *values) value = normal(random);
     }
     const auto kernel =
-        make_float_kernel(spec, tensor_of(DType::f32, {c.out, c.in, 3, 3}, w), Tensor());
+        make_float_kernel(c.spec(), tensor_of(DType::f32, {c.out, c.in, 3, 3}, w), Tensor());
     const Tensor input = tensor_of(DType::f32, {c.batch, c.in, c.height, c.width}, x);
     check_sum(*kernel, input.to_layout(Layout::channels_last), "channels " + std::to_string(c.out));
   }
