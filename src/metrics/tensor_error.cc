@@ -22,13 +22,22 @@ struct RunSums {
   double xx = 0.0, yy = 0.0, dd = 0.0, xy = 0.0;
 };
 
-inline double joined(const Lanes& lanes) {
+/// The upper half added to the lower, until one is left; known lengths keep it in registers.
+template <std::size_t N>
+__attribute__((always_inline)) inline double joined(const std::array<double, N>& sums) {
+  if constexpr (N == 1) {
+    return sums[0];
+  } else {
+    std::array<double, N / 2> half;
+    for (std::size_t l = 0; l < N / 2; ++l) half[l] = sums[l] + sums[l + N / 2];
+    return joined(half);
+  }
+}
+
+__attribute__((always_inline)) inline double joined(const Lanes& lanes) {
   std::array<double, kLanes> sums;
   for (std::size_t l = 0; l < kLanes; ++l) sums[l] = static_cast<double>(lanes[l]);
-  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (std::size_t l = 0; l < half; ++l) sums[l] += sums[l + half];
-  }
-  return sums[0];
+  return joined(sums);
 }
 
 QSWEEP_VECTOR_CLONES void add_run(const float* reference,
