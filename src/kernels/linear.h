@@ -57,15 +57,15 @@ class LinearKernel {
   /// leading
   ///         extents of x kept.
   [[nodiscard]] virtual Tensor run(const Tensor& x) = 0;
-  /// `onednn_f32`, `winograd_f32`, `openblas_sgemm`, `onednn_u8s8s32`, `exact_f32` ...; for
-  /// reports.
+  /// `onednn_f32`, `winograd_f32`, `openblas_sgemm`, `vnni_u8s8s32`, `onednn_u8s8s32`, `exact_f32`
+  /// ...; for reports.
   [[nodiscard]] virtual std::string name() const = 0;
 };
 
 /// What computes; `automatic` is what runs are made with, the others are for tests and benchmarks.
-/// direct: oneDNN's direct convolutions, no Winograd.
+/// direct: oneDNN's direct convolutions, no Winograd. onednn: none of this program's own.
 enum class FloatBackend { automatic, direct, openblas };
-enum class IntegerBackend { automatic, exact_f32 };
+enum class IntegerBackend { automatic, onednn, exact_f32 };
 
 /// FP32 arithmetic on `weight` (f32, ONNX layout) and `bias` (f32 [O] or empty).
 /// @throws Error(corrupt_input) when the operands do not fit the spec, naming the node.

@@ -1,0 +1,167 @@
+// Compiled for instructions that the CPU may not have. Nothing inline from elsewhere may be used
+// here: the linker could keep this build of it for the whole program.
+
+#include <immintrin.h>
+
+#include "src/kernels/detail/vnni_steps.h"
+
+// Sums stay in registers only if their arrays are gone before the compiler looks at the loops.
+#define QSWEEP_UNROLL _Pragma("GCC unroll 16")
+
+namespace qsweep::detail {
+namespace {
+
+using Byte = std::uint8_t;
+/// Not __m512i: GCC would copy the sums at every product, from that type and back.
+using Sums = std::int32_t __attribute__((vector_size(64)));
+using Floats = float __attribute__((vector_size(64)));
+
+constexpr int kChannels = static_cast<int>(kVnniChannels);
+constexpr int kWindows = 8;         // as many addresses as there are registers for
+constexpr __mmask16 kAll = 0xFFFF;  // GCC 12 warns of its own header in intrinsics without a mask
+
+/// Sums of `kSets` times eight windows by `kGroups` groups of outputs: store(window, group, sum).
+/// Sixteen sums are under way, since each waits for its last product. The windows of the second set
+/// are `further` bytes from those of the first.
+template <int kSets, int kGroups, class Store>
+inline void multiply(const Byte* const (&window)[kWindows],
+                     std::int64_t further,
+                     const VnniConvolution& c,
+                     const std::int8_t* weight,
+                     const std::int32_t* bias,
+                     const Store& store) {
+  Sums sum[kSets * kWindows][kGroups];
+  QSWEEP_UNROLL for (int w = 0; w < kSets * kWindows; ++w) {
+    QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) sum[w][g] =
+        (Sums)_mm512_loadu_si512(bias + g * kChannels);
+  }
+  std::int64_t step = 0;
+  do {
+    __m512i line[kGroups];
+    QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) line[g] =
+        _mm512_loadu_si512(weight + g * kChannels * kVnniBytes);
+    weight += kGroups * kChannels * kVnniBytes;
+    QSWEEP_UNROLL for (int w = 0; w < kSets * kWindows; ++w) {
+      std::int32_t four;
+      __builtin_memcpy(&four, window[w % kWindows] + w / kWindows * further + c.distance[step],
+                       sizeof four);
+      const __m512i codes = _mm512_set1_epi32(four);
+      QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) sum[w][g] =
+          (Sums)_mm512_dpbusd_epi32((__m512i)sum[w][g], codes, line[g]);
+    }
+  } while (++step < c.steps);
+  QSWEEP_UNROLL for (int w = 0; w < kSets * kWindows; ++w) {
+    QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) store(w, g, sum[w][g]);
+  }
+}
+
+/// Corners of the windows, one row of them after the other.
+struct Windows {
+  const VnniConvolution& c;
+  const Byte* row;
+  const Byte* corner = row;
+  std::int64_t column = 0, left = c.height * c.width;
+
+  /// The next eight, the last one again where there are no more.
+  inline void take(const Byte* (&window)[kWindows]) {
+    for (const Byte*& each : window) {
+      each = corner;
+      if (--left <= 0) continue;
+      corner += c.across;
+      if (++column < c.width) continue;
+      column = 0;
+      corner = row += c.down;
+    }
+  }
+};
+
+/// All windows of a picture by the groups of outputs from `channel` on: store(window, group, sum).
+template <int kGroups, class Store>
+inline void each_window(const VnniConvolution& c,
+                        const Byte* picture,
+                        std::int64_t channel,
+                        const Store& store) {
+  const std::int8_t* weight = c.weight + channel * c.steps * kVnniBytes;
+  const std::int32_t* bias = c.bias + channel;
+  const std::int64_t count = c.height * c.width;
+  Windows windows{c, picture};
+  const Byte* window[kWindows];
+  for (std::int64_t first = 0; first < count; first += kWindows) {
+    windows.take(window);
+    const auto store_block = [&](int w, int g, Sums sum) {
+      if (first + w < count) store(first + w, g, sum);
+    };
+    // One group leaves registers for a second set of windows. Where eight never straddle two rows,
+    // all of it is as far from the first.
+    if (kGroups == 1 && c.width % kWindows == 0 && first + kWindows < count) {
+      multiply<2, kGroups>(window, windows.corner - window[0], c, weight, bias, store_block);
+      windows.take(window);
+      first += kWindows;
+    } else {
+      multiply<1, kGroups>(window, 0, c, weight, bias, store_block);
+    }
+  }
+}
+
+/// All of a picture's results before the epilogue: store(place, sixteen of them).
+template <class Store>
+inline void each_result(const VnniConvolution& c, const Byte* picture, const Store& store) {
+  std::int64_t channel = 0;
+  const auto scaled = [&](std::int64_t w, int g, Sums sum) {
+    const std::int64_t first = channel + g * kChannels;
+    const auto scale = (Floats)_mm512_loadu_ps(c.scale + first);
+    store(w * c.channels + first, __builtin_convertvector(sum, Floats) * scale);
+  };
+  for (; channel + 2 * kChannels <= c.channels; channel += 2 * kChannels)
+    each_window<2>(c, picture, channel, scaled);
+  if (channel < c.channels) each_window<1>(c, picture, channel, scaled);
+}
+
+/// Fills `count` bytes, and some behind them that are still to be written.
+inline Byte* fill(Byte* out, std::int64_t count, __m512i codes) {
+  for (std::int64_t i = 0; i < count; i += 64) _mm512_storeu_si512(out + i, codes);
+  return out + count;
+}
+
+}  // namespace
+
+void vnni_pad(const VnniPadding& p, const Byte* picture, Byte* padded) {
+  const __m512i outside = _mm512_set1_epi8(static_cast<char>(p.outside));
+  const __m512i flip = _mm512_set1_epi8(static_cast<char>(p.flip));
+  Byte* out = fill(padded, p.ahead, outside);
+  for (std::int64_t l = 0; l < p.lines; ++l) {
+    for (std::int64_t i = 0; i < p.line; i += 64) {
+      const std::int64_t left = p.line - i;
+      const __mmask64 has = left < 64 ? (__mmask64{1} << left) - 1 : ~__mmask64{0};
+      const __m512i codes = _mm512_maskz_loadu_epi8(has, picture + i);
+      _mm512_storeu_si512(out + i, _mm512_xor_si512(codes, flip));
+    }
+    picture += p.line;
+    out = fill(out + p.line, l + 1 < p.lines ? p.between : p.behind, outside);
+  }
+}
+
+void vnni_convolve(const VnniConvolution& c, const Byte* picture, float* out) {
+  const __m512 low = _mm512_set1_ps(c.relu ? 0.0f : -__builtin_inff());
+  each_result(c, picture, [&](std::int64_t place, Floats y) {
+    _mm512_storeu_ps(out + place, _mm512_maskz_max_ps(kAll, y, low));
+  });
+}
+
+void vnni_convolve(const VnniConvolution& c,
+                   const VnniCodes& codes,
+                   const Byte* picture,
+                   Byte* out) {
+  const bool clips = c.relu && codes.low < 0.0f;  // y and y / divisor have the same sign
+  const __m512 low = _mm512_set1_ps(clips ? 0.0f : codes.low);
+  const __m512 high = _mm512_set1_ps(codes.high);
+  each_result(c, picture, [&](std::int64_t place, Floats y) {
+    const __m512 clamped =
+        _mm512_maskz_min_ps(kAll, _mm512_maskz_max_ps(kAll, y / codes.divisor, low), high);
+    const auto code = (Sums)_mm512_maskz_cvtps_epi32(kAll, clamped) + codes.zero_point;
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + place),
+                     _mm512_maskz_cvtepi32_epi8(kAll, (__m512i)code));
+  });
+}
+
+}  // namespace qsweep::detail

@@ -1,0 +1,132 @@
+#include "src/kernels/detail/vnni_layer.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "src/base/machine.h"
+
+#include "src/kernels/detail/array.h"
+
+namespace qsweep::detail {
+namespace {
+
+bool has_instructions() {
+#ifdef __x86_64__
+  return this_machine().has_avx512_vnni;
+#else
+  return false;
+#endif
+}
+
+std::int64_t padded(const Geometry& g, std::size_t axis) {
+  return g.pad_begin[axis] + g.input[axis] + g.pad_end[axis];
+}
+
+}  // namespace
+
+bool VnniLayer::suits(const LinearSpec& spec, const Geometry& g) {
+  if (spec.kind != LinearSpec::Kind::conv || g.group != 1 || g.input.size() != 2 ||
+      g.out_channels % kVnniChannels != 0 || !has_instructions())
+    return false;
+  constexpr std::int64_t kMostTaps = 7;
+  for (std::size_t a = 0; a < 2; ++a) {
+    if (g.dilations[a] != 1 || g.kernel[a] > kMostTaps) return false;
+  }
+  // Distances within a window are 32 bits.
+  return padded(g, 1) * g.in_channels * kMostTaps < std::numeric_limits<std::int32_t>::max();
+}
+
+VnniLayer::VnniLayer(const LinearSpec& spec,
+                     const Tensor& weight,
+                     const std::vector<std::int32_t>& bias,
+                     const std::vector<float>& scale,
+                     std::uint8_t outside,
+                     std::uint8_t flip,
+                     const QuantParams* next)
+    : epilogue_(spec.epilogue), outside_(outside), flip_(flip), bias_(bias), scale_(scale) {
+  if (next && epilogue_ != Epilogue::silu && !is_float(next->format.dtype) &&
+      next->format.granularity == Granularity::per_tensor) {
+    const CodeRange range = code_range(next->format);
+    const std::int32_t zero = next->zero_point.empty() ? 0 : next->zero_point[0];
+    codes_ = {next->scale[0], static_cast<float>(range.lowest - zero),
+              static_cast<float>(range.highest - zero), zero};
+    result_ = next->format.dtype;
+  }
+  const std::int64_t outputs = weight.dim(0), inputs = weight.dim(1);
+  const std::int64_t lines = weight.dim(2), columns = weight.dim(3);
+  row_ = (columns * inputs + kVnniBytes - 1) / kVnniBytes;
+  const std::int64_t steps = lines * row_, vector = kVnniChannels * kVnniBytes;
+  weight_.resize(static_cast<std::size_t>(outputs / kVnniChannels * steps * vector));
+  const std::int8_t* in = weight.data<std::int8_t>().data();
+  for (std::int64_t o = 0; o < outputs; ++o) {
+    const std::int64_t group = o / kVnniChannels, second = group % 2, pair = group - second;
+    const std::int64_t groups = std::min<std::int64_t>(2, outputs / kVnniChannels - pair);
+    std::int8_t* out =
+        weight_.data() + (pair * steps + second) * vector + o % kVnniChannels * kVnniBytes;
+    for (std::int64_t i = 0; i < inputs; ++i) {
+      for (std::int64_t l = 0; l < lines; ++l) {
+        for (std::int64_t c = 0; c < columns; ++c) {
+          const std::int64_t place = c * inputs + i;  // in the row
+          out[(l * row_ + place / kVnniBytes) * groups * vector + place % kVnniBytes] = *in++;
+        }
+      }
+    }
+  }
+}
+
+Tensor VnniLayer::run(const Tensor& x, const Geometry& g) {
+  const std::int64_t before = g.pad_begin[1] * g.in_channels, after = g.pad_end[1] * g.in_channels;
+  const std::int64_t height = padded(g, 0), line = padded(g, 1) * g.in_channels;
+  const VnniPadding padding{.lines = g.input[0],
+                            .line = g.input[1] * g.in_channels,
+                            .ahead = g.pad_begin[0] * line + before,
+                            .between = before + after,
+                            .behind = g.pad_end[0] * line + after,
+                            .outside = outside_,
+                            .flip = flip_};
+  // Windows are read in place where x has the codes itself, and no step ends beyond its row.
+  const std::int64_t picture = g.input[0] * padding.line;
+  const bool copies =
+      height * line != picture || flip_ != 0 || g.kernel[1] * g.in_channels % kVnniBytes != 0;
+  Tensor copy = copies ? Tensor(DType::u8, {height * line + kVnniSlack}) : Tensor();
+
+  distance_.clear();
+  for (std::int64_t l = 0; l < g.kernel[0]; ++l) {
+    for (std::int64_t s = 0; s < row_; ++s)
+      distance_.push_back(static_cast<std::int32_t>(l * line + s * kVnniBytes));
+  }
+  const VnniConvolution convolution{.height = g.output[0],
+                                    .width = g.output[1],
+                                    .channels = g.out_channels,
+                                    .down = g.strides[0] * line,
+                                    .across = g.strides[1] * g.in_channels,
+                                    .steps = g.kernel[0] * row_,
+                                    .distance = distance_.data(),
+                                    .weight = weight_.data(),
+                                    .bias = bias_.data(),
+                                    .scale = scale_.data(),
+                                    .relu = epilogue_ == Epilogue::relu};
+  Tensor y(result_, g.result, Layout::channels_last);
+  const std::int64_t results = g.output[0] * g.output[1] * g.out_channels;
+  for (std::int64_t n = 0; n < g.batch; ++n) {
+    const auto* in = static_cast<const std::uint8_t*>(x.raw()) + n * picture;
+    if (copies) {
+      auto* target = copy.mutable_data<std::uint8_t>().data();
+      vnni_pad(padding, in, target);
+      in = target;
+    }
+    if (result_ == DType::f32) {
+      vnni_convolve(convolution, in, y.mutable_data<float>().data() + n * results);
+    } else {
+      vnni_convolve(convolution, codes_, in,
+                    static_cast<std::uint8_t*>(y.mutable_raw()) + n * results);
+    }
+  }
+  if (epilogue_ == Epilogue::silu) {
+    float* out = y.mutable_data<float>().data();
+    silu(out, out, y.size());
+  }
+  return y;
+}
+
+}  // namespace qsweep::detail
