@@ -17,41 +17,47 @@ using Sums = std::int32_t __attribute__((vector_size(64)));
 using Floats = float __attribute__((vector_size(64)));
 
 constexpr int kChannels = static_cast<int>(kVnniChannels);
+constexpr int kSums = 16;
 constexpr int kWindows = 8;         // as many addresses as there are registers for
 constexpr __mmask16 kAll = 0xFFFF;  // GCC 12 warns of its own header in intrinsics without a mask
 
-/// Sums of `kSets` times eight windows by `kGroups` groups of outputs: store(window, group, sum).
-/// Sixteen sums are under way, since each waits for its last product. The windows of the second set
-/// are `further` bytes from those of the first.
-template <int kSets, int kGroups, class Store>
-inline void multiply(const Byte* const (&window)[kWindows],
-                     std::int64_t further,
-                     const VnniConvolution& c,
-                     const std::int8_t* weight,
-                     const std::int32_t* bias,
-                     const Store& store) {
+/// Sums of `kSets` times eight windows by `kGroups` groups of outputs, [window][group]. Sixteen are
+/// under way, since each waits for its last product. The windows of the second set are `further`
+/// bytes from those of the first. By itself, so that every register serves this loop.
+template <int kSets, int kGroups>
+[[gnu::noinline]] void multiply(const VnniConvolution& c,
+                                const Byte* const (&window)[kWindows],
+                                std::int64_t further,
+                                std::int64_t channel,
+                                Sums* out) {
   Sums sum[kSets * kWindows][kGroups];
   QSWEEP_UNROLL for (int w = 0; w < kSets * kWindows; ++w) {
     QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) sum[w][g] =
-        (Sums)_mm512_loadu_si512(bias + g * kChannels);
+        (Sums)_mm512_loadu_si512(c.bias + channel + g * kChannels);
   }
-  std::int64_t step = 0;
+  const std::int8_t* weight = c.weight + channel * c.steps * kVnniBytes;
+  const std::int32_t* distance = c.distance;
+  const std::int32_t* const end = distance + c.steps;
   do {
     __m512i line[kGroups];
     QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) line[g] =
         _mm512_loadu_si512(weight + g * kChannels * kVnniBytes);
     weight += kGroups * kChannels * kVnniBytes;
-    QSWEEP_UNROLL for (int w = 0; w < kSets * kWindows; ++w) {
-      std::int32_t four;
-      __builtin_memcpy(&four, window[w % kWindows] + w / kWindows * further + c.distance[step],
-                       sizeof four);
-      const __m512i codes = _mm512_set1_epi32(four);
-      QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) sum[w][g] =
-          (Sums)_mm512_dpbusd_epi32((__m512i)sum[w][g], codes, line[g]);
+    QSWEEP_UNROLL for (int s = 0; s < kSets; ++s) {
+      const std::int64_t place = *distance + s * further;
+      QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
+        std::int32_t four;
+        __builtin_memcpy(&four, window[w] + place, sizeof four);
+        const __m512i codes = _mm512_set1_epi32(four);
+        QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) {
+          Sums& to = sum[s * kWindows + w][g];
+          to = (Sums)_mm512_dpbusd_epi32((__m512i)to, codes, line[g]);
+        }
+      }
     }
-  } while (++step < c.steps);
+  } while (++distance < end);
   QSWEEP_UNROLL for (int w = 0; w < kSets * kWindows; ++w) {
-    QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) store(w, g, sum[w][g]);
+    QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) out[w * kGroups + g] = sum[w][g];
   }
 }
 
@@ -75,46 +81,48 @@ struct Windows {
   }
 };
 
-/// All windows of a picture by the groups of outputs from `channel` on: store(window, group, sum).
+/// Results of all windows for the groups of outputs from `channel` on, before the epilogue:
+/// store(place, sixteen of them).
 template <int kGroups, class Store>
 inline void each_window(const VnniConvolution& c,
                         const Byte* picture,
                         std::int64_t channel,
                         const Store& store) {
-  const std::int8_t* weight = c.weight + channel * c.steps * kVnniBytes;
-  const std::int32_t* bias = c.bias + channel;
   const std::int64_t count = c.height * c.width;
   Windows windows{c, picture};
   const Byte* window[kWindows];
-  for (std::int64_t first = 0; first < count; first += kWindows) {
+  Sums sums[kSums];
+  Floats scale[kGroups];
+  for (int g = 0; g < kGroups; ++g)
+    scale[g] = (Floats)_mm512_loadu_ps(c.scale + channel + g * kChannels);
+  for (std::int64_t first = 0; first < count;) {
     windows.take(window);
-    const auto store_block = [&](int w, int g, Sums sum) {
-      if (first + w < count) store(first + w, g, sum);
-    };
+    std::int64_t end = first + kWindows;
     // One group leaves registers for a second set of windows. Where eight never straddle two rows,
     // all of it is as far from the first.
-    if (kGroups == 1 && c.width % kWindows == 0 && first + kWindows < count) {
-      multiply<2, kGroups>(window, windows.corner - window[0], c, weight, bias, store_block);
+    if (kGroups == 1 && c.width % kWindows == 0 && end < count) {
+      multiply<2, kGroups>(c, window, windows.corner - window[0], channel, sums);
       windows.take(window);
-      first += kWindows;
+      end += kWindows;
     } else {
-      multiply<1, kGroups>(window, 0, c, weight, bias, store_block);
+      multiply<1, kGroups>(c, window, 0, channel, sums);
+    }
+    if (end > count) end = count;
+    for (const Sums* sum = sums; first < end; ++first) {
+      for (int g = 0; g < kGroups; ++g, ++sum) {
+        store(first * c.channels + channel + g * kChannels,
+              __builtin_convertvector(*sum, Floats) * scale[g]);
+      }
     }
   }
 }
 
-/// All of a picture's results before the epilogue: store(place, sixteen of them).
 template <class Store>
 inline void each_result(const VnniConvolution& c, const Byte* picture, const Store& store) {
   std::int64_t channel = 0;
-  const auto scaled = [&](std::int64_t w, int g, Sums sum) {
-    const std::int64_t first = channel + g * kChannels;
-    const auto scale = (Floats)_mm512_loadu_ps(c.scale + first);
-    store(w * c.channels + first, __builtin_convertvector(sum, Floats) * scale);
-  };
   for (; channel + 2 * kChannels <= c.channels; channel += 2 * kChannels)
-    each_window<2>(c, picture, channel, scaled);
-  if (channel < c.channels) each_window<1>(c, picture, channel, scaled);
+    each_window<2>(c, picture, channel, store);
+  if (channel < c.channels) each_window<1>(c, picture, channel, store);
 }
 
 /// Fills `count` bytes, and some behind them that are still to be written.

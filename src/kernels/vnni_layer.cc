@@ -56,13 +56,15 @@ VnniLayer::VnniLayer(const LinearSpec& spec,
   const std::int64_t lines = weight.dim(2), columns = weight.dim(3);
   row_ = (columns * inputs + kVnniBytes - 1) / kVnniBytes;
   const std::int64_t steps = lines * row_, vector = kVnniChannels * kVnniBytes;
-  weight_.resize(static_cast<std::size_t>(outputs / kVnniChannels * steps * vector));
+  weight_ = Tensor(DType::i8, {outputs / kVnniChannels * steps * vector});
+  const auto packed = weight_.mutable_data<std::int8_t>();
+  std::ranges::fill(packed, std::int8_t{0});
   const std::int8_t* in = weight.data<std::int8_t>().data();
   for (std::int64_t o = 0; o < outputs; ++o) {
     const std::int64_t group = o / kVnniChannels, second = group % 2, pair = group - second;
     const std::int64_t groups = std::min<std::int64_t>(2, outputs / kVnniChannels - pair);
     std::int8_t* out =
-        weight_.data() + (pair * steps + second) * vector + o % kVnniChannels * kVnniBytes;
+        packed.data() + (pair * steps + second) * vector + o % kVnniChannels * kVnniBytes;
     for (std::int64_t i = 0; i < inputs; ++i) {
       for (std::int64_t l = 0; l < lines; ++l) {
         for (std::int64_t c = 0; c < columns; ++c) {
@@ -102,7 +104,7 @@ Tensor VnniLayer::run(const Tensor& x, const Geometry& g) {
                                     .across = g.strides[1] * g.in_channels,
                                     .steps = g.kernel[0] * row_,
                                     .distance = distance_.data(),
-                                    .weight = weight_.data(),
+                                    .weight = weight_.data<std::int8_t>().data(),
                                     .bias = bias_.data(),
                                     .scale = scale_.data(),
                                     .relu = epilogue_ == Epilogue::relu};

@@ -39,8 +39,8 @@ class VnniLayer {
   std::uint8_t outside_, flip_;
   DType result_ = DType::f32;
   VnniCodes codes_;
-  std::int64_t row_ = 0;             ///< steps of a row of a window
-  std::vector<std::int8_t> weight_;  ///< as VnniConvolution takes it
+  std::int64_t row_ = 0;  ///< steps of a row of a window
+  Tensor weight_;         ///< as VnniConvolution takes it
   std::vector<std::int32_t> bias_;
   std::vector<float> scale_;
   std::vector<std::int32_t> distance_;  ///< for the latest geometry
