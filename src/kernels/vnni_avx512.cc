@@ -61,24 +61,40 @@ template <int kSets, int kGroups>
   }
 }
 
-/// Corners of the windows, one row of them after the other.
-struct Windows {
-  const VnniConvolution& c;
-  const Byte* row;
-  const Byte* corner = row;
-  std::int64_t column = 0, left = c.height * c.width;
+/// Corners of a picture's windows, one row of them after the other.
+class Windows {
+ public:
+  Windows(const VnniConvolution& c, const Byte* picture)
+      : lines_(c.height), width_(c.width), down_(c.down), across_(c.across), row_(picture) {}
 
-  /// The next eight, the last one again where there are no more.
+  inline const Byte* next() const { return corner_; }
+
+  /// The next eight; the first of them again where there are no more.
   inline void take(const Byte* (&window)[kWindows]) {
-    for (const Byte*& each : window) {
-      each = corner;
-      if (--left <= 0) continue;
-      corner += c.across;
-      if (++column < c.width) continue;
-      column = 0;
-      corner = row += c.down;
+    if (column_ + kWindows <= width_) {
+      for (int w = 0; w < kWindows; ++w) window[w] = corner_ + w * across_;
+      advance(kWindows);
+    } else {
+      for (const Byte*& each : window) {
+        each = lines_ > 0 ? corner_ : window[0];
+        advance(1);
+      }
     }
   }
+
+ private:
+  inline void advance(std::int64_t count) {
+    column_ += count;
+    corner_ += count * across_;
+    if (column_ < width_) return;
+    column_ = 0;
+    corner_ = row_ += down_;
+    --lines_;
+  }
+
+  std::int64_t lines_, width_, down_, across_, column_ = 0;
+  const Byte* row_;
+  const Byte* corner_ = row_;
 };
 
 /// Results of all windows for the groups of outputs from `channel` on, before the epilogue:
@@ -87,21 +103,23 @@ template <int kGroups, class Store>
 inline void each_window(const VnniConvolution& c,
                         const Byte* picture,
                         std::int64_t channel,
-                        const Store& store) {
-  const std::int64_t count = c.height * c.width;
-  Windows windows{c, picture};
-  const Byte* window[kWindows];
-  Sums sums[kSums];
+                        const Store store) {
+  // Copies, for the compiler has to think that stored bytes may be anything's.
+  const std::int64_t count = c.height * c.width, channels = c.channels;
+  const bool straddles = c.width % kWindows != 0;
   Floats scale[kGroups];
   for (int g = 0; g < kGroups; ++g)
     scale[g] = (Floats)_mm512_loadu_ps(c.scale + channel + g * kChannels);
+  Windows windows(c, picture);
+  const Byte* window[kWindows];
+  Sums sums[kSums];
   for (std::int64_t first = 0; first < count;) {
     windows.take(window);
     std::int64_t end = first + kWindows;
     // One group leaves registers for a second set of windows. Where eight never straddle two rows,
     // all of it is as far from the first.
-    if (kGroups == 1 && c.width % kWindows == 0 && end < count) {
-      multiply<2, kGroups>(c, window, windows.corner - window[0], channel, sums);
+    if (kGroups == 1 && !straddles && end < count) {
+      multiply<2, kGroups>(c, window, windows.next() - window[0], channel, sums);
       windows.take(window);
       end += kWindows;
     } else {
@@ -110,7 +128,7 @@ inline void each_window(const VnniConvolution& c,
     if (end > count) end = count;
     for (const Sums* sum = sums; first < end; ++first) {
       for (int g = 0; g < kGroups; ++g, ++sum) {
-        store(first * c.channels + channel + g * kChannels,
+        store(first * channels + channel + g * kChannels,
               __builtin_convertvector(*sum, Floats) * scale[g]);
       }
     }
@@ -151,7 +169,7 @@ void vnni_pad(const VnniPadding& p, const Byte* picture, Byte* padded) {
 
 void vnni_convolve(const VnniConvolution& c, const Byte* picture, float* out) {
   const __m512 low = _mm512_set1_ps(c.relu ? 0.0f : -__builtin_inff());
-  each_result(c, picture, [&](std::int64_t place, Floats y) {
+  each_result(c, picture, [=](std::int64_t place, Floats y) {
     _mm512_storeu_ps(out + place, _mm512_maskz_max_ps(kAll, y, low));
   });
 }
@@ -161,14 +179,15 @@ void vnni_convolve(const VnniConvolution& c,
                    const Byte* picture,
                    Byte* out) {
   const bool clips = c.relu && codes.low < 0.0f;  // y and y / divisor have the same sign
-  const __m512 low = _mm512_set1_ps(clips ? 0.0f : codes.low);
-  const __m512 high = _mm512_set1_ps(codes.high);
-  each_result(c, picture, [&](std::int64_t place, Floats y) {
-    const __m512 clamped =
-        _mm512_maskz_min_ps(kAll, _mm512_maskz_max_ps(kAll, y / codes.divisor, low), high);
-    const auto code = (Sums)_mm512_maskz_cvtps_epi32(kAll, clamped) + codes.zero_point;
+  const __m512 low = _mm512_set1_ps(clips ? 0.0f : codes.low), high = _mm512_set1_ps(codes.high);
+  const __m512 divisor = _mm512_set1_ps(codes.divisor);
+  const __m512i zero_point = _mm512_set1_epi32(codes.zero_point);
+  each_result(c, picture, [=](std::int64_t place, Floats y) {
+    const __m512 quotient = _mm512_maskz_max_ps(kAll, y / divisor, low);
+    const __m512i code = _mm512_maskz_cvtps_epi32(kAll, _mm512_maskz_min_ps(kAll, quotient, high));
+    const __m512i shifted = (__m512i)((Sums)code + (Sums)zero_point);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + place),
-                     _mm512_maskz_cvtepi32_epi8(kAll, (__m512i)code));
+                     _mm512_maskz_cvtepi32_epi8(kAll, shifted));
   });
 }
 
