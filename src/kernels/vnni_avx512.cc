@@ -6,7 +6,7 @@
 #include "src/kernels/detail/vnni_steps.h"
 
 // Sums stay in registers only if their arrays are gone before the compiler looks at the loops.
-#define QSWEEP_UNROLL _Pragma("GCC unroll 16")
+#define QSWEEP_UNROLL _Pragma("GCC unroll 32")
 
 namespace qsweep::detail {
 namespace {
@@ -17,21 +17,32 @@ using Sums = std::int32_t __attribute__((vector_size(64)));
 using Floats = float __attribute__((vector_size(64)));
 
 constexpr int kChannels = static_cast<int>(kVnniChannels);
+constexpr int kVector = kChannels * static_cast<int>(kVnniBytes);
 constexpr int kSums = 16;
 constexpr int kWindows = 8;         // as many addresses as there are registers for
 constexpr __mmask16 kAll = 0xFFFF;  // GCC 12 warns of its own header in intrinsics without a mask
 
-/// Sums of `kSets` times eight windows by `kGroups` groups of outputs, [window][group]. Sixteen are
-/// under way, since each waits for its last product. The windows of the second set are `further`
-/// bytes from those of the first. By itself, so that every register serves this loop.
-template <int kSets, int kGroups>
+inline __m512i four_codes(const Byte* place) {
+  std::int32_t four;
+  __builtin_memcpy(&four, place, sizeof four);
+  return _mm512_set1_epi32(four);
+}
+
+inline void add_products(Sums& sum, __m512i codes, __m512i weight) {
+  sum = (Sums)_mm512_dpbusd_epi32((__m512i)sum, codes, weight);
+}
+
+// The loops over steps stand by themselves, so that every register serves them. A sum waits for its
+// last product: sixteen are under way.
+
+/// Sums of eight windows anywhere by `kGroups` groups of outputs, [window][group].
+template <int kGroups>
 [[gnu::noinline]] void multiply(const VnniConvolution& c,
                                 const Byte* const (&window)[kWindows],
-                                std::int64_t further,
                                 std::int64_t channel,
                                 Sums* out) {
-  Sums sum[kSets * kWindows][kGroups];
-  QSWEEP_UNROLL for (int w = 0; w < kSets * kWindows; ++w) {
+  Sums sum[kWindows][kGroups];
+  QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
     QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) sum[w][g] =
         (Sums)_mm512_loadu_si512(c.bias + channel + g * kChannels);
   }
@@ -41,24 +52,49 @@ template <int kSets, int kGroups>
   do {
     __m512i line[kGroups];
     QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) line[g] =
-        _mm512_loadu_si512(weight + g * kChannels * kVnniBytes);
-    weight += kGroups * kChannels * kVnniBytes;
-    QSWEEP_UNROLL for (int s = 0; s < kSets; ++s) {
-      const std::int64_t place = *distance + s * further;
-      QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
-        std::int32_t four;
-        __builtin_memcpy(&four, window[w] + place, sizeof four);
-        const __m512i codes = _mm512_set1_epi32(four);
-        QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) {
-          Sums& to = sum[s * kWindows + w][g];
-          to = (Sums)_mm512_dpbusd_epi32((__m512i)to, codes, line[g]);
-        }
-      }
+        _mm512_loadu_si512(weight + g * kVector);
+    weight += kGroups * kVector;
+    QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
+      const __m512i codes = four_codes(window[w] + *distance);
+      QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) add_products(sum[w][g], codes, line[g]);
     }
   } while (++distance < end);
-  QSWEEP_UNROLL for (int w = 0; w < kSets * kWindows; ++w) {
+  QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
     QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) out[w * kGroups + g] = sum[w][g];
   }
+}
+
+/// Sums of sixteen windows beside each other by one group of outputs. What is read serves one
+/// product for each of the `kTaps` steps that VnniConvolution::taps speaks of: with a single group
+/// reading would take longer than multiplying.
+template <int kTaps>
+[[gnu::noinline]] void multiply_beside(const VnniConvolution& c,
+                                       const Byte* corner,
+                                       std::int64_t channel,
+                                       Sums* out) {
+  const Byte* window[kWindows];
+  QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) window[w] = corner + w * c.across;
+  const std::int64_t eight = kWindows * c.across;
+  Sums sum[kSums];
+  QSWEEP_UNROLL for (int w = 0; w < kSums; ++w) sum[w] = (Sums)_mm512_loadu_si512(c.bias + channel);
+  const std::int8_t* weight = c.weight + channel * c.steps * kVnniBytes;
+  const std::int32_t* distance = c.distance;
+  const std::int32_t* const end = distance + c.steps;
+  do {
+    __m512i line[kTaps];
+    QSWEEP_UNROLL for (int t = 0; t < kTaps; ++t) line[t] =
+        _mm512_loadu_si512(weight + t * kVector);
+    weight += kTaps * kVector;
+    QSWEEP_UNROLL for (int w = 0; w < kSums + kTaps - 1; ++w) {
+      const std::int64_t place = *distance + w / kWindows * eight;
+      const __m512i codes = four_codes(window[w % kWindows] + place);
+      QSWEEP_UNROLL for (int t = 0; t < kTaps; ++t) {
+        if (w - t >= 0 && w - t < kSums) add_products(sum[w - t], codes, line[t]);
+      }
+    }
+    distance += kTaps;
+  } while (distance < end);
+  QSWEEP_UNROLL for (int w = 0; w < kSums; ++w) out[w] = sum[w];
 }
 
 /// Corners of a picture's windows, one row of them after the other.
@@ -66,8 +102,6 @@ class Windows {
  public:
   Windows(const VnniConvolution& c, const Byte* picture)
       : lines_(c.height), width_(c.width), down_(c.down), across_(c.across), row_(picture) {}
-
-  inline const Byte* next() const { return corner_; }
 
   /// The next eight; the first of them again where there are no more.
   inline void take(const Byte* (&window)[kWindows]) {
@@ -97,50 +131,71 @@ class Windows {
   const Byte* corner_ = row_;
 };
 
-/// Results of all windows for the groups of outputs from `channel` on, before the epilogue:
-/// store(place, sixteen of them).
+/// store(place, sixteen results before the epilogue) for each sum: of `count` windows from `first`
+/// on, by the groups of outputs from `channel` on.
+template <int kGroups, class Store>
+inline void each_result(const VnniConvolution& c,
+                        const Sums* sum,
+                        std::int64_t first,
+                        std::int64_t count,
+                        std::int64_t channel,
+                        const Store& store) {
+  Floats scale[kGroups];
+  for (int g = 0; g < kGroups; ++g)
+    scale[g] = (Floats)_mm512_loadu_ps(c.scale + channel + g * kChannels);
+  const std::int64_t channels = c.channels;  // stored bytes may be anything's, c's too
+  std::int64_t place = first * channels + channel;
+  for (const Sums* const end = sum + count * kGroups; sum < end; place += channels) {
+    for (int g = 0; g < kGroups; ++g, ++sum)
+      store(place + g * kChannels, __builtin_convertvector(*sum, Floats) * scale[g]);
+  }
+}
+
 template <int kGroups, class Store>
 inline void each_window(const VnniConvolution& c,
                         const Byte* picture,
                         std::int64_t channel,
                         const Store store) {
-  // Copies, for the compiler has to think that stored bytes may be anything's.
-  const std::int64_t count = c.height * c.width, channels = c.channels;
-  const bool straddles = c.width % kWindows != 0;
-  Floats scale[kGroups];
-  for (int g = 0; g < kGroups; ++g)
-    scale[g] = (Floats)_mm512_loadu_ps(c.scale + channel + g * kChannels);
+  const std::int64_t count = c.height * c.width;
   Windows windows(c, picture);
   const Byte* window[kWindows];
-  Sums sums[kSums];
-  for (std::int64_t first = 0; first < count;) {
+  Sums sums[kWindows * kGroups];
+  for (std::int64_t first = 0; first < count; first += kWindows) {
     windows.take(window);
-    std::int64_t end = first + kWindows;
-    // One group leaves registers for a second set of windows. Where eight never straddle two rows,
-    // all of it is as far from the first.
-    if (kGroups == 1 && !straddles && end < count) {
-      multiply<2, kGroups>(c, window, windows.next() - window[0], channel, sums);
-      windows.take(window);
-      end += kWindows;
-    } else {
-      multiply<1, kGroups>(c, window, 0, channel, sums);
-    }
-    if (end > count) end = count;
-    for (const Sums* sum = sums; first < end; ++first) {
-      for (int g = 0; g < kGroups; ++g, ++sum) {
-        store(first * channels + channel + g * kChannels,
-              __builtin_convertvector(*sum, Floats) * scale[g]);
-      }
+    multiply<kGroups>(c, window, channel, sums);
+    const std::int64_t left = count - first;
+    each_result<kGroups>(c, sums, first, left < kWindows ? left : kWindows, channel, store);
+  }
+}
+
+/// The same where rows are made of sixteens.
+template <int kTaps, class Store>
+inline void each_sixteen(const VnniConvolution& c,
+                         const Byte* picture,
+                         std::int64_t channel,
+                         const Store store) {
+  Sums sums[kSums];
+  for (std::int64_t row = 0; row < c.height; ++row) {
+    for (std::int64_t column = 0; column < c.width; column += kSums) {
+      multiply_beside<kTaps>(c, picture + row * c.down + column * c.across, channel, sums);
+      each_result<1>(c, sums, row * c.width + column, kSums, channel, store);
     }
   }
 }
 
 template <class Store>
-inline void each_result(const VnniConvolution& c, const Byte* picture, const Store& store) {
+inline void convolve(const VnniConvolution& c, const Byte* picture, const Store& store) {
   std::int64_t channel = 0;
   for (; channel + 2 * kChannels <= c.channels; channel += 2 * kChannels)
     each_window<2>(c, picture, channel, store);
-  if (channel < c.channels) each_window<1>(c, picture, channel, store);
+  if (channel == c.channels) return;
+  if (c.width % kSums != 0) {
+    each_window<1>(c, picture, channel, store);
+  } else if (c.taps == 3) {
+    each_sixteen<3>(c, picture, channel, store);
+  } else {
+    each_sixteen<1>(c, picture, channel, store);
+  }
 }
 
 /// Fills `count` bytes, and some behind them that are still to be written.
@@ -169,7 +224,7 @@ void vnni_pad(const VnniPadding& p, const Byte* picture, Byte* padded) {
 
 void vnni_convolve(const VnniConvolution& c, const Byte* picture, float* out) {
   const __m512 low = _mm512_set1_ps(c.relu ? 0.0f : -__builtin_inff());
-  each_result(c, picture, [=](std::int64_t place, Floats y) {
+  convolve(c, picture, [=](std::int64_t place, Floats y) {
     _mm512_storeu_ps(out + place, _mm512_maskz_max_ps(kAll, y, low));
   });
 }
@@ -182,7 +237,7 @@ void vnni_convolve(const VnniConvolution& c,
   const __m512 low = _mm512_set1_ps(clips ? 0.0f : codes.low), high = _mm512_set1_ps(codes.high);
   const __m512 divisor = _mm512_set1_ps(codes.divisor);
   const __m512i zero_point = _mm512_set1_epi32(codes.zero_point);
-  each_result(c, picture, [=](std::int64_t place, Floats y) {
+  convolve(c, picture, [=](std::int64_t place, Floats y) {
     const __m512 quotient = _mm512_maskz_max_ps(kAll, y / divisor, low);
     const __m512i code = _mm512_maskz_cvtps_epi32(kAll, _mm512_maskz_min_ps(kAll, quotient, high));
     const __m512i shifted = (__m512i)((Sums)code + (Sums)zero_point);

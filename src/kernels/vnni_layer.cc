@@ -55,6 +55,8 @@ VnniLayer::VnniLayer(const LinearSpec& spec,
   const std::int64_t outputs = weight.dim(0), inputs = weight.dim(1);
   const std::int64_t lines = weight.dim(2), columns = weight.dim(3);
   row_ = (columns * inputs + kVnniBytes - 1) / kVnniBytes;
+  const bool slides = spec.strides.empty() || spec.strides[1] == 1;
+  taps_ = slides && columns == 3 && inputs % kVnniBytes == 0 ? 3 : 1;
   const std::int64_t steps = lines * row_, vector = kVnniChannels * kVnniBytes;
   weight_ = Tensor(DType::i8, {outputs / kVnniChannels * steps * vector});
   const auto packed = weight_.mutable_data<std::int8_t>();
@@ -68,8 +70,9 @@ VnniLayer::VnniLayer(const LinearSpec& spec,
     for (std::int64_t i = 0; i < inputs; ++i) {
       for (std::int64_t l = 0; l < lines; ++l) {
         for (std::int64_t c = 0; c < columns; ++c) {
-          const std::int64_t place = c * inputs + i;  // in the row
-          out[(l * row_ + place / kVnniBytes) * groups * vector + place % kVnniBytes] = *in++;
+          const std::int64_t place = taps_ > 1 ? i : c * inputs + i;
+          const std::int64_t step = taps_ > 1 ? place / kVnniBytes * taps_ + c : place / kVnniBytes;
+          out[(l * row_ + step) * groups * vector + place % kVnniBytes] = *in++;
         }
       }
     }
@@ -94,8 +97,10 @@ Tensor VnniLayer::run(const Tensor& x, const Geometry& g) {
 
   distance_.clear();
   for (std::int64_t l = 0; l < g.kernel[0]; ++l) {
-    for (std::int64_t s = 0; s < row_; ++s)
-      distance_.push_back(static_cast<std::int32_t>(l * line + s * kVnniBytes));
+    for (std::int64_t s = 0; s < row_; ++s) {
+      const std::int64_t place = s % taps_ * g.in_channels + s / taps_ * kVnniBytes;
+      distance_.push_back(static_cast<std::int32_t>(l * line + place));
+    }
   }
   const VnniConvolution convolution{.height = g.output[0],
                                     .width = g.output[1],
@@ -103,6 +108,7 @@ Tensor VnniLayer::run(const Tensor& x, const Geometry& g) {
                                     .down = g.strides[0] * line,
                                     .across = g.strides[1] * g.in_channels,
                                     .steps = g.kernel[0] * row_,
+                                    .taps = taps_,
                                     .distance = distance_.data(),
                                     .weight = weight_.data<std::int8_t>().data(),
                                     .bias = bias_.data(),

@@ -39,6 +39,7 @@ class VnniLayer {
   std::uint8_t outside_, flip_;
   DType result_ = DType::f32;
   VnniCodes codes_;
+  std::int64_t taps_ = 1;
   std::int64_t row_ = 0;  ///< steps of a row of a window
   Tensor weight_;         ///< as VnniConvolution takes it
   std::vector<std::int32_t> bias_;

@@ -22,8 +22,11 @@ struct VnniPadding {
 
 struct VnniConvolution {
   std::int64_t height = 0, width = 0, channels = 0;  ///< of the result
-  std::int64_t down = 0, across = 0;       ///< bytes from a window to the next below and beside it
-  std::int64_t steps = 0;                  ///< products of a window
+  std::int64_t down = 0, across = 0;  ///< bytes from a window to the next below and beside it
+  std::int64_t steps = 0;             ///< products of a window
+  /// 3: steps come by threes that read the same of a window, of the one beside it and of the one
+  /// beside that. 1: no such order.
+  std::int64_t taps = 1;
   const std::int32_t* distance = nullptr;  ///< [step], from the window's corner
   /// Groups of outputs by twos (the last by itself if they are odd): [two groups][step][group of
   /// the two][output channel of the group][byte of the step]
