@@ -43,24 +43,31 @@ template <int kGroups>
                                 Sums* out) {
   Sums sum[kWindows][kGroups];
   QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
-    QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) sum[w][g] =
-        (Sums)_mm512_loadu_si512(c.bias + channel + g * kChannels);
+    QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) {
+      sum[w][g] = (Sums)_mm512_loadu_si512(c.bias + channel + g * kChannels);
+    }
   }
-  const std::int8_t* weight = c.weight + channel * c.steps * kVnniBytes;
+  const std::int64_t group = c.steps * kVector;  // bytes from one to the next
+  const std::int8_t* weight = c.weight + channel / kChannels * group;
   const std::int32_t* distance = c.distance;
   const std::int32_t* const end = distance + c.steps;
   do {
     __m512i line[kGroups];
-    QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) line[g] =
-        _mm512_loadu_si512(weight + g * kVector);
-    weight += kGroups * kVector;
+    QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) {
+      line[g] = _mm512_loadu_si512(weight + g * group);
+    }
+    weight += kVector;
     QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
       const __m512i codes = four_codes(window[w] + *distance);
-      QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) add_products(sum[w][g], codes, line[g]);
+      QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) {
+        add_products(sum[w][g], codes, line[g]);
+      }
     }
   } while (++distance < end);
   QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
-    QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) out[w * kGroups + g] = sum[w][g];
+    QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) {
+      out[w * kGroups + g] = sum[w][g];
+    }
   }
 }
 
@@ -73,17 +80,22 @@ template <int kTaps>
                                        std::int64_t channel,
                                        Sums* out) {
   const Byte* window[kWindows];
-  QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) window[w] = corner + w * c.across;
+  QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
+    window[w] = corner + w * c.across;
+  }
   const std::int64_t eight = kWindows * c.across;
   Sums sum[kSums];
-  QSWEEP_UNROLL for (int w = 0; w < kSums; ++w) sum[w] = (Sums)_mm512_loadu_si512(c.bias + channel);
+  QSWEEP_UNROLL for (int w = 0; w < kSums; ++w) {
+    sum[w] = (Sums)_mm512_loadu_si512(c.bias + channel);
+  }
   const std::int8_t* weight = c.weight + channel * c.steps * kVnniBytes;
   const std::int32_t* distance = c.distance;
   const std::int32_t* const end = distance + c.steps;
   do {
     __m512i line[kTaps];
-    QSWEEP_UNROLL for (int t = 0; t < kTaps; ++t) line[t] =
-        _mm512_loadu_si512(weight + t * kVector);
+    QSWEEP_UNROLL for (int t = 0; t < kTaps; ++t) {
+      line[t] = _mm512_loadu_si512(weight + t * kVector);
+    }
     weight += kTaps * kVector;
     QSWEEP_UNROLL for (int w = 0; w < kSums + kTaps - 1; ++w) {
       const std::int64_t place = *distance + w / kWindows * eight;
@@ -94,7 +106,9 @@ template <int kTaps>
     }
     distance += kTaps;
   } while (distance < end);
-  QSWEEP_UNROLL for (int w = 0; w < kSums; ++w) out[w] = sum[w];
+  QSWEEP_UNROLL for (int w = 0; w < kSums; ++w) {
+    out[w] = sum[w];
+  }
 }
 
 /// Corners of a picture's windows, one row of them after the other.
@@ -186,10 +200,13 @@ inline void each_sixteen(const VnniConvolution& c,
 template <class Store>
 inline void convolve(const VnniConvolution& c, const Byte* picture, const Store& store) {
   std::int64_t channel = 0;
-  for (; channel + 2 * kChannels <= c.channels; channel += 2 * kChannels)
+  const auto groups_left = [&] { return (c.channels - channel) / kChannels; };
+  for (; groups_left() == 2 || groups_left() > 3; channel += 2 * kChannels)
     each_window<2>(c, picture, channel, store);
-  if (channel == c.channels) return;
-  if (c.width % kSums != 0) {
+  if (groups_left() == 0) return;
+  if (groups_left() == 3) {
+    each_window<3>(c, picture, channel, store);
+  } else if (c.width % kSums != 0) {
     each_window<1>(c, picture, channel, store);
   } else if (c.taps == 3) {
     each_sixteen<3>(c, picture, channel, store);

@@ -63,16 +63,14 @@ VnniLayer::VnniLayer(const LinearSpec& spec,
   std::ranges::fill(packed, std::int8_t{0});
   const std::int8_t* in = weight.data<std::int8_t>().data();
   for (std::int64_t o = 0; o < outputs; ++o) {
-    const std::int64_t group = o / kVnniChannels, second = group % 2, pair = group - second;
-    const std::int64_t groups = std::min<std::int64_t>(2, outputs / kVnniChannels - pair);
-    std::int8_t* out =
-        packed.data() + (pair * steps + second) * vector + o % kVnniChannels * kVnniBytes;
+    const std::int64_t group = o / kVnniChannels, lane = o % kVnniChannels;
+    std::int8_t* out = packed.data() + group * steps * vector + lane * kVnniBytes;
     for (std::int64_t i = 0; i < inputs; ++i) {
       for (std::int64_t l = 0; l < lines; ++l) {
         for (std::int64_t c = 0; c < columns; ++c) {
           const std::int64_t place = taps_ > 1 ? i : c * inputs + i;
           const std::int64_t step = taps_ > 1 ? place / kVnniBytes * taps_ + c : place / kVnniBytes;
-          out[(l * row_ + step) * groups * vector + place % kVnniBytes] = *in++;
+          out[(l * row_ + step) * vector + place % kVnniBytes] = *in++;
         }
       }
     }

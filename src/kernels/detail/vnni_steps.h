@@ -28,8 +28,7 @@ struct VnniConvolution {
   /// beside that. 1: no such order.
   std::int64_t taps = 1;
   const std::int32_t* distance = nullptr;  ///< [step], from the window's corner
-  /// Groups of outputs by twos (the last by itself if they are odd): [two groups][step][group of
-  /// the two][output channel of the group][byte of the step]
+  /// [group of outputs][step][output channel of the group][byte of the step]
   const std::int8_t* weight = nullptr;
   const std::int32_t* bias = nullptr;  ///< [output channel]
   const float* scale = nullptr;        ///< [output channel]
