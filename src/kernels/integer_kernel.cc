@@ -233,9 +233,11 @@ Tensor IntegerKernel::run(const Tensor& x) {
         fmt::format("layer expects {} codes and got {}", name_of(code_type_), name_of(x.dtype())),
         spec_.name);
   }
-  if (x.size() > 0 && (integer_ || !folded_bias_.empty())) {
-    const detail::Geometry& plain = geometries_.of(spec_, weight_.shape(), x.shape());
-    if (!folded_bias_.empty() && detail::VnniLayer::suits(spec_, plain)) return run_vnni(x, plain);
+  if (x.size() > 0 && !folded_bias_.empty()) {
+    const detail::Geometry& geometry = geometries_.of(spec_, weight_.shape(), x.shape());
+    if (integer_ ? detail::VnniLayer::suits(spec_, geometry)
+                 : detail::VnniLayer::computes(spec_, geometry))
+      return run_vnni(x, geometry);
   }
   if (x.size() > 0 && integer_) {
     const detail::Geometry& plain = geometries_.of(spec_, weight_.shape(), x.shape());

@@ -71,14 +71,11 @@ template <int kGroups>
   }
 }
 
-/// Sums of sixteen windows beside each other by one group of outputs. What is read serves one
+/// Sums of sixteen windows beside each other by the first group of outputs. What is read serves one
 /// product for each of the `kTaps` steps that VnniConvolution::taps speaks of: with a single group
 /// reading would take longer than multiplying.
 template <int kTaps>
-[[gnu::noinline]] void multiply_beside(const VnniConvolution& c,
-                                       const Byte* corner,
-                                       std::int64_t channel,
-                                       Sums* out) {
+[[gnu::noinline]] void multiply_beside(const VnniConvolution& c, const Byte* corner, Sums* out) {
   const Byte* window[kWindows];
   QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
     window[w] = corner + w * c.across;
@@ -86,9 +83,9 @@ template <int kTaps>
   const std::int64_t eight = kWindows * c.across;
   Sums sum[kSums];
   QSWEEP_UNROLL for (int w = 0; w < kSums; ++w) {
-    sum[w] = (Sums)_mm512_loadu_si512(c.bias + channel);
+    sum[w] = (Sums)_mm512_loadu_si512(c.bias);
   }
-  const std::int8_t* weight = c.weight + channel * c.steps * kVnniBytes;
+  const std::int8_t* weight = c.weight;
   const std::int32_t* distance = c.distance;
   const std::int32_t* const end = distance + c.steps;
   do {
@@ -182,36 +179,42 @@ inline void each_window(const VnniConvolution& c,
   }
 }
 
-/// The same where rows are made of sixteens.
+/// The same for the first group of outputs, where rows are made of sixteens.
 template <int kTaps, class Store>
-inline void each_sixteen(const VnniConvolution& c,
-                         const Byte* picture,
-                         std::int64_t channel,
-                         const Store store) {
+inline void each_sixteen(const VnniConvolution& c, const Byte* picture, const Store store) {
   Sums sums[kSums];
   for (std::int64_t row = 0; row < c.height; ++row) {
     for (std::int64_t column = 0; column < c.width; column += kSums) {
-      multiply_beside<kTaps>(c, picture + row * c.down + column * c.across, channel, sums);
-      each_result<1>(c, sums, row * c.width + column, kSums, channel, store);
+      multiply_beside<kTaps>(c, picture + row * c.down + column * c.across, sums);
+      each_result<1>(c, sums, row * c.width + column, kSums, 0, store);
     }
   }
 }
 
+/// Groups of outputs by threes, which read least for each product, and by twos; a single one only
+/// where there is no other.
 template <class Store>
 inline void convolve(const VnniConvolution& c, const Byte* picture, const Store& store) {
-  std::int64_t channel = 0;
-  const auto groups_left = [&] { return (c.channels - channel) / kChannels; };
-  for (; groups_left() == 2 || groups_left() > 3; channel += 2 * kChannels)
-    each_window<2>(c, picture, channel, store);
-  if (groups_left() == 0) return;
-  if (groups_left() == 3) {
-    each_window<3>(c, picture, channel, store);
-  } else if (c.width % kSums != 0) {
-    each_window<1>(c, picture, channel, store);
-  } else if (c.taps == 3) {
-    each_sixteen<3>(c, picture, channel, store);
-  } else {
-    each_sixteen<1>(c, picture, channel, store);
+  const std::int64_t groups = c.channels / kChannels;
+  if (groups == 1) {
+    if (c.width % kSums != 0) {
+      each_window<1>(c, picture, 0, store);
+    } else if (c.taps == 3) {
+      each_sixteen<3>(c, picture, store);
+    } else {
+      each_sixteen<1>(c, picture, store);
+    }
+    return;
+  }
+  for (std::int64_t group = 0; group < groups;) {
+    const std::int64_t left = groups - group;
+    if (left == 2 || left == 4) {
+      each_window<2>(c, picture, group * kChannels, store);
+      group += 2;
+    } else {
+      each_window<3>(c, picture, group * kChannels, store);
+      group += 3;
+    }
   }
 }
 

@@ -24,7 +24,7 @@ std::int64_t padded(const Geometry& g, std::size_t axis) {
 
 }  // namespace
 
-bool VnniLayer::suits(const LinearSpec& spec, const Geometry& g) {
+bool VnniLayer::computes(const LinearSpec& spec, const Geometry& g) {
   if (spec.kind != LinearSpec::Kind::conv || g.group != 1 || g.input.size() != 2 ||
       g.out_channels % kVnniChannels != 0 || !has_instructions())
     return false;
@@ -34,6 +34,13 @@ bool VnniLayer::suits(const LinearSpec& spec, const Geometry& g) {
   }
   // Distances within a window are 32 bits.
   return padded(g, 1) * g.in_channels * kMostTaps < std::numeric_limits<std::int32_t>::max();
+}
+
+bool VnniLayer::suits(const LinearSpec& spec, const Geometry& g) {
+  // Past this depth the weights of some outputs no longer stay in the first cache, and oneDNN,
+  // which goes through the depth in blocks, is faster.
+  constexpr std::int64_t kDeepest = 1152;
+  return computes(spec, g) && product(g.kernel) * g.in_channels <= kDeepest;
 }
 
 VnniLayer::VnniLayer(const LinearSpec& spec,

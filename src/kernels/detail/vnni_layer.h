@@ -13,8 +13,10 @@ namespace qsweep::detail {
 /// duty). A picture's results do not depend on the others of its batch.
 class VnniLayer {
  public:
-  /// True where this is faster than oneDNN and this CPU has the instructions. A function of one
-  /// picture's extents, never of the batch.
+  /// True where there is a kernel for these extents and this CPU has the instructions.
+  [[nodiscard]] static bool computes(const LinearSpec& spec, const Geometry& geometry);
+  /// True where it is at least as fast as oneDNN's too: a function of one picture's extents, never
+  /// of the batch.
   [[nodiscard]] static bool suits(const LinearSpec& spec, const Geometry& geometry);
 
   /// @param weight i8 codes in ONNX layout
@@ -31,7 +33,7 @@ class VnniLayer {
             std::uint8_t flip,
             const QuantParams* next);
 
-  /// @param x codes in channels_last, of a geometry that suits
+  /// @param x codes in channels_last, of a geometry it computes
   [[nodiscard]] Tensor run(const Tensor& x, const Geometry& geometry);
 
  private:
