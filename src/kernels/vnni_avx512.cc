@@ -226,19 +226,24 @@ inline Byte* fill(Byte* out, std::int64_t count, __m512i codes) {
 
 }  // namespace
 
-void vnni_pad(const VnniPadding& p, const Byte* picture, Byte* padded) {
+void vnni_pad(
+    const VnniPadding& p, const Byte* picture, std::int64_t first, std::int64_t lines, Byte* out) {
   const __m512i outside = _mm512_set1_epi8(static_cast<char>(p.outside));
   const __m512i flip = _mm512_set1_epi8(static_cast<char>(p.flip));
-  Byte* out = fill(padded, p.ahead, outside);
-  for (std::int64_t l = 0; l < p.lines; ++l) {
+  for (std::int64_t l = first; l < first + lines; ++l) {
+    if (l < 0 || l >= p.lines) {
+      out = fill(out, p.before + p.line + p.behind, outside);
+      continue;
+    }
+    out = fill(out, p.before, outside);
+    const Byte* in = picture + l * p.line;
     for (std::int64_t i = 0; i < p.line; i += 64) {
       const std::int64_t left = p.line - i;
       const __mmask64 has = left < 64 ? (__mmask64{1} << left) - 1 : ~__mmask64{0};
-      const __m512i codes = _mm512_maskz_loadu_epi8(has, picture + i);
+      const __m512i codes = _mm512_maskz_loadu_epi8(has, in + i);
       _mm512_storeu_si512(out + i, _mm512_xor_si512(codes, flip));
     }
-    picture += p.line;
-    out = fill(out + p.line, l + 1 < p.lines ? p.between : p.behind, outside);
+    out = fill(out + p.line, p.behind, outside);
   }
 }
 

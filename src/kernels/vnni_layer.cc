@@ -18,9 +18,8 @@ bool has_instructions() {
 #endif
 }
 
-std::int64_t padded(const Geometry& g, std::size_t axis) {
-  return g.pad_begin[axis] + g.input[axis] + g.pad_end[axis];
-}
+/// Bytes of a padded copy, about: far less than the second cache holds.
+constexpr std::int64_t kMostCopied = 65536;
 
 }  // namespace
 
@@ -33,7 +32,8 @@ bool VnniLayer::computes(const LinearSpec& spec, const Geometry& g) {
     if (g.dilations[a] != 1 || g.kernel[a] > kMostTaps) return false;
   }
   // Distances within a window are 32 bits.
-  return padded(g, 1) * g.in_channels * kMostTaps < std::numeric_limits<std::int32_t>::max();
+  const std::int64_t line = (g.pad_begin[1] + g.input[1] + g.pad_end[1]) * g.in_channels;
+  return line * kMostTaps < std::numeric_limits<std::int32_t>::max();
 }
 
 bool VnniLayer::suits(const LinearSpec& spec, const Geometry& g) {
@@ -85,20 +85,20 @@ VnniLayer::VnniLayer(const LinearSpec& spec,
 }
 
 Tensor VnniLayer::run(const Tensor& x, const Geometry& g) {
-  const std::int64_t before = g.pad_begin[1] * g.in_channels, after = g.pad_end[1] * g.in_channels;
-  const std::int64_t height = padded(g, 0), line = padded(g, 1) * g.in_channels;
   const VnniPadding padding{.lines = g.input[0],
                             .line = g.input[1] * g.in_channels,
-                            .ahead = g.pad_begin[0] * line + before,
-                            .between = before + after,
-                            .behind = g.pad_end[0] * line + after,
+                            .before = g.pad_begin[1] * g.in_channels,
+                            .behind = g.pad_end[1] * g.in_channels,
                             .outside = outside_,
                             .flip = flip_};
+  const std::int64_t line = padding.before + padding.line + padding.behind;
   // Windows are read in place where x has the codes itself, and no step ends beyond its row.
-  const std::int64_t picture = g.input[0] * padding.line;
-  const bool copies =
-      height * line != picture || flip_ != 0 || g.kernel[1] * g.in_channels % kVnniBytes != 0;
-  Tensor copy = copies ? Tensor(DType::u8, {height * line + kVnniSlack}) : Tensor();
+  const bool copies = g.pad_begin[0] + g.pad_end[0] > 0 || line != padding.line || flip_ != 0 ||
+                      g.kernel[1] * g.in_channels % kVnniBytes != 0;
+  const auto lines_of = [&](std::int64_t rows) { return (rows - 1) * g.strides[0] + g.kernel[0]; };
+  std::int64_t band = g.output[0];  // rows of results to a copy
+  while (copies && band > 1 && lines_of(band) * line > kMostCopied) band = (band + 1) / 2;
+  Tensor copy = copies ? Tensor(DType::u8, {lines_of(band) * line + kVnniSlack}) : Tensor();
 
   distance_.clear();
   for (std::int64_t l = 0; l < g.kernel[0]; ++l) {
@@ -107,32 +107,36 @@ Tensor VnniLayer::run(const Tensor& x, const Geometry& g) {
       distance_.push_back(static_cast<std::int32_t>(l * line + place));
     }
   }
-  const VnniConvolution convolution{.height = g.output[0],
-                                    .width = g.output[1],
-                                    .channels = g.out_channels,
-                                    .down = g.strides[0] * line,
-                                    .across = g.strides[1] * g.in_channels,
-                                    .steps = g.kernel[0] * row_,
-                                    .taps = taps_,
-                                    .distance = distance_.data(),
-                                    .weight = weight_.data<std::int8_t>().data(),
-                                    .bias = bias_.data(),
-                                    .scale = scale_.data(),
-                                    .relu = epilogue_ == Epilogue::relu};
+  VnniConvolution convolution{.width = g.output[1],
+                              .channels = g.out_channels,
+                              .down = g.strides[0] * line,
+                              .across = g.strides[1] * g.in_channels,
+                              .steps = g.kernel[0] * row_,
+                              .taps = taps_,
+                              .distance = distance_.data(),
+                              .weight = weight_.data<std::int8_t>().data(),
+                              .bias = bias_.data(),
+                              .scale = scale_.data(),
+                              .relu = epilogue_ == Epilogue::relu};
   Tensor y(result_, g.result, Layout::channels_last);
-  const std::int64_t results = g.output[0] * g.output[1] * g.out_channels;
   for (std::int64_t n = 0; n < g.batch; ++n) {
-    const auto* in = static_cast<const std::uint8_t*>(x.raw()) + n * picture;
-    if (copies) {
-      auto* target = copy.mutable_data<std::uint8_t>().data();
-      vnni_pad(padding, in, target);
-      in = target;
-    }
-    if (result_ == DType::f32) {
-      vnni_convolve(convolution, in, y.mutable_data<float>().data() + n * results);
-    } else {
-      vnni_convolve(convolution, codes_, in,
-                    static_cast<std::uint8_t*>(y.mutable_raw()) + n * results);
+    const auto* picture =
+        static_cast<const std::uint8_t*>(x.raw()) + n * padding.lines * padding.line;
+    for (std::int64_t top = 0; top < g.output[0]; top += band) {
+      convolution.height = std::min(band, g.output[0] - top);
+      const std::uint8_t* in = picture;
+      if (copies) {
+        auto* lines = copy.mutable_data<std::uint8_t>().data();
+        vnni_pad(padding, picture, top * g.strides[0] - g.pad_begin[0],
+                 lines_of(convolution.height), lines);
+        in = lines;
+      }
+      const std::int64_t place = (n * g.output[0] + top) * g.output[1] * g.out_channels;
+      if (result_ == DType::f32) {
+        vnni_convolve(convolution, in, y.mutable_data<float>().data() + place);
+      } else {
+        vnni_convolve(convolution, codes_, in, static_cast<std::uint8_t*>(y.mutable_raw()) + place);
+      }
     }
   }
   if (epilogue_ == Epilogue::silu) {

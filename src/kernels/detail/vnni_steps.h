@@ -12,12 +12,12 @@ inline constexpr std::int64_t kVnniChannels = 16;  ///< outputs come in groups o
 inline constexpr std::int64_t kVnniBytes = 4;      ///< added up by one product
 inline constexpr std::int64_t kVnniSlack = 64;     ///< bytes that may be written behind a copy
 
-/// Copies a picture into the middle of a padded one.
+/// What a picture's lines lie in, all in bytes.
 struct VnniPadding {
-  std::int64_t lines = 0, line = 0;                 ///< of the picture; a line in bytes
-  std::int64_t ahead = 0, between = 0, behind = 0;  ///< padding: bytes around and between the lines
-  std::uint8_t outside = 0;                         ///< the code it is made of
-  std::uint8_t flip = 0;                            ///< taken xor with each of the picture's codes
+  std::int64_t lines = 0, line = 0;     ///< of the picture
+  std::int64_t before = 0, behind = 0;  ///< of each line
+  std::uint8_t outside = 0;             ///< the code that padding is made of
+  std::uint8_t flip = 0;                ///< taken xor with each code of the picture
 };
 
 struct VnniConvolution {
@@ -44,7 +44,12 @@ struct VnniCodes {
 
 /// The steps, compiled for AVX-512 F, BW and VNNI. Products are added up in 32 bits; then each
 /// operation of y = epilogue(float(sum) * scale) is rounded by itself.
-void vnni_pad(const VnniPadding& padding, const std::uint8_t* picture, std::uint8_t* padded);
+/// Writes the padded lines [first, first + lines), which may lie above or below the picture.
+void vnni_pad(const VnniPadding& padding,
+              const std::uint8_t* picture,
+              std::int64_t first,
+              std::int64_t lines,
+              std::uint8_t* out);
 void vnni_convolve(const VnniConvolution& convolution, const std::uint8_t* picture, float* out);
 void vnni_convolve(const VnniConvolution& convolution,
                    const VnniCodes& codes,
