@@ -79,9 +79,8 @@ enum class IntegerBackend { automatic, onednn, exact_f32 };
 /// s_w[o]), with b_q = round_half_even(bias / (s_x * s_w[o])) saturated to int32. s_x*s_w is
 /// rounded to FP32 once. Weight: symmetric i8/i4 codes, per tensor or per output channel.
 /// Activation: u8/i8 per tensor. The quotient is taken in double on the rounded product.
-/// @param next  not null: results are quantize(y, *next), the next layer's codes; one pass where
-/// the
-///              library has it (u8 with zero point 0 behind a ReLU)
+/// @param next  not null: results are quantize(y, *next), the next layer's codes; in one pass where
+///              the kernel can
 /// @throws Error(numeric) if s_x*s_w is 0 or not finite.
 [[nodiscard]] std::unique_ptr<LinearKernel> make_integer_kernel(
     const LinearSpec& spec,

@@ -224,9 +224,7 @@ inline Byte* fill(Byte* out, std::int64_t count, __m512i codes) {
   return out + count;
 }
 
-}  // namespace
-
-void vnni_pad(
+void pad(
     const VnniPadding& p, const Byte* picture, std::int64_t first, std::int64_t lines, Byte* out) {
   const __m512i outside = _mm512_set1_epi8(static_cast<char>(p.outside));
   const __m512i flip = _mm512_set1_epi8(static_cast<char>(p.flip));
@@ -247,17 +245,17 @@ void vnni_pad(
   }
 }
 
-void vnni_convolve(const VnniConvolution& c, const Byte* picture, float* out) {
+void convolve_to_values(const VnniConvolution& c, const Byte* picture, float* out) {
   const __m512 low = _mm512_set1_ps(c.relu ? 0.0f : -__builtin_inff());
   convolve(c, picture, [=](std::int64_t place, Floats y) {
     _mm512_storeu_ps(out + place, _mm512_maskz_max_ps(kAll, y, low));
   });
 }
 
-void vnni_convolve(const VnniConvolution& c,
-                   const VnniCodes& codes,
-                   const Byte* picture,
-                   Byte* out) {
+void convolve_to_codes(const VnniConvolution& c,
+                       const VnniCodes& codes,
+                       const Byte* picture,
+                       Byte* out) {
   const bool clips = c.relu && codes.low < 0.0f;  // y and y / divisor have the same sign
   const __m512 low = _mm512_set1_ps(clips ? 0.0f : codes.low), high = _mm512_set1_ps(codes.high);
   const __m512 divisor = _mm512_set1_ps(codes.divisor);
@@ -270,5 +268,9 @@ void vnni_convolve(const VnniConvolution& c,
                      _mm512_maskz_cvtepi32_epi8(kAll, shifted));
   });
 }
+
+}  // namespace
+
+const VnniSteps kVnniAvx512 = {pad, convolve_to_values, convolve_to_codes};
 
 }  // namespace qsweep::detail

@@ -10,12 +10,11 @@
 namespace qsweep::detail {
 namespace {
 
-bool has_instructions() {
+const VnniSteps* steps() {
 #ifdef __x86_64__
-  return this_machine().has_avx512_vnni;
-#else
-  return false;
+  if (this_machine().has_avx512_vnni) return &kVnniAvx512;
 #endif
+  return nullptr;
 }
 
 /// Bytes of a padded copy, about: far less than the second cache holds.
@@ -25,7 +24,7 @@ constexpr std::int64_t kMostCopied = 65536;
 
 bool VnniLayer::computes(const LinearSpec& spec, const Geometry& g) {
   if (spec.kind != LinearSpec::Kind::conv || g.group != 1 || g.input.size() != 2 ||
-      g.out_channels % kVnniChannels != 0 || !has_instructions())
+      g.out_channels % kVnniChannels != 0 || !steps())
     return false;
   constexpr std::int64_t kMostTaps = 7;
   for (std::size_t a = 0; a < 2; ++a) {
@@ -52,7 +51,7 @@ VnniLayer::VnniLayer(const LinearSpec& spec,
                      const QuantParams* next)
     : epilogue_(spec.epilogue), outside_(outside), flip_(flip), bias_(bias), scale_(scale) {
   if (next && epilogue_ != Epilogue::silu && !is_float(next->format.dtype) &&
-      next->format.granularity == Granularity::per_tensor) {
+      next->format.granularity == Granularity::per_tensor && next->scale.size() == 1) {
     const CodeRange range = code_range(next->format);
     const std::int32_t zero = next->zero_point.empty() ? 0 : next->zero_point[0];
     codes_ = {next->scale[0], static_cast<float>(range.lowest - zero),
@@ -64,14 +63,14 @@ VnniLayer::VnniLayer(const LinearSpec& spec,
   row_ = (columns * inputs + kVnniBytes - 1) / kVnniBytes;
   const bool slides = spec.strides.empty() || spec.strides[1] == 1;
   taps_ = slides && columns == 3 && inputs % kVnniBytes == 0 ? 3 : 1;
-  const std::int64_t steps = lines * row_, vector = kVnniChannels * kVnniBytes;
-  weight_ = Tensor(DType::i8, {outputs / kVnniChannels * steps * vector});
+  const std::int64_t depth = lines * row_, vector = kVnniChannels * kVnniBytes;
+  weight_ = Tensor(DType::i8, {outputs / kVnniChannels * depth * vector});
   const auto packed = weight_.mutable_data<std::int8_t>();
   std::ranges::fill(packed, std::int8_t{0});
   const std::int8_t* in = weight.data<std::int8_t>().data();
   for (std::int64_t o = 0; o < outputs; ++o) {
     const std::int64_t group = o / kVnniChannels, lane = o % kVnniChannels;
-    std::int8_t* out = packed.data() + group * steps * vector + lane * kVnniBytes;
+    std::int8_t* out = packed.data() + group * depth * vector + lane * kVnniBytes;
     for (std::int64_t i = 0; i < inputs; ++i) {
       for (std::int64_t l = 0; l < lines; ++l) {
         for (std::int64_t c = 0; c < columns; ++c) {
@@ -85,6 +84,7 @@ VnniLayer::VnniLayer(const LinearSpec& spec,
 }
 
 Tensor VnniLayer::run(const Tensor& x, const Geometry& g) {
+  const VnniSteps& step = *steps();
   const VnniPadding padding{.lines = g.input[0],
                             .line = g.input[1] * g.in_channels,
                             .before = g.pad_begin[1] * g.in_channels,
@@ -127,15 +127,15 @@ Tensor VnniLayer::run(const Tensor& x, const Geometry& g) {
       const std::uint8_t* in = picture;
       if (copies) {
         auto* lines = copy.mutable_data<std::uint8_t>().data();
-        vnni_pad(padding, picture, top * g.strides[0] - g.pad_begin[0],
+        step.pad(padding, picture, top * g.strides[0] - g.pad_begin[0],
                  lines_of(convolution.height), lines);
         in = lines;
       }
       const std::int64_t place = (n * g.output[0] + top) * g.output[1] * g.out_channels;
       if (result_ == DType::f32) {
-        vnni_convolve(convolution, in, y.mutable_data<float>().data() + place);
+        step.values(convolution, in, y.mutable_data<float>().data() + place);
       } else {
-        vnni_convolve(convolution, codes_, in, static_cast<std::uint8_t*>(y.mutable_raw()) + place);
+        step.codes(convolution, codes_, in, static_cast<std::uint8_t*>(y.mutable_raw()) + place);
       }
     }
   }

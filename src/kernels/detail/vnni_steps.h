@@ -42,18 +42,23 @@ struct VnniCodes {
   std::int32_t zero_point = 0;
 };
 
-/// The steps, compiled for AVX-512 F, BW and VNNI. Products are added up in 32 bits; then each
-/// operation of y = epilogue(float(sum) * scale) is rounded by itself.
-/// Writes the padded lines [first, first + lines), which may lie above or below the picture.
-void vnni_pad(const VnniPadding& padding,
+/// The steps, for one instruction set. Sums are of 32 bits; then each operation of y =
+/// epilogue(float(sum) * scale) is rounded by itself.
+struct VnniSteps {
+  /// Writes the padded lines [first, first + lines), which may lie above or below the picture, and
+  /// at most kVnniSlack bytes more.
+  void (*pad)(const VnniPadding& padding,
               const std::uint8_t* picture,
               std::int64_t first,
               std::int64_t lines,
               std::uint8_t* out);
-void vnni_convolve(const VnniConvolution& convolution, const std::uint8_t* picture, float* out);
-void vnni_convolve(const VnniConvolution& convolution,
-                   const VnniCodes& codes,
-                   const std::uint8_t* picture,
-                   std::uint8_t* out);
+  void (*values)(const VnniConvolution& convolution, const std::uint8_t* picture, float* out);
+  void (*codes)(const VnniConvolution& convolution,
+                const VnniCodes& codes,
+                const std::uint8_t* picture,
+                std::uint8_t* out);
+};
+
+extern const VnniSteps kVnniAvx512;  ///< needs AVX-512 F, BW and VNNI
 
 }  // namespace qsweep::detail
