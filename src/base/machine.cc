@@ -55,6 +55,7 @@ Machine probe() {
                    static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   m.has_avx2_fma = has("avx2") && has("fma");
   m.has_avx512 = has("avx512bw");
+  m.has_avx512_vnni = m.has_avx512 && has("avx512_vnni");
   m.has_vnni = has("avx512_vnni") || has("avx_vnni");
   m.has_bf16 = has("avx512_bf16");
   return m;

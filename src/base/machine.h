@@ -16,6 +16,7 @@ struct Machine {
   bool has_vnni = false;  ///< u8 x s8 dot products accumulate in int32 without saturation
   bool has_avx2_fma = false;
   bool has_avx512 = false;
+  bool has_avx512_vnni = false;  ///< the same in AVX-512's registers
   bool has_bf16 = false;
 };
 

@@ -11,6 +11,7 @@
 #include "src/kernels/detail/array.h"
 #include "src/kernels/detail/layer_operands.h"
 #include "src/kernels/detail/onednn_layer.h"
+#include "src/kernels/detail/vnni_layer.h"
 #include "src/kernels/linear.h"
 
 namespace qsweep {
@@ -68,12 +69,15 @@ class IntegerKernel final : public LinearKernel {
                 const QuantParams* next);
 
   Tensor run(const Tensor& x) override;
-  std::string name() const override { return exact_.empty() ? "onednn_u8s8s32" : "exact_f32"; }
+  std::string name() const override {
+    return vnni_ ? "vnni_u8s8s32" : integer_ ? "onednn_u8s8s32" : "exact_f32";
+  }
 
  private:
   Tensor source_codes(const Tensor& x,
                       const detail::Geometry& plain,
                       detail::Geometry& padded) const;
+  Tensor run_vnni(const Tensor& x, const detail::Geometry& geometry);
   Tensor run_exact(const Tensor& x);
   void make_exact_parts();
 
@@ -82,13 +86,17 @@ class IntegerKernel final : public LinearKernel {
   detail::Geometries geometries_;
   Tensor weight_;  ///< i8, ONNX layout
   DType code_type_ = DType::u8;
-  std::int32_t zero_point_ = 0;                        ///< in the activation's own codes
-  std::vector<std::int32_t> bias_;                     ///< b_q
-  std::vector<float> scale_;                           ///< s_x * s_w[o]
+  std::int32_t zero_point_ = 0;              ///< in the activation's own codes
+  std::int32_t shift_ = 0;                   ///< makes u8 codes of the activation's
+  std::vector<std::int32_t> bias_;           ///< b_q
+  std::vector<std::int32_t> folded_bias_;    ///< b_q - (zx + shift) sum w; empty where sums of u8
+                                             ///< codes might leave 32 bits, or not asked for
+  std::vector<float> scale_;                 ///< s_x * s_w[o]
+  std::unique_ptr<detail::VnniLayer> vnni_;  ///< made for the first geometry that suits
   std::unique_ptr<detail::OneDnnLayer> integer_;       ///< null when it would not be exact
   std::unique_ptr<detail::OneDnnLayer> requantizing_;  ///< the same with codes of `next_`, or null
   std::vector<std::unique_ptr<LinearKernel>>
-      exact_;  ///< float kernels whose outputs sum to the accumulator
+      exact_;  ///< float kernels whose outputs sum to the accumulator, made when first needed
 };
 
 IntegerKernel::IntegerKernel(const LinearSpec& spec,
@@ -101,7 +109,8 @@ IntegerKernel::IntegerKernel(const LinearSpec& spec,
       next_(next ? std::optional(*next) : std::nullopt),
       weight_(weight.codes.to_layout(Layout::row_major).reinterpreted(DType::i8)),
       code_type_(activation.format.dtype),
-      zero_point_(activation.zero_point.empty() ? 0 : activation.zero_point[0]) {
+      zero_point_(activation.zero_point.empty() ? 0 : activation.zero_point[0]),
+      shift_(code_type_ == DType::i8 ? 128 : 0) {
   const std::int64_t channels = detail::output_channels(spec, weight_.shape());
   const std::vector<float>& weight_scale = weight.params.scale;
   const std::int64_t scales = static_cast<std::int64_t>(weight_scale.size());
@@ -139,8 +148,8 @@ IntegerKernel::IntegerKernel(const LinearSpec& spec,
   }
 
   // The integer path computes with x' = x + shift in u8 and the zero point folded into the bias:
-  // sum (x' - zx') w + b = sum x' w + (b - zx' sum w). Both terms must be exact as floats.
-  const std::int32_t shifted_zero = zero_point_ + (code_type_ == DType::i8 ? 128 : 0);
+  // sum (x' - zx') w + b = sum x' w + (b - zx' sum w). For oneDNN both terms must be exact as
+  // floats; in integers it is enough that no sum leaves 32 bits.
   std::vector<std::int64_t> sum(static_cast<std::size_t>(channels), 0);
   std::vector<std::int64_t> positive(sum), negative(sum);
   const auto codes = weight_.data<std::int8_t>();
@@ -150,25 +159,27 @@ IntegerKernel::IntegerKernel(const LinearSpec& spec,
     sum[channel] += w;
     (w > 0 ? positive : negative)[channel] += std::abs(w);
   });
-  bool exact = true;
+  bool exact = true, fits = backend == IntegerBackend::automatic;
   std::vector<float> folded_bias;
   for (std::size_t o = 0; o < sum.size(); ++o) {
-    const std::int64_t folded = bias_[o] - shifted_zero * sum[o];
+    const std::int64_t folded = bias_[o] - (zero_point_ + shift_) * sum[o];
     exact = exact && kMaxCode * std::max(positive[o], negative[o]) < kExactFloat &&
             std::abs(folded) < kExactFloat;
+    fits = fits && folded + kMaxCode * positive[o] <= std::numeric_limits<std::int32_t>::max() &&
+           folded - kMaxCode * negative[o] >= std::numeric_limits<std::int32_t>::min();
     folded_bias.push_back(static_cast<float>(folded));
+    folded_bias_.push_back(static_cast<std::int32_t>(folded));
   }
+  if (!fits) folded_bias_.clear();
   // Transposed: places reached by fewer taps would need a bias of their own, so they go the exact
   // way.
   const bool transposed = spec.kind == LinearSpec::Kind::conv_transpose;
-  if (exact && !transposed && backend == IntegerBackend::automatic &&
+  if (exact && !transposed && backend != IntegerBackend::exact_f32 &&
       detail::onednn_int8_is_exact()) {
     integer_ = std::make_unique<detail::OneDnnLayer>(spec_, weight_, folded_bias, scale_);
     if (const float divisor = divisor_for(spec_, next_); divisor != 0.0f)
       requantizing_ =
           std::make_unique<detail::OneDnnLayer>(spec_, weight_, folded_bias, scale_, divisor);
-  } else {
-    make_exact_parts();
   }
 }
 
@@ -177,14 +188,13 @@ IntegerKernel::IntegerKernel(const LinearSpec& spec,
 Tensor IntegerKernel::source_codes(const Tensor& x,
                                    const detail::Geometry& plain,
                                    detail::Geometry& padded) const {
-  const int shift = code_type_ == DType::i8 ? 128 : 0;
   const auto is_zero = [](std::int64_t pad) { return pad == 0; };
-  const bool pad = zero_point_ + shift != 0 && !(std::ranges::all_of(plain.pad_begin, is_zero) &&
-                                                 std::ranges::all_of(plain.pad_end, is_zero));
-  const auto flip = static_cast<std::uint8_t>(shift);  // adding 128 is flipping the top bit
+  const bool pad = zero_point_ + shift_ != 0 && !(std::ranges::all_of(plain.pad_begin, is_zero) &&
+                                                  std::ranges::all_of(plain.pad_end, is_zero));
+  const auto flip = static_cast<std::uint8_t>(shift_);  // adding 128 is flipping the top bit
   const auto* source = static_cast<const std::uint8_t*>(x.raw());
   if (!pad) {
-    if (shift == 0) return x;
+    if (shift_ == 0) return x;
     Tensor codes(DType::u8, x.shape(), x.layout());
     const auto target = codes.mutable_data<std::uint8_t>();
     for (std::size_t i = 0; i < target.size(); ++i) target[i] = source[i] ^ flip;
@@ -202,7 +212,7 @@ Tensor IntegerKernel::source_codes(const Tensor& x,
   for (std::size_t a = 0; a < g.input.size(); ++a) g.input[a] += begin[a] + end[a];
   Tensor codes(DType::u8, {g.batch, detail::product(g.input), g.in_channels});
   auto* target = codes.mutable_data<std::uint8_t>().data();
-  std::memset(target, zero_point_ + shift, codes.bytes());
+  std::memset(target, zero_point_ + shift_, codes.bytes());
   std::vector<std::int64_t> place(lines.size());
   for (std::int64_t l = 0; l < detail::product(lines); ++l) {
     detail::unflatten(l, lines, place);
@@ -223,7 +233,13 @@ Tensor IntegerKernel::run(const Tensor& x) {
         fmt::format("layer expects {} codes and got {}", name_of(code_type_), name_of(x.dtype())),
         spec_.name);
   }
-  if (exact_.empty() && x.size() > 0) {
+  if (x.size() > 0 && !folded_bias_.empty()) {
+    const detail::Geometry& geometry = geometries_.of(spec_, weight_.shape(), x.shape());
+    if (integer_ ? detail::VnniLayer::suits(spec_, geometry)
+                 : detail::VnniLayer::computes(spec_, geometry))
+      return run_vnni(x, geometry);
+  }
+  if (x.size() > 0 && integer_) {
     const detail::Geometry& plain = geometries_.of(spec_, weight_.shape(), x.shape());
     detail::Geometry padded;
     const Tensor codes = source_codes(detail::ordered_input(spec_, x), plain, padded);
@@ -234,9 +250,20 @@ Tensor IntegerKernel::run(const Tensor& x) {
     }
     if (auto y = integer_->run(codes, geometry))
       return next_ ? quantize(*y, *next_) : *std::move(y);
-    make_exact_parts();
+    integer_.reset();
   }
+  if (exact_.empty()) make_exact_parts();
   return next_ ? quantize(run_exact(x), *next_) : run_exact(x);
+}
+
+Tensor IntegerKernel::run_vnni(const Tensor& x, const detail::Geometry& geometry) {
+  if (!vnni_) {
+    vnni_ = std::make_unique<detail::VnniLayer>(
+        spec_, weight_, folded_bias_, scale_, static_cast<std::uint8_t>(zero_point_ + shift_),
+        static_cast<std::uint8_t>(shift_), next_ ? &*next_ : nullptr);
+  }
+  Tensor y = vnni_->run(x.to_layout(Layout::channels_last), geometry);
+  return next_ && y.dtype() == DType::f32 ? quantize(y, *next_) : y;
 }
 
 /// Splits the weight into parts (others zeroed) so small that no partial sum of one reaches 2^24,

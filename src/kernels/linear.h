@@ -63,15 +63,15 @@ class LinearKernel {
   /// @param residual f32, of the result's shape, in any layout
   /// @return f32, channels_last where run()'s result or the residual is
   [[nodiscard]] virtual Tensor run_added(const Tensor& x, const Tensor& residual, bool relu);
-  /// `onednn_f32`, `winograd_f32`, `openblas_sgemm`, `onednn_u8s8s32`, `exact_f32` ...; for
-  /// reports.
+  /// `onednn_f32`, `winograd_f32`, `openblas_sgemm`, `vnni_u8s8s32`, `onednn_u8s8s32`, `exact_f32`
+  /// ...; for reports.
   [[nodiscard]] virtual std::string name() const = 0;
 };
 
 /// What computes; `automatic` is what runs are made with, the others are for tests and benchmarks.
-/// direct: oneDNN's direct convolutions, no Winograd.
+/// direct: oneDNN's direct convolutions, no Winograd. onednn: none of this program's own.
 enum class FloatBackend { automatic, direct, openblas };
-enum class IntegerBackend { automatic, exact_f32 };
+enum class IntegerBackend { automatic, onednn, exact_f32 };
 
 /// FP32 arithmetic on `weight` (f32, ONNX layout) and `bias` (f32 [O] or empty).
 /// @throws Error(corrupt_input) when the operands do not fit the spec, naming the node.
@@ -85,9 +85,8 @@ enum class IntegerBackend { automatic, exact_f32 };
 /// s_w[o]), with b_q = round_half_even(bias / (s_x * s_w[o])) saturated to int32. s_x*s_w is
 /// rounded to FP32 once. Weight: symmetric i8/i4 codes, per tensor or per output channel.
 /// Activation: u8/i8 per tensor. The quotient is taken in double on the rounded product.
-/// @param next  not null: results are quantize(y, *next), the next layer's codes; one pass where
-/// the
-///              library has it (u8 with zero point 0 behind a ReLU)
+/// @param next  not null: results are quantize(y, *next), the next layer's codes; in one pass where
+///              the kernel can
 /// @throws Error(numeric) if s_x*s_w is 0 or not finite.
 [[nodiscard]] std::unique_ptr<LinearKernel> make_integer_kernel(
     const LinearSpec& spec,

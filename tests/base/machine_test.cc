@@ -31,6 +31,7 @@ TEST(MachineTest, features_agree_with_cpuid) {
   EXPECT_EQ(has("avx512_vnni"), __builtin_cpu_supports("avx512vnni") != 0);
   EXPECT_EQ(this_machine().has_avx512, __builtin_cpu_supports("avx512bw") != 0);
   EXPECT_EQ(this_machine().has_bf16, has("avx512_bf16"));
+  EXPECT_EQ(this_machine().has_avx512_vnni, has("avx512_vnni"));
   EXPECT_EQ(this_machine().has_vnni, has("avx512_vnni") || has("avx_vnni"));
 }
 

@@ -1,8 +1,10 @@
 #include "src/kernels/linear.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <thread>
@@ -362,10 +364,13 @@ TEST(FloatKernelTest, gives_the_same_bits_on_every_call_and_thread) {
   EXPECT_TRUE(std::ranges::equal(first.data<float>(), elsewhere.data<float>()));
 }
 
-/// Bit equality with int64 sums and the documented formula.
-void check_integer_layer(unsigned seed, IntegerBackend backend) {
-  std::mt19937 random(seed);
-  const RandomLayer layer = test::random_layer(random);
+/// Bit equality with int64 sums and the documented formula. The kernel's name is `name` unless
+/// empty.
+void check_integer_layer(const RandomLayer& layer,
+                         std::mt19937& random,
+                         unsigned seed,
+                         IntegerBackend backend,
+                         std::string_view name = {}) {
   const std::string text = describe(layer, seed);
   const auto pick = [&](int low, int high) {
     return std::uniform_int_distribution<int>(low, high)(random);
@@ -395,7 +400,7 @@ void check_integer_layer(unsigned seed, IntegerBackend backend) {
     input.mutable_data<std::uint8_t>()[i] = static_cast<std::uint8_t>(x[i]);
   std::vector<float> bias(at(layer.channels));
   for (float& value : bias) value = std::uniform_real_distribution<float>(-40.0f, 40.0f)(random);
-  if (seed % 5 == 0) bias[0] = 1e9f;  // saturates
+  if (seed % 5 == 0) bias[0] = 1e9f;  // saturates, so no sum in 32 bits is safe
 
   const auto kernel = make_integer_kernel(
       layer.spec, weight, tensor_of(DType::f32, {layer.channels}, bias), activation, backend);
@@ -403,6 +408,9 @@ void check_integer_layer(unsigned seed, IntegerBackend backend) {
   const auto want =
       test::reference_products<std::int64_t>(layer.spec, x, layer.input, w, layer.weight, zero);
   ASSERT_EQ(y.shape(), want.shape) << text;
+  if (!name.empty()) {
+    ASSERT_EQ(kernel->name(), name) << text;
+  }
   const Tensor ordered = y.to_layout(Layout::row_major);
   const std::int64_t inner = layer.spec.kind == LinearSpec::Kind::gemm
                                  ? 1
@@ -438,12 +446,125 @@ void check_integer_layer(unsigned seed, IntegerBackend backend) {
       << text << " next scale " << next.scale[0] << " zero " << next.zero_point[0];
 }
 
+void check_random_integer_layers(IntegerBackend backend) {
+  for (unsigned seed = 0; seed < 400; ++seed) {
+    std::mt19937 random(seed);
+    const RandomLayer layer = test::random_layer(random);
+    check_integer_layer(layer, random, seed, backend);
+  }
+}
+
 TEST(IntegerKernelTest, equals_integer_sums_bit_for_bit) {
-  for (unsigned seed = 0; seed < 400; ++seed) check_integer_layer(seed, IntegerBackend::automatic);
+  check_random_integer_layers(IntegerBackend::automatic);
+}
+
+TEST(IntegerKernelTest, library_path_equals_integer_sums_bit_for_bit) {
+  check_random_integer_layers(IntegerBackend::onednn);
 }
 
 TEST(IntegerKernelTest, float_path_equals_integer_sums_bit_for_bit) {
-  for (unsigned seed = 0; seed < 400; ++seed) check_integer_layer(seed, IntegerBackend::exact_f32);
+  check_random_integer_layers(IntegerBackend::exact_f32);
+}
+
+/// Groups of sixteen outputs by ones, twos and threes; channels that fill no four bytes; rows of
+/// sixteen windows, of eight, of fewer; every side's padding; pictures read in place and copied.
+RandomLayer vnni_layer(std::mt19937& random) {
+  const auto pick = [&](std::initializer_list<std::int64_t> from) {
+    return from.begin()[std::uniform_int_distribution<std::size_t>(0, from.size() - 1)(random)];
+  };
+  RandomLayer layer;
+  LinearSpec& spec = layer.spec;
+  spec.name = "layer";
+  spec.epilogue = std::array{Epilogue::none, Epilogue::relu, Epilogue::silu}[at(pick({0, 1, 2}))];
+  layer.channels = pick({16, 16, 32, 48, 80});
+  layer.weight = {layer.channels, pick({1, 3, 4, 16, 20})};
+  layer.input = {pick({1, 2}), layer.weight[1]};
+  const bool padded = pick({0, 1}) == 1;
+  for (std::size_t a = 0; a < 2; ++a) {
+    const std::int64_t kernel = pick({1, 2, 3, 3, 5, 7}), result = pick({1, 4, 7, 16, 16, 32});
+    spec.strides.push_back(pick({1, 1, 2, 3}));
+    const std::int64_t extent = (result - 1) * spec.strides[a] + kernel;
+    layer.weight.push_back(kernel);
+    const std::int64_t begin = padded ? pick({0, kernel / 2, kernel - 1}) : 0;
+    const std::int64_t end = padded ? pick({0, kernel / 2}) : 0;
+    spec.pads.insert(spec.pads.begin() + static_cast<std::ptrdiff_t>(a), begin);
+    spec.pads.push_back(end);
+    layer.input.push_back(std::max<std::int64_t>(extent - begin - end, 1));
+  }
+  return layer;
+}
+
+TEST(VnniTest, equals_integer_sums_bit_for_bit) {
+  if (!this_machine().has_avx512_vnni) GTEST_SKIP() << "no VNNI on " << this_machine().cpu_model;
+  for (unsigned seed = 1; seed < 60; ++seed) {
+    std::mt19937 random(seed);
+    const RandomLayer layer = vnni_layer(random);
+    const bool safe = seed % 5 != 0;
+    check_integer_layer(layer, random, seed, IntegerBackend::automatic,
+                        safe ? "vnni_u8s8s32" : "exact_f32");
+  }
+}
+
+TEST(VnniTest, pads_large_pictures_band_by_band) {
+  if (!this_machine().has_avx512_vnni) GTEST_SKIP() << "no VNNI on " << this_machine().cpu_model;
+  // The first bands lie above the picture, the last below.
+  const RandomLayer layer{.spec = {.pads = {40, 2, 50, 1}, .name = "tall"},
+                          .weight = {16, 64, 3, 1},
+                          .input = {2, 64, 30, 20},
+                          .channels = 16};
+  for (const unsigned seed : {1, 2, 3}) {
+    std::mt19937 random(seed);
+    check_integer_layer(layer, random, seed, IntegerBackend::automatic, "vnni_u8s8s32");
+  }
+}
+
+TEST(VnniTest, a_picture_does_not_depend_on_its_batch) {
+  if (!this_machine().has_avx512_vnni) GTEST_SKIP() << "no VNNI on " << this_machine().cpu_model;
+  const QuantParams next = params({.dtype = DType::u8}, 0.9f, 3);
+  for (unsigned seed = 1; seed < 25; ++seed) {
+    std::mt19937 random(seed);
+    RandomLayer layer = vnni_layer(random);
+    layer.input[0] = 3;
+    const auto w = random_values<std::int8_t>(random, element_count(layer.weight), -128, 127);
+    const QuantizedWeight weight{tensor_of(DType::i8, layer.weight, w),
+                                 params({.dtype = DType::i8}, 0.01f, 0)};
+    const auto x = random_values<std::uint8_t>(random, element_count(layer.input), 0, 255);
+    const Tensor input = tensor_of(DType::u8, layer.input, x);
+    const auto kernel =
+        make_integer_kernel(layer.spec, weight, Tensor(), params({.dtype = DType::u8}, 0.03f, 9),
+                            IntegerBackend::automatic, seed % 2 == 0 ? &next : nullptr);
+    const Tensor all = kernel->run(input);
+    EXPECT_EQ(kernel->name(), "vnni_u8s8s32");
+    const std::size_t bytes = all.bytes() / 3;
+    for (std::int64_t n = 0; n < 3; ++n) {
+      const Tensor one = kernel->run(input.rows(n, n + 1));
+      ASSERT_EQ(one.bytes(), bytes);
+      ASSERT_EQ(
+          std::memcmp(one.raw(), static_cast<const std::byte*>(all.raw()) + bytes * at(n), bytes),
+          0)
+          << describe(layer, seed) << " picture " << n;
+    }
+  }
+}
+
+/// Sums that a float cannot hold, of all codes at their extremes: 32 bits do.
+TEST(VnniTest, is_exact_beyond_the_integers_of_a_float) {
+  if (!this_machine().has_avx512_vnni) GTEST_SKIP() << "no VNNI on " << this_machine().cpu_model;
+  const LinearSpec spec{.pads = {1, 1, 1, 1}, .name = "deep"};
+  const Shape image = {1, 272, 4, 5}, shape = {32, 272, 3, 3};
+  std::mt19937 random(5);
+  auto w = random_values<std::int8_t>(random, element_count(shape), 100, 127);
+  std::fill_n(w.begin(), 272 * 9, std::int8_t{-128});
+  const auto x = random_values<std::uint8_t>(random, element_count(image), 254, 255);
+  const auto want = test::reference_products<std::int64_t>(spec, x, image, w, shape, 1);
+  ASSERT_GT(*std::ranges::max_element(want.values), std::int64_t{1} << 25);
+  const auto kernel = make_integer_kernel(
+      spec, {tensor_of(DType::i8, shape, w), params({.dtype = DType::i8}, 1.0f, 0)}, Tensor(),
+      params({.dtype = DType::u8}, 1.0f, 1));
+  const Tensor y = kernel->run(tensor_of(DType::u8, image, x)).to_layout(Layout::row_major);
+  EXPECT_EQ(kernel->name(), "vnni_u8s8s32");
+  for (std::size_t i = 0; i < want.values.size(); ++i)
+    ASSERT_EQ(y.data<float>()[i], static_cast<float>(want.values[i])) << i;
 }
 
 TEST(IntegerKernelTest, vector_units_compute_ordinary_layers) {
@@ -454,11 +575,14 @@ TEST(IntegerKernelTest, vector_units_compute_ordinary_layers) {
       tensor_of(DType::i8, {16, 16, 3, 3}, std::vector<std::int8_t>(2304, 1)),
       params({.dtype = DType::i8}, 1.0f, 0)};
   const LinearSpec spec{.pads = {1, 1, 1, 1}, .name = "conv"};
-  for (const DType dtype : {DType::u8, DType::i8}) {
-    const auto kernel =
-        make_integer_kernel(spec, weight, Tensor(), params({.dtype = dtype}, 1.0f, 5));
-    (void)kernel->run(tensor_of(dtype, {1, 16, 8, 8}, std::vector<std::uint8_t>(1024, 1)));
-    EXPECT_EQ(kernel->name(), "onednn_u8s8s32");
+  for (const IntegerBackend backend : {IntegerBackend::automatic, IntegerBackend::onednn}) {
+    const bool own = backend == IntegerBackend::automatic && this_machine().has_avx512_vnni;
+    for (const DType dtype : {DType::u8, DType::i8}) {
+      const auto kernel =
+          make_integer_kernel(spec, weight, Tensor(), params({.dtype = dtype}, 1.0f, 5), backend);
+      (void)kernel->run(tensor_of(dtype, {1, 16, 8, 8}, std::vector<std::uint8_t>(1024, 1)));
+      EXPECT_EQ(kernel->name(), own ? "vnni_u8s8s32" : "onednn_u8s8s32");
+    }
   }
 }
 
