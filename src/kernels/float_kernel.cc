@@ -7,6 +7,7 @@
 #include "src/kernels/detail/blas_layer.h"
 #include "src/kernels/detail/layer_operands.h"
 #include "src/kernels/detail/onednn_layer.h"
+#include "src/kernels/detail/window_layer.h"
 #include "src/kernels/detail/winograd_layer.h"
 #include "src/kernels/linear.h"
 
@@ -92,6 +93,11 @@ class FloatKernel final : public LinearKernel {
     const Tensor input = detail::ordered_input(spec_, x);
     if (!blocks_.empty() && geometry.batch > 0) return sum_of_blocks(input, geometry);
     if (uses_winograd(geometry)) return winograd(geometry).run(input, geometry);
+    if (backend_ == FloatBackend::automatic && geometry.batch > 0 &&
+        detail::WindowLayer::suits_floats(spec_, geometry)) {
+      if (!windows_) windows_ = std::make_unique<detail::WindowLayer>(spec_, weight_, bias_);
+      return windows_->run(input, geometry);
+    }
     if (onednn_ && geometry.batch > 0) {
       if (auto y = onednn_->run(input, geometry)) return *std::move(y);
     }
@@ -114,6 +120,7 @@ class FloatKernel final : public LinearKernel {
 
   std::string name() const override {
     if (winograd_) return "winograd_f32";
+    if (windows_) return "windows_f32";
     return onednn_ && !blas_ ? "onednn_f32" : "openblas_sgemm";
   }
 
@@ -205,6 +212,7 @@ class FloatKernel final : public LinearKernel {
   detail::Geometries geometries_;
   std::unique_ptr<detail::OneDnnLayer> onednn_;
   std::unique_ptr<detail::WinogradLayer> winograd_;   ///< made for the first geometry that suits
+  std::unique_ptr<detail::WindowLayer> windows_;      ///< the same
   std::vector<std::unique_ptr<FloatKernel>> blocks_;  ///< of the depth; empty: one product
   std::unique_ptr<FloatKernel> product_;  ///< of patches, where the first geometry cut some
   std::unique_ptr<detail::BlasLayer>

@@ -11,7 +11,7 @@
 #include "src/kernels/detail/array.h"
 #include "src/kernels/detail/layer_operands.h"
 #include "src/kernels/detail/onednn_layer.h"
-#include "src/kernels/detail/vnni_layer.h"
+#include "src/kernels/detail/window_layer.h"
 #include "src/kernels/linear.h"
 
 namespace qsweep {
@@ -70,14 +70,14 @@ class IntegerKernel final : public LinearKernel {
 
   Tensor run(const Tensor& x) override;
   std::string name() const override {
-    return vnni_ ? "vnni_u8s8s32" : integer_ ? "onednn_u8s8s32" : "exact_f32";
+    return windows_ ? "vnni_u8s8s32" : integer_ ? "onednn_u8s8s32" : "exact_f32";
   }
 
  private:
   Tensor source_codes(const Tensor& x,
                       const detail::Geometry& plain,
                       detail::Geometry& padded) const;
-  Tensor run_vnni(const Tensor& x, const detail::Geometry& geometry);
+  Tensor run_windows(const Tensor& x, const detail::Geometry& geometry);
   Tensor run_exact(const Tensor& x);
   void make_exact_parts();
 
@@ -86,13 +86,13 @@ class IntegerKernel final : public LinearKernel {
   detail::Geometries geometries_;
   Tensor weight_;  ///< i8, ONNX layout
   DType code_type_ = DType::u8;
-  std::int32_t zero_point_ = 0;              ///< in the activation's own codes
-  std::int32_t shift_ = 0;                   ///< makes u8 codes of the activation's
-  std::vector<std::int32_t> bias_;           ///< b_q
-  std::vector<std::int32_t> folded_bias_;    ///< b_q - (zx + shift) sum w; empty where sums of u8
-                                             ///< codes might leave 32 bits, or not asked for
-  std::vector<float> scale_;                 ///< s_x * s_w[o]
-  std::unique_ptr<detail::VnniLayer> vnni_;  ///< made for the first geometry that suits
+  std::int32_t zero_point_ = 0;            ///< in the activation's own codes
+  std::int32_t shift_ = 0;                 ///< makes u8 codes of the activation's
+  std::vector<std::int32_t> bias_;         ///< b_q
+  std::vector<std::int32_t> folded_bias_;  ///< b_q - (zx + shift) sum w; empty where sums of u8
+                                           ///< codes might leave 32 bits, or not asked for
+  std::vector<float> scale_;               ///< s_x * s_w[o]
+  std::unique_ptr<detail::WindowLayer> windows_;       ///< made for the first geometry that suits
   std::unique_ptr<detail::OneDnnLayer> integer_;       ///< null when it would not be exact
   std::unique_ptr<detail::OneDnnLayer> requantizing_;  ///< the same with codes of `next_`, or null
   std::vector<std::unique_ptr<LinearKernel>>
@@ -235,9 +235,9 @@ Tensor IntegerKernel::run(const Tensor& x) {
   }
   if (x.size() > 0 && !folded_bias_.empty()) {
     const detail::Geometry& geometry = geometries_.of(spec_, weight_.shape(), x.shape());
-    if (integer_ ? detail::VnniLayer::suits(spec_, geometry)
-                 : detail::VnniLayer::computes(spec_, geometry))
-      return run_vnni(x, geometry);
+    if (integer_ ? detail::WindowLayer::suits_codes(spec_, geometry)
+                 : detail::WindowLayer::computes(spec_, geometry))
+      return run_windows(x, geometry);
   }
   if (x.size() > 0 && integer_) {
     const detail::Geometry& plain = geometries_.of(spec_, weight_.shape(), x.shape());
@@ -256,13 +256,13 @@ Tensor IntegerKernel::run(const Tensor& x) {
   return next_ ? quantize(run_exact(x), *next_) : run_exact(x);
 }
 
-Tensor IntegerKernel::run_vnni(const Tensor& x, const detail::Geometry& geometry) {
-  if (!vnni_) {
-    vnni_ = std::make_unique<detail::VnniLayer>(
+Tensor IntegerKernel::run_windows(const Tensor& x, const detail::Geometry& geometry) {
+  if (!windows_) {
+    windows_ = std::make_unique<detail::WindowLayer>(
         spec_, weight_, folded_bias_, scale_, static_cast<std::uint8_t>(zero_point_ + shift_),
         static_cast<std::uint8_t>(shift_), next_ ? &*next_ : nullptr);
   }
-  Tensor y = vnni_->run(x.to_layout(Layout::channels_last), geometry);
+  Tensor y = windows_->run(x.to_layout(Layout::channels_last), geometry);
   return next_ && y.dtype() == DType::f32 ? quantize(y, *next_) : y;
 }
 

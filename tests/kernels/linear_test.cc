@@ -125,20 +125,32 @@ TEST(FloatKernelTest, windows_without_overlap_agree_with_double_precision_sums) 
   }
 }
 
-struct WinogradCase {
+struct ConvolutionCase {
   std::int64_t in, out, height, width, batch;
   std::vector<std::int64_t> pads;
   Epilogue epilogue;
-  std::int64_t stride = 1;
+  std::int64_t stride = 1, side = 3;  ///< of the window
 
+  [[nodiscard]] Shape weight() const { return {out, in, side, side}; }
   [[nodiscard]] LinearSpec spec() const {
     return {.strides = {stride, stride}, .pads = pads, .epilogue = epilogue};
   }
 };
 
+/// One group of outputs and a stem, rows of sixteen windows and others, results by bands, 1x1
+/// windows that skip pixels by two and three groups.
+const ConvolutionCase kWindowCases[] = {
+    {3, 16, 32, 32, 3, {1, 1, 1, 1}, Epilogue::relu},
+    {3, 16, 13, 19, 2, {1, 0, 1, 2}, Epilogue::none},
+    {12, 16, 70, 48, 2, {1, 1, 1, 1}, Epilogue::silu},
+    {5, 16, 9, 16, 2, {0, 0, 0, 0}, Epilogue::none, 2},
+    {16, 32, 32, 32, 3, {0, 0, 0, 0}, Epilogue::none, 2, 1},
+    {64, 80, 15, 13, 2, {0, 0, 0, 0}, Epilogue::silu, 2, 1},
+};
+
 /// Channels by one and more vector blocks with remainders, pictures with cut tiles, tiles that fill
 /// no block, paddings on some sides.
-const WinogradCase kWinogradCases[] = {
+const ConvolutionCase kWinogradCases[] = {
     {16, 16, 32, 32, 3, {1, 1, 1, 1}, Epilogue::relu},
     {32, 48, 16, 16, 2, {1, 1, 1, 1}, Epilogue::none},
     {64, 64, 8, 8, 7, {1, 1, 1, 1}, Epilogue::relu},
@@ -153,65 +165,90 @@ const WinogradCase kWinogradCases[] = {
     {128, 128, 14, 25, 1, {2, 1, 2, 1}, Epilogue::none, 2},
 };
 
-TEST(WinogradTest, agrees_with_double_precision_sums_nearly_as_a_direct_convolution) {
-  if (!this_machine().has_avx2_fma) GTEST_SKIP() << "no FMA on " << this_machine().cpu_model;
+/// dB of a kernel's results over their distance from sums in double precision.
+double accuracy(const ConvolutionCase& c, FloatBackend backend, std::string_view name) {
   std::mt19937 random(11);
   std::normal_distribution<float> normal;
-  for (const WinogradCase& c : kWinogradCases) {
-    const Shape image = {c.batch, c.in, c.height, c.width}, weight = {c.out, c.in, 3, 3};
-    std::vector<float> x(at(element_count(image))), w(at(element_count(weight))), b(at(c.out));
-    for (float& value : x) value = std::max(normal(random), 0.0f);
-    for (float& value : w) value = normal(random) / std::sqrt(9.0f * static_cast<float>(c.in));
-    for (float& value : b) value = normal(random);
-    const LinearSpec spec = c.spec();
-    const auto want = test::reference_products<double>(spec, x, image, w, weight, 0.0);
-    const auto compute = [&](FloatBackend backend, std::string_view name) {
-      const auto kernel = make_float_kernel(spec, tensor_of(DType::f32, weight, w),
-                                            tensor_of(DType::f32, {c.out}, b), backend);
-      const Tensor y =
-          kernel->run(tensor_of(DType::f32, image, x).to_layout(Layout::channels_last));
-      EXPECT_EQ(kernel->name(), name);
-      EXPECT_EQ(y.shape(), want.shape);
-      EXPECT_EQ(y.layout(), Layout::channels_last);
-      const Tensor rows = y.to_layout(Layout::row_major);
-      const std::int64_t area = want.shape[2] * want.shape[3];
-      double signal = 0.0, noise = 0.0;
-      for (std::int64_t i = 0; i < rows.size(); ++i) {
-        double expected = want.values[at(i)] + static_cast<double>(b[at(i / area % c.out)]);
-        if (c.epilogue == Epilogue::relu) expected = std::max(expected, 0.0);
-        if (c.epilogue == Epilogue::silu) expected /= 1.0 + std::exp(-expected);
-        const double error = static_cast<double>(rows.data<float>()[at(i)]) - expected;
-        EXPECT_LT(std::abs(error), 1e-4) << i;
-        signal += expected * expected;
-        noise += error * error;
-      }
-      return 10.0 * std::log10(signal / noise);
-    };
-    const double direct = compute(FloatBackend::direct, "onednn_f32");
-    const double winograd = compute(FloatBackend::automatic, "winograd_f32");
+  const Shape image = {c.batch, c.in, c.height, c.width};
+  std::vector<float> x(at(element_count(image))), w(at(element_count(c.weight()))), b(at(c.out));
+  for (float& value : x) value = std::max(normal(random), 0.0f);
+  for (float& value : w) value = normal(random) / std::sqrt(9.0f * static_cast<float>(c.in));
+  for (float& value : b) value = normal(random);
+  const LinearSpec spec = c.spec();
+  const auto want = test::reference_products<double>(spec, x, image, w, c.weight(), 0.0);
+  const auto kernel = make_float_kernel(spec, tensor_of(DType::f32, c.weight(), w),
+                                        tensor_of(DType::f32, {c.out}, b), backend);
+  const Tensor y = kernel->run(tensor_of(DType::f32, image, x).to_layout(Layout::channels_last));
+  EXPECT_EQ(kernel->name(), name);
+  EXPECT_EQ(y.shape(), want.shape);
+  EXPECT_EQ(y.layout(), Layout::channels_last);
+  const Tensor rows = y.to_layout(Layout::row_major);
+  const std::int64_t area = want.shape[2] * want.shape[3];
+  double signal = 0.0, noise = 0.0;
+  for (std::int64_t i = 0; i < rows.size(); ++i) {
+    double expected = want.values[at(i)] + static_cast<double>(b[at(i / area % c.out)]);
+    if (c.epilogue == Epilogue::relu) expected = std::max(expected, 0.0);
+    if (c.epilogue == Epilogue::silu) expected /= 1.0 + std::exp(-expected);
+    const double error = static_cast<double>(rows.data<float>()[at(i)]) - expected;
+    EXPECT_LT(std::abs(error), 1e-4) << i;
+    signal += expected * expected;
+    noise += error * error;
+  }
+  return 10.0 * std::log10(signal / noise);
+}
+
+void check_pictures_alone(const ConvolutionCase& c) {
+  std::mt19937 random(12);
+  std::normal_distribution<float> normal;
+  const Shape image = {c.batch, c.in, c.height, c.width};
+  std::vector<float> x(at(element_count(image))), w(at(element_count(c.weight())));
+  for (auto* values : {&x, &w}) {
+    for (float& value : *values) value = normal(random);
+  }
+  const auto kernel = make_float_kernel(c.spec(), tensor_of(DType::f32, c.weight(), w), Tensor());
+  const Tensor input = tensor_of(DType::f32, image, x);
+  const Tensor all = kernel->run(input);
+  for (std::int64_t n = 0; n < c.batch; ++n) {
+    const Tensor one = kernel->run(input.rows(n, n + 1));
+    const auto got = one.data<float>();
+    ASSERT_TRUE(std::ranges::equal(got, all.data<float>().subspan(got.size() * at(n), got.size())))
+        << c.in << " x " << c.out << " picture " << n;
+  }
+}
+
+TEST(WinogradTest, agrees_with_double_precision_sums_nearly_as_a_direct_convolution) {
+  if (!this_machine().has_avx2_fma) GTEST_SKIP() << "no FMA on " << this_machine().cpu_model;
+  for (const ConvolutionCase& c : kWinogradCases) {
+    const double direct = accuracy(c, FloatBackend::direct, "onednn_f32");
+    const double winograd = accuracy(c, FloatBackend::automatic, "winograd_f32");
     EXPECT_GT(winograd, 115.0) << c.in << " x " << c.out;
     EXPECT_GT(winograd, direct - 15.0) << c.in << " x " << c.out;
   }
 }
 
 TEST(WinogradTest, a_picture_does_not_depend_on_its_batch) {
-  std::mt19937 random(12);
-  std::normal_distribution<float> normal;
-  for (const WinogradCase& c : kWinogradCases) {
-    const Shape image = {c.batch, c.in, c.height, c.width}, weight = {c.out, c.in, 3, 3};
-    std::vector<float> x(at(element_count(image))), w(at(element_count(weight)));
-    for (auto* values : {&x, &w}) {
-      for (float& value : *values) value = normal(random);
-    }
-    const auto kernel = make_float_kernel(c.spec(), tensor_of(DType::f32, weight, w), Tensor());
-    const Tensor input = tensor_of(DType::f32, image, x);
-    const Tensor all = kernel->run(input);
-    for (std::int64_t n = 0; n < c.batch; ++n) {
-      const Tensor one = kernel->run(input.rows(n, n + 1));
-      const auto got = one.data<float>();
-      ASSERT_TRUE(
-          std::ranges::equal(got, all.data<float>().subspan(got.size() * at(n), got.size())))
-          << c.in << " x " << c.out << " picture " << n;
+  for (const ConvolutionCase& c : kWinogradCases) check_pictures_alone(c);
+}
+
+TEST(WindowTest, floats_agree_with_double_precision_sums_as_the_library_does) {
+  if (!this_machine().has_avx512_vnni) GTEST_SKIP() << "no VNNI on " << this_machine().cpu_model;
+  for (const ConvolutionCase& c : kWindowCases) {
+    const double direct = accuracy(c, FloatBackend::direct, "onednn_f32");
+    EXPECT_GT(accuracy(c, FloatBackend::automatic, "windows_f32"), direct - 3.0)
+        << c.in << " x " << c.out;
+    check_pictures_alone(c);
+  }
+}
+
+TEST(WindowTest, numbers_that_are_none_stay_so_but_for_a_relu) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> x(3 * 16 * 16, nan), w(16 * 3 * 9, 1.0f);
+  for (const Epilogue epilogue : {Epilogue::none, Epilogue::relu}) {
+    const auto kernel = make_float_kernel({.pads = {1, 1, 1, 1}, .epilogue = epilogue},
+                                          tensor_of(DType::f32, {16, 3, 3, 3}, w), Tensor());
+    const Tensor y = kernel->run(tensor_of(DType::f32, {1, 3, 16, 16}, x));
+    for (const float value : y.data<float>()) {
+      ASSERT_TRUE(epilogue == Epilogue::relu ? value == 0.0f : std::isnan(value));
     }
   }
 }
@@ -327,14 +364,13 @@ TEST(LinearKernelTest, a_sum_on_the_way_out_is_the_sum_apart) {
         make_float_kernel(layer.spec, tensor_of(DType::f32, layer.weight, w), Tensor());
     check_sum(*kernel, tensor_of(DType::f32, layer.input, x), describe(layer, seed));
   }
-  for (const WinogradCase& c : kWinogradCases) {
+  for (const ConvolutionCase& c : kWinogradCases) {
     std::mt19937 random(11);
     std::vector<float> x(at(c.batch * c.in * c.height * c.width)), w(at(c.out * c.in * 9));
     for (auto* values : {&x, &w}) {
       for (float& value : *values) value = normal(random);
     }
-    const auto kernel =
-        make_float_kernel(c.spec(), tensor_of(DType::f32, {c.out, c.in, 3, 3}, w), Tensor());
+    const auto kernel = make_float_kernel(c.spec(), tensor_of(DType::f32, c.weight(), w), Tensor());
     const Tensor input = tensor_of(DType::f32, {c.batch, c.in, c.height, c.width}, x);
     check_sum(*kernel, input.to_layout(Layout::channels_last), "channels " + std::to_string(c.out));
   }
@@ -468,7 +504,7 @@ TEST(IntegerKernelTest, float_path_equals_integer_sums_bit_for_bit) {
 
 /// Groups of sixteen outputs by ones, twos and threes; channels that fill no four bytes; rows of
 /// sixteen windows, of eight, of fewer; every side's padding; pictures read in place and copied.
-RandomLayer vnni_layer(std::mt19937& random) {
+RandomLayer window_layer(std::mt19937& random) {
   const auto pick = [&](std::initializer_list<std::int64_t> from) {
     return from.begin()[std::uniform_int_distribution<std::size_t>(0, from.size() - 1)(random)];
   };
@@ -498,7 +534,7 @@ TEST(VnniTest, equals_integer_sums_bit_for_bit) {
   if (!this_machine().has_avx512_vnni) GTEST_SKIP() << "no VNNI on " << this_machine().cpu_model;
   for (unsigned seed = 1; seed < 60; ++seed) {
     std::mt19937 random(seed);
-    const RandomLayer layer = vnni_layer(random);
+    const RandomLayer layer = window_layer(random);
     const bool safe = seed % 5 != 0;
     check_integer_layer(layer, random, seed, IntegerBackend::automatic,
                         safe ? "vnni_u8s8s32" : "exact_f32");
@@ -523,7 +559,7 @@ TEST(VnniTest, a_picture_does_not_depend_on_its_batch) {
   const QuantParams next = params({.dtype = DType::u8}, 0.9f, 3);
   for (unsigned seed = 1; seed < 25; ++seed) {
     std::mt19937 random(seed);
-    RandomLayer layer = vnni_layer(random);
+    RandomLayer layer = window_layer(random);
     layer.input[0] = 3;
     const auto w = random_values<std::int8_t>(random, element_count(layer.weight), -128, 127);
     const QuantizedWeight weight{tensor_of(DType::i8, layer.weight, w),

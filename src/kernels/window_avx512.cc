@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#include "src/kernels/detail/vnni_steps.h"
+#include "src/kernels/detail/window_steps.h"
 
 // Sums stay in registers only if their arrays are gone before the compiler looks at the loops.
 #define QSWEEP_UNROLL _Pragma("GCC unroll 32")
@@ -16,39 +16,64 @@ using Byte = std::uint8_t;
 using Sums = std::int32_t __attribute__((vector_size(64)));
 using Floats = float __attribute__((vector_size(64)));
 
-constexpr int kChannels = static_cast<int>(kVnniChannels);
-constexpr int kVector = kChannels * static_cast<int>(kVnniBytes);
+constexpr int kChannels = static_cast<int>(kWindowChannels);
+constexpr int kVector = kChannels * static_cast<int>(kWindowBytes);
 constexpr int kSums = 16;
 constexpr int kWindows = 8;         // as many addresses as there are registers for
 constexpr __mmask16 kAll = 0xFFFF;  // GCC 12 warns of its own header in intrinsics without a mask
 
-inline __m512i four_codes(const Byte* place) {
+inline __m512i four_bytes(const Byte* place) {
   std::int32_t four;
   __builtin_memcpy(&four, place, sizeof four);
   return _mm512_set1_epi32(four);
 }
 
-inline void add_products(Sums& sum, __m512i codes, __m512i weight) {
-  sum = (Sums)_mm512_dpbusd_epi32((__m512i)sum, codes, weight);
-}
+/// What is added up: a step multiplies four bytes of a window by a vector of weights.
+struct CodeProducts {
+  using Sum = Sums;
+  static inline Sum first(const WindowConvolution& c, std::int64_t channel) {
+    return (Sum)_mm512_loadu_si512(static_cast<const std::int32_t*>(c.bias) + channel);
+  }
+  static inline void add(Sum& sum, __m512i codes, __m512i weight) {
+    sum = (Sum)_mm512_dpbusd_epi32((__m512i)sum, codes, weight);
+  }
+  static inline Floats last(const WindowConvolution& c, std::int64_t channel) {
+    return (Floats)_mm512_loadu_ps(c.scale + channel);
+  }
+  static inline Floats result(Sum sum, Floats scale) {
+    return __builtin_convertvector(sum, Floats) * scale;
+  }
+};
+struct FloatProducts {
+  using Sum = Floats;
+  // The bias comes last: sums that start with it lose more bits.
+  static inline Sum first(const WindowConvolution&, std::int64_t) { return Sum{}; }
+  static inline void add(Sum& sum, __m512i value, __m512i weight) {
+    sum = (Sum)_mm512_fmadd_ps((__m512)value, (__m512)weight, (__m512)sum);
+  }
+  static inline Floats last(const WindowConvolution& c, std::int64_t channel) {
+    return (Floats)_mm512_loadu_ps(static_cast<const float*>(c.bias) + channel);
+  }
+  static inline Floats result(Sum sum, Floats bias) { return sum + bias; }
+};
 
 // The loops over steps stand by themselves, so that every register serves them. A sum waits for its
 // last product: sixteen are under way.
 
 /// Sums of eight windows anywhere by `kGroups` groups of outputs, [window][group].
-template <int kGroups>
-[[gnu::noinline]] void multiply(const VnniConvolution& c,
+template <class P, int kGroups>
+[[gnu::noinline]] void multiply(const WindowConvolution& c,
                                 const Byte* const (&window)[kWindows],
                                 std::int64_t channel,
-                                Sums* out) {
-  Sums sum[kWindows][kGroups];
+                                typename P::Sum* out) {
+  typename P::Sum sum[kWindows][kGroups];
   QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
     QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) {
-      sum[w][g] = (Sums)_mm512_loadu_si512(c.bias + channel + g * kChannels);
+      sum[w][g] = P::first(c, channel + g * kChannels);
     }
   }
   const std::int64_t group = c.steps * kVector;  // bytes from one to the next
-  const std::int8_t* weight = c.weight + channel / kChannels * group;
+  const Byte* weight = static_cast<const Byte*>(c.weight) + channel / kChannels * group;
   const std::int32_t* distance = c.distance;
   const std::int32_t* const end = distance + c.steps;
   do {
@@ -58,9 +83,9 @@ template <int kGroups>
     }
     weight += kVector;
     QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
-      const __m512i codes = four_codes(window[w] + *distance);
+      const __m512i four = four_bytes(window[w] + *distance);
       QSWEEP_UNROLL for (int g = 0; g < kGroups; ++g) {
-        add_products(sum[w][g], codes, line[g]);
+        P::add(sum[w][g], four, line[g]);
       }
     }
   } while (++distance < end);
@@ -72,20 +97,22 @@ template <int kGroups>
 }
 
 /// Sums of sixteen windows beside each other by the first group of outputs. What is read serves one
-/// product for each of the `kTaps` steps that VnniConvolution::taps speaks of: with a single group
-/// reading would take longer than multiplying.
-template <int kTaps>
-[[gnu::noinline]] void multiply_beside(const VnniConvolution& c, const Byte* corner, Sums* out) {
+/// product for each of the `kTaps` steps that WindowConvolution::taps speaks of: with a single
+/// group reading would take longer than multiplying.
+template <class P, int kTaps>
+[[gnu::noinline]] void multiply_beside(const WindowConvolution& c,
+                                       const Byte* corner,
+                                       typename P::Sum* out) {
   const Byte* window[kWindows];
   QSWEEP_UNROLL for (int w = 0; w < kWindows; ++w) {
     window[w] = corner + w * c.across;
   }
   const std::int64_t eight = kWindows * c.across;
-  Sums sum[kSums];
+  typename P::Sum sum[kSums];
   QSWEEP_UNROLL for (int w = 0; w < kSums; ++w) {
-    sum[w] = (Sums)_mm512_loadu_si512(c.bias);
+    sum[w] = P::first(c, 0);
   }
-  const std::int8_t* weight = c.weight;
+  const Byte* weight = static_cast<const Byte*>(c.weight);
   const std::int32_t* distance = c.distance;
   const std::int32_t* const end = distance + c.steps;
   do {
@@ -96,9 +123,9 @@ template <int kTaps>
     weight += kTaps * kVector;
     QSWEEP_UNROLL for (int w = 0; w < kSums + kTaps - 1; ++w) {
       const std::int64_t place = *distance + w / kWindows * eight;
-      const __m512i codes = four_codes(window[w % kWindows] + place);
+      const __m512i four = four_bytes(window[w % kWindows] + place);
       QSWEEP_UNROLL for (int t = 0; t < kTaps; ++t) {
-        if (w - t >= 0 && w - t < kSums) add_products(sum[w - t], codes, line[t]);
+        if (w - t >= 0 && w - t < kSums) P::add(sum[w - t], four, line[t]);
       }
     }
     distance += kTaps;
@@ -111,7 +138,7 @@ template <int kTaps>
 /// Corners of a picture's windows, one row of them after the other.
 class Windows {
  public:
-  Windows(const VnniConvolution& c, const Byte* picture)
+  Windows(const WindowConvolution& c, const Byte* picture)
       : lines_(c.height), width_(c.width), down_(c.down), across_(c.across), row_(picture) {}
 
   /// The next eight; the first of them again where there are no more.
@@ -144,75 +171,73 @@ class Windows {
 
 /// store(place, sixteen results before the epilogue) for each sum: of `count` windows from `first`
 /// on, by the groups of outputs from `channel` on.
-template <int kGroups, class Store>
-inline void each_result(const VnniConvolution& c,
-                        const Sums* sum,
+template <class P, int kGroups, class Store>
+inline void each_result(const WindowConvolution& c,
+                        const typename P::Sum* sum,
                         std::int64_t first,
                         std::int64_t count,
                         std::int64_t channel,
                         const Store& store) {
-  Floats scale[kGroups];
-  for (int g = 0; g < kGroups; ++g)
-    scale[g] = (Floats)_mm512_loadu_ps(c.scale + channel + g * kChannels);
+  Floats last[kGroups];
+  for (int g = 0; g < kGroups; ++g) last[g] = P::last(c, channel + g * kChannels);
   const std::int64_t channels = c.channels;  // stored bytes may be anything's, c's too
   std::int64_t place = first * channels + channel;
-  for (const Sums* const end = sum + count * kGroups; sum < end; place += channels) {
-    for (int g = 0; g < kGroups; ++g, ++sum)
-      store(place + g * kChannels, __builtin_convertvector(*sum, Floats) * scale[g]);
+  for (const auto* const end = sum + count * kGroups; sum < end; place += channels) {
+    for (int g = 0; g < kGroups; ++g, ++sum) store(place + g * kChannels, P::result(*sum, last[g]));
   }
 }
 
-template <int kGroups, class Store>
-inline void each_window(const VnniConvolution& c,
+template <class P, int kGroups, class Store>
+inline void each_window(const WindowConvolution& c,
                         const Byte* picture,
                         std::int64_t channel,
                         const Store store) {
   const std::int64_t count = c.height * c.width;
   Windows windows(c, picture);
   const Byte* window[kWindows];
-  Sums sums[kWindows * kGroups];
+  typename P::Sum sums[kWindows * kGroups];
   for (std::int64_t first = 0; first < count; first += kWindows) {
     windows.take(window);
-    multiply<kGroups>(c, window, channel, sums);
+    multiply<P, kGroups>(c, window, channel, sums);
     const std::int64_t left = count - first;
-    each_result<kGroups>(c, sums, first, left < kWindows ? left : kWindows, channel, store);
+    each_result<P, kGroups>(c, sums, first, left < kWindows ? left : kWindows, channel, store);
   }
 }
 
 /// The same for the first group of outputs, where rows are made of sixteens.
-template <int kTaps, class Store>
-inline void each_sixteen(const VnniConvolution& c, const Byte* picture, const Store store) {
-  Sums sums[kSums];
+template <class P, int kTaps, class Store>
+inline void each_sixteen(const WindowConvolution& c, const Byte* picture, const Store store) {
+  typename P::Sum sums[kSums];
   for (std::int64_t row = 0; row < c.height; ++row) {
     for (std::int64_t column = 0; column < c.width; column += kSums) {
-      multiply_beside<kTaps>(c, picture + row * c.down + column * c.across, sums);
-      each_result<1>(c, sums, row * c.width + column, kSums, 0, store);
+      multiply_beside<P, kTaps>(c, picture + row * c.down + column * c.across, sums);
+      each_result<P, 1>(c, sums, row * c.width + column, kSums, 0, store);
     }
   }
 }
 
 /// Groups of outputs by threes, which read least for each product, and by twos; a single one only
 /// where there is no other.
-template <class Store>
-inline void convolve(const VnniConvolution& c, const Byte* picture, const Store& store) {
+template <class P, class Store>
+inline void convolve(const WindowConvolution& c, const Byte* picture, const Store& store) {
   const std::int64_t groups = c.channels / kChannels;
   if (groups == 1) {
     if (c.width % kSums != 0) {
-      each_window<1>(c, picture, 0, store);
+      each_window<P, 1>(c, picture, 0, store);
     } else if (c.taps == 3) {
-      each_sixteen<3>(c, picture, store);
+      each_sixteen<P, 3>(c, picture, store);
     } else {
-      each_sixteen<1>(c, picture, store);
+      each_sixteen<P, 1>(c, picture, store);
     }
     return;
   }
   for (std::int64_t group = 0; group < groups;) {
     const std::int64_t left = groups - group;
     if (left == 2 || left == 4) {
-      each_window<2>(c, picture, group * kChannels, store);
+      each_window<P, 2>(c, picture, group * kChannels, store);
       group += 2;
     } else {
-      each_window<3>(c, picture, group * kChannels, store);
+      each_window<P, 3>(c, picture, group * kChannels, store);
       group += 3;
     }
   }
@@ -224,8 +249,11 @@ inline Byte* fill(Byte* out, std::int64_t count, __m512i codes) {
   return out + count;
 }
 
-void pad(
-    const VnniPadding& p, const Byte* picture, std::int64_t first, std::int64_t lines, Byte* out) {
+void pad(const WindowPadding& p,
+         const Byte* picture,
+         std::int64_t first,
+         std::int64_t lines,
+         Byte* out) {
   const __m512i outside = _mm512_set1_epi8(static_cast<char>(p.outside));
   const __m512i flip = _mm512_set1_epi8(static_cast<char>(p.flip));
   for (std::int64_t l = first; l < first + lines; ++l) {
@@ -245,22 +273,27 @@ void pad(
   }
 }
 
-void convolve_to_values(const VnniConvolution& c, const Byte* picture, float* out) {
-  const __m512 low = _mm512_set1_ps(c.relu ? 0.0f : -__builtin_inff());
-  convolve(c, picture, [=](std::int64_t place, Floats y) {
-    _mm512_storeu_ps(out + place, _mm512_maskz_max_ps(kAll, y, low));
-  });
+template <class P>
+void convolve_to_values(const WindowConvolution& c, const Byte* picture, float* out) {
+  if (c.relu) {
+    convolve<P>(c, picture, [=](std::int64_t place, Floats y) {
+      _mm512_storeu_ps(out + place, _mm512_maskz_max_ps(kAll, y, _mm512_setzero_ps()));
+    });
+  } else {
+    convolve<P>(c, picture,
+                [=](std::int64_t place, Floats y) { _mm512_storeu_ps(out + place, y); });
+  }
 }
 
-void convolve_to_codes(const VnniConvolution& c,
-                       const VnniCodes& codes,
+void convolve_to_codes(const WindowConvolution& c,
+                       const WindowCodes& codes,
                        const Byte* picture,
                        Byte* out) {
   const bool clips = c.relu && codes.low < 0.0f;  // y and y / divisor have the same sign
   const __m512 low = _mm512_set1_ps(clips ? 0.0f : codes.low), high = _mm512_set1_ps(codes.high);
   const __m512 divisor = _mm512_set1_ps(codes.divisor);
   const __m512i zero_point = _mm512_set1_epi32(codes.zero_point);
-  convolve(c, picture, [=](std::int64_t place, Floats y) {
+  convolve<CodeProducts>(c, picture, [=](std::int64_t place, Floats y) {
     const __m512 quotient = _mm512_maskz_max_ps(kAll, y / divisor, low);
     const __m512i code = _mm512_maskz_cvtps_epi32(kAll, _mm512_maskz_min_ps(kAll, quotient, high));
     const __m512i shifted = (__m512i)((Sums)code + (Sums)zero_point);
@@ -271,6 +304,7 @@ void convolve_to_codes(const VnniConvolution& c,
 
 }  // namespace
 
-const VnniSteps kVnniAvx512 = {pad, convolve_to_values, convolve_to_codes};
+const WindowSteps kWindowAvx512 = {pad, convolve_to_values<CodeProducts>, convolve_to_codes,
+                                   convolve_to_values<FloatProducts>};
 
 }  // namespace qsweep::detail
