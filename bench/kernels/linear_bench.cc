@@ -77,19 +77,27 @@ void direct_conv(benchmark::State& state) {
   float_conv_on(state, FloatBackend::direct);
 }
 
-void integer_conv(benchmark::State& state) {
+void integer_conv_on(benchmark::State& state, IntegerBackend backend) {
   const Case c(state);
   const QuantizedWeight weight = quantize_weight(c.w, {0, 1}, int8_weight());
   const QuantParams activation = params_from_range(
       -0.25f, 0.75f, {.dtype = DType::u8, .symmetric = false, .narrow_range = false});
   const Tensor codes = quantize(c.x, activation);
-  const auto kernel = make_integer_kernel(c.spec, weight, c.bias, activation);
+  const auto kernel = make_integer_kernel(c.spec, weight, c.bias, activation, backend);
   check_equal(
       kernel->run(codes),
       make_float_kernel(c.spec, weight.dequantized(), c.bias)->run(dequantize(codes, activation)));
   for (auto _ : state) benchmark::DoNotOptimize(kernel->run(codes));
   c.report(state);
   state.SetLabel(kernel->name());
+}
+
+void integer_conv(benchmark::State& state) {
+  integer_conv_on(state, IntegerBackend::automatic);
+}
+
+void library_integer_conv(benchmark::State& state) {
+  integer_conv_on(state, IntegerBackend::onednn);
 }
 
 void shapes(benchmark::internal::Benchmark* b) {
@@ -110,6 +118,7 @@ void shapes(benchmark::internal::Benchmark* b) {
 BENCHMARK(float_conv)->Apply(shapes)->UseRealTime();
 BENCHMARK(direct_conv)->Apply(shapes)->UseRealTime();
 BENCHMARK(integer_conv)->Apply(shapes)->UseRealTime();
+BENCHMARK(library_integer_conv)->Apply(shapes)->UseRealTime();
 
 }  // namespace
 }  // namespace qsweep

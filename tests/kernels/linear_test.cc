@@ -548,7 +548,7 @@ TEST(VnniTest, pads_large_pictures_band_by_band) {
                           .weight = {16, 64, 3, 1},
                           .input = {2, 64, 30, 20},
                           .channels = 16};
-  for (const unsigned seed : {1, 2, 3}) {
+  for (const unsigned seed : {1u, 2u, 3u}) {
     std::mt19937 random(seed);
     check_integer_layer(layer, random, seed, IntegerBackend::automatic, "vnni_u8s8s32");
   }
