@@ -339,7 +339,7 @@ std::int64_t natural_batch(const Program& program, const Trace& one) {
     const auto bytes = [&](ValueId id) { return one.bytes.at(static_cast<std::size_t>(id)); };
     largest = std::max(largest, bytes(step.inputs[0]) + bytes(step.outputs[0]));
   }
-  constexpr std::int64_t kCache = std::int64_t{512} << 10, kMost = 16;
+  constexpr std::int64_t kCache = std::int64_t{1} << 20, kMost = 16;
   const auto fitting =
       static_cast<std::uint64_t>(std::clamp<std::int64_t>(kCache / largest, 1, kMost));
   return static_cast<std::int64_t>(std::bit_floor(fitting));

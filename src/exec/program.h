@@ -89,8 +89,9 @@ class Program {
 };
 
 /// Images per forward pass, a power of two up to 16: as many as keep the input and the output of
-/// the layer with the largest in 512 KiB, half of a core's cache, and at least one. A function of
-/// the model alone. @param one the trace of one image
+/// the layer with the largest in 1 MiB, a core's cache, and at least one: fewer read the weights
+/// more often, which Winograd's form makes large. A function of the model alone.
+/// @param one the trace of one image
 [[nodiscard]] std::int64_t natural_batch(const Program& program, const Trace& one);
 
 /// Operators of a graph that no kernel computes, as `op (node 'name')`, in graph order.
