@@ -93,11 +93,7 @@ class FloatKernel final : public LinearKernel {
     const Tensor input = detail::ordered_input(spec_, x);
     if (!blocks_.empty() && geometry.batch > 0) return sum_of_blocks(input, geometry);
     if (uses_winograd(geometry)) return winograd(geometry).run(input, geometry);
-    if (backend_ == FloatBackend::automatic && geometry.batch > 0 &&
-        detail::WindowLayer::suits_floats(spec_, geometry)) {
-      if (!windows_) windows_ = std::make_unique<detail::WindowLayer>(spec_, weight_, bias_);
-      return windows_->run(input, geometry);
-    }
+    if (uses_windows(geometry)) return windows().run(input, geometry);
     if (onednn_ && geometry.batch > 0) {
       if (auto y = onednn_->run(input, geometry)) return *std::move(y);
     }
@@ -110,9 +106,11 @@ class FloatKernel final : public LinearKernel {
                          spec_.epilogue == Epilogue::none;
     if (can_add) {
       const detail::Geometry& geometry = geometries_.of(spec_, weight_.shape(), x.shape());
-      if (uses_winograd(geometry) && residual.shape() == geometry.result) {
+      if (residual.shape() == geometry.result) {
         const Tensor input = detail::ordered_input(spec_, x);
-        return winograd(geometry).run(input, geometry, &residual, relu);
+        if (uses_winograd(geometry))
+          return winograd(geometry).run(input, geometry, &residual, relu);
+        if (uses_windows(geometry)) return windows().run(input, geometry, &residual, relu);
       }
     }
     return LinearKernel::run_added(x, residual, relu);
@@ -128,6 +126,14 @@ class FloatKernel final : public LinearKernel {
   bool uses_winograd(const detail::Geometry& geometry) const {
     return backend_ == FloatBackend::automatic && geometry.batch > 0 &&
            detail::WinogradLayer::suits(spec_, geometry);
+  }
+  bool uses_windows(const detail::Geometry& geometry) const {
+    return backend_ == FloatBackend::automatic && geometry.batch > 0 &&
+           detail::WindowLayer::suits_floats(spec_, geometry);
+  }
+  detail::WindowLayer& windows() {
+    if (!windows_) windows_ = std::make_unique<detail::WindowLayer>(spec_, weight_, bias_);
+    return *windows_;
   }
   const detail::WinogradLayer& winograd(const detail::Geometry& geometry) {
     if (!winograd_)

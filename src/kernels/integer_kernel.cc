@@ -69,6 +69,7 @@ class IntegerKernel final : public LinearKernel {
                 const QuantParams* next);
 
   Tensor run(const Tensor& x) override;
+  Tensor run_added(const Tensor& x, const Tensor& residual, bool relu) override;
   std::string name() const override {
     return windows_ ? "vnni_u8s8s32" : integer_ ? "onednn_u8s8s32" : "exact_f32";
   }
@@ -77,7 +78,12 @@ class IntegerKernel final : public LinearKernel {
   Tensor source_codes(const Tensor& x,
                       const detail::Geometry& plain,
                       detail::Geometry& padded) const;
-  Tensor run_windows(const Tensor& x, const detail::Geometry& geometry);
+  bool uses_windows(const detail::Geometry& geometry) const {
+    if (folded_bias_.empty()) return false;
+    return integer_ ? detail::WindowLayer::suits_codes(spec_, geometry)
+                    : detail::WindowLayer::computes(spec_, geometry);
+  }
+  detail::WindowLayer& windows();
   Tensor run_exact(const Tensor& x);
   void make_exact_parts();
 
@@ -235,9 +241,10 @@ Tensor IntegerKernel::run(const Tensor& x) {
   }
   if (x.size() > 0 && !folded_bias_.empty()) {
     const detail::Geometry& geometry = geometries_.of(spec_, weight_.shape(), x.shape());
-    if (integer_ ? detail::WindowLayer::suits_codes(spec_, geometry)
-                 : detail::WindowLayer::computes(spec_, geometry))
-      return run_windows(x, geometry);
+    if (uses_windows(geometry)) {
+      Tensor y = windows().run(x.to_layout(Layout::channels_last), geometry);
+      return next_ && y.dtype() == DType::f32 ? quantize(y, *next_) : y;
+    }
   }
   if (x.size() > 0 && integer_) {
     const detail::Geometry& plain = geometries_.of(spec_, weight_.shape(), x.shape());
@@ -256,14 +263,25 @@ Tensor IntegerKernel::run(const Tensor& x) {
   return next_ ? quantize(run_exact(x), *next_) : run_exact(x);
 }
 
-Tensor IntegerKernel::run_windows(const Tensor& x, const detail::Geometry& geometry) {
+Tensor IntegerKernel::run_added(const Tensor& x, const Tensor& residual, bool relu) {
+  const bool can_add = x.dtype() == code_type_ && x.size() > 0 && !next_ &&
+                       residual.layout() == Layout::channels_last &&
+                       spec_.epilogue == Epilogue::none && !folded_bias_.empty();
+  if (can_add) {
+    const detail::Geometry& geometry = geometries_.of(spec_, weight_.shape(), x.shape());
+    if (uses_windows(geometry) && residual.shape() == geometry.result)
+      return windows().run(x.to_layout(Layout::channels_last), geometry, &residual, relu);
+  }
+  return LinearKernel::run_added(x, residual, relu);
+}
+
+detail::WindowLayer& IntegerKernel::windows() {
   if (!windows_) {
     windows_ = std::make_unique<detail::WindowLayer>(
         spec_, weight_, folded_bias_, scale_, static_cast<std::uint8_t>(zero_point_ + shift_),
         static_cast<std::uint8_t>(shift_), next_ ? &*next_ : nullptr);
   }
-  Tensor y = windows_->run(x.to_layout(Layout::channels_last), geometry);
-  return next_ && y.dtype() == DType::f32 ? quantize(y, *next_) : y;
+  return *windows_;
 }
 
 /// Splits the weight into parts (others zeroed) so small that no partial sum of one reaches 2^24,

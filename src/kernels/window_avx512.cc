@@ -273,15 +273,22 @@ void pad(const WindowPadding& p,
   }
 }
 
+template <class P, bool kAdd, bool kRelu>
+void convolve_to(float* out, const WindowConvolution& c, const Byte* picture) {
+  const float* residual = c.residual;
+  convolve<P>(c, picture, [=](std::int64_t place, Floats y) {
+    if constexpr (kAdd) y += (Floats)_mm512_loadu_ps(residual + place);
+    if constexpr (kRelu) y = (Floats)_mm512_maskz_max_ps(kAll, y, _mm512_setzero_ps());
+    _mm512_storeu_ps(out + place, y);
+  });
+}
+
 template <class P>
 void convolve_to_values(const WindowConvolution& c, const Byte* picture, float* out) {
-  if (c.relu) {
-    convolve<P>(c, picture, [=](std::int64_t place, Floats y) {
-      _mm512_storeu_ps(out + place, _mm512_maskz_max_ps(kAll, y, _mm512_setzero_ps()));
-    });
+  if (c.residual) {
+    (c.relu ? convolve_to<P, true, true> : convolve_to<P, true, false>)(out, c, picture);
   } else {
-    convolve<P>(c, picture,
-                [=](std::int64_t place, Floats y) { _mm512_storeu_ps(out + place, y); });
+    (c.relu ? convolve_to<P, false, true> : convolve_to<P, false, false>)(out, c, picture);
   }
 }
 

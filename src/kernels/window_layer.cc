@@ -110,7 +110,7 @@ void WindowLayer::pack(const LinearSpec& spec, const Tensor& weight) {
   }
 }
 
-Tensor WindowLayer::run(const Tensor& x, const Geometry& g) {
+Tensor WindowLayer::run(const Tensor& x, const Geometry& g, const Tensor* residual, bool relu) {
   const WindowSteps& step = *steps();
   const std::int64_t pixel = g.in_channels * element_;
   const WindowPadding padding{.lines = g.input[0],
@@ -152,7 +152,7 @@ Tensor WindowLayer::run(const Tensor& x, const Geometry& g) {
                                 .weight = weight_.raw(),
                                 .bias = bias,
                                 .scale = scale_.data(),
-                                .relu = epilogue_ == Epilogue::relu};
+                                .relu = relu || epilogue_ == Epilogue::relu};
   Tensor y(result_, g.result, Layout::channels_last);
   for (std::int64_t n = 0; n < g.batch; ++n) {
     const auto* picture =
@@ -173,6 +173,7 @@ Tensor WindowLayer::run(const Tensor& x, const Geometry& g) {
                             static_cast<std::uint8_t*>(y.mutable_raw()) + place);
         continue;
       }
+      if (residual) convolution.residual = residual->data<float>().data() + place;
       float* out = y.mutable_data<float>().data() + place;
       (of_codes ? step.codes_to_values : step.floats)(convolution, in, out);
       if (epilogue_ == Epilogue::silu) silu(out, out, results);

@@ -364,9 +364,12 @@ TEST(LinearKernelTest, a_sum_on_the_way_out_is_the_sum_apart) {
         make_float_kernel(layer.spec, tensor_of(DType::f32, layer.weight, w), Tensor());
     check_sum(*kernel, tensor_of(DType::f32, layer.input, x), describe(layer, seed));
   }
-  for (const ConvolutionCase& c : kWinogradCases) {
+  std::vector<ConvolutionCase> cases(std::begin(kWinogradCases), std::end(kWinogradCases));
+  cases.insert(cases.end(), std::begin(kWindowCases), std::end(kWindowCases));
+  for (const ConvolutionCase& c : cases) {
     std::mt19937 random(11);
-    std::vector<float> x(at(c.batch * c.in * c.height * c.width)), w(at(c.out * c.in * 9));
+    std::vector<float> x(at(c.batch * c.in * c.height * c.width));
+    std::vector<float> w(at(element_count(c.weight())));
     for (auto* values : {&x, &w}) {
       for (float& value : *values) value = normal(random);
     }

@@ -39,7 +39,12 @@ class WindowLayer {
   WindowLayer(const LinearSpec& spec, const Tensor& weight, const std::vector<float>& bias);
 
   /// @param x codes or f32 in channels_last, of a geometry it computes
-  [[nodiscard]] Tensor run(const Tensor& x, const Geometry& geometry);
+  /// @param residual null, or added to results that are values: like them, in channels_last
+  /// @param relu clamps behind the sum
+  [[nodiscard]] Tensor run(const Tensor& x,
+                           const Geometry& geometry,
+                           const Tensor* residual = nullptr,
+                           bool relu = false);
 
  private:
   template <class T>

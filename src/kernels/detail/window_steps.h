@@ -32,9 +32,10 @@ struct WindowConvolution {
   /// [group of outputs][step][output channel of the group], each the four codes or the float that a
   /// step multiplies
   const void* weight = nullptr;
-  const void* bias = nullptr;    ///< [output channel]: s32 for codes, or f32
-  const float* scale = nullptr;  ///< [output channel], of codes
-  bool relu = false;
+  const void* bias = nullptr;       ///< [output channel]: s32 for codes, or f32
+  const float* scale = nullptr;     ///< [output channel], of codes
+  const float* residual = nullptr;  ///< null, or added to values: like the result
+  bool relu = false;                ///< behind the sum
 };
 
 /// How results become codes: clamp(round_half_even(y / divisor), low, high) + zero_point
