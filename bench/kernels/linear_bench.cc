@@ -9,7 +9,7 @@
 /// Throughput of the linear kernels on the layer shapes of ResNet-8/20/56 (CIFAR), of a YOLO neck
 /// and of a ViT, and on a product so square that it shows what the machine can do. Operations are
 /// those of the direct form, so Winograd's can exceed the peak. Arguments: input channels, output
-/// channels, extent, kernel, batch.
+/// channels, extent of the input, kernel, batch, stride.
 namespace qsweep {
 namespace {
 
@@ -34,6 +34,7 @@ struct Case {
     Attributes attributes;
     const std::int64_t pad = state.range(3) / 2;
     attributes.set("pads", std::vector<std::int64_t>(4, pad));
+    attributes.set("strides", std::vector<std::int64_t>(2, state.range(5)));
     spec = linear_spec("Conv", attributes, w, "bench");
     spec.epilogue = Epilogue::relu;
   }
@@ -101,16 +102,18 @@ void library_integer_conv(benchmark::State& state) {
 }
 
 void shapes(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"in", "out", "extent", "kernel", "batch"});
-  for (const auto& s : {std::vector<std::int64_t>{3, 16, 32, 3, 8},
-                        {16, 16, 32, 3, 8},
-                        {32, 32, 16, 3, 8},
-                        {64, 64, 8, 3, 8},
-                        {32, 64, 8, 1, 8},
-                        {64, 64, 40, 3, 1},
-                        {128, 128, 20, 3, 1},
-                        {192, 768, 8, 1, 8},
-                        {512, 512, 16, 1, 4}}) {
+  b->ArgNames({"in", "out", "extent", "kernel", "batch", "stride"});
+  for (const auto& s : {std::vector<std::int64_t>{3, 16, 32, 3, 8, 1},
+                        {16, 16, 32, 3, 8, 1},
+                        {32, 32, 16, 3, 8, 1},
+                        {64, 64, 8, 3, 8, 1},
+                        {16, 32, 32, 3, 8, 2},
+                        {32, 64, 16, 3, 8, 2},
+                        {32, 64, 16, 1, 8, 2},
+                        {64, 64, 40, 3, 1, 1},
+                        {128, 128, 20, 3, 1, 1},
+                        {192, 768, 8, 1, 8, 1},
+                        {512, 512, 16, 1, 4, 1}}) {
     b->Args(s);
   }
 }
