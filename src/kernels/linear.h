@@ -63,13 +63,13 @@ class LinearKernel {
   /// @param residual f32, of the result's shape, in any layout
   /// @return f32, channels_last where run()'s result or the residual is
   [[nodiscard]] virtual Tensor run_added(const Tensor& x, const Tensor& residual, bool relu);
-  /// `onednn_f32`, `winograd_f32`, `openblas_sgemm`, `vnni_u8s8s32`, `onednn_u8s8s32`, `exact_f32`
-  /// ...; for reports.
+  /// `onednn_f32`, `winograd_f32`, `windows_f32`, `openblas_sgemm`, `vnni_u8s8s32`,
+  /// `onednn_u8s8s32`, `exact_f32` ...; for reports.
   [[nodiscard]] virtual std::string name() const = 0;
 };
 
 /// What computes; `automatic` is what runs are made with, the others are for tests and benchmarks.
-/// direct: oneDNN's direct convolutions, no Winograd. onednn: none of this program's own.
+/// direct: oneDNN's direct convolutions, none of this program's own; onednn: the same for integers.
 enum class FloatBackend { automatic, direct, openblas };
 enum class IntegerBackend { automatic, onednn, exact_f32 };
 

@@ -43,10 +43,14 @@ bool WindowLayer::suits_codes(const LinearSpec& spec, const Geometry& g) {
 }
 
 bool WindowLayer::suits_floats(const LinearSpec& spec, const Geometry& g) {
-  // Windows that share what is read of them, or have so few products that oneDNN's calls show.
-  const bool slides = g.out_channels == kWindowChannels && product(g.kernel) == 9;
-  const bool is_short = product(g.kernel) == 1 && product(g.strides) > 1 && g.in_channels <= 64;
-  return computes(spec, g) && (slides || is_short);
+  if (!computes(spec, g)) return false;
+  // Sixteen windows beside each other that share what is read of them, or so few products that
+  // oneDNN's calls show.
+  const bool slides = g.out_channels == kWindowChannels && product(g.kernel) == 9 &&
+                      g.kernel[1] == 3 && g.strides[1] == 1 && g.output[1] % kWindowChannels == 0;
+  const bool is_short = product(g.kernel) == 1 && product(g.strides) > 1 && g.in_channels <= 64 &&
+                        product(g.output) <= 16 * 16;
+  return slides || is_short;
 }
 
 WindowLayer::WindowLayer(const LinearSpec& spec,

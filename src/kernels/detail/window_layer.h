@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "src/kernels/detail/geometry.h"
@@ -16,8 +15,8 @@ class WindowLayer {
  public:
   /// True where there is a kernel for these extents and this CPU has the instructions.
   [[nodiscard]] static bool computes(const LinearSpec& spec, const Geometry& geometry);
-  /// True where it is at least as fast as oneDNN's too: functions of one picture's extents, never
-  /// of the batch.
+  /// True where it is about as fast as oneDNN's or faster: functions of one picture's extents,
+  /// never of the batch.
   [[nodiscard]] static bool suits_codes(const LinearSpec& spec, const Geometry& geometry);
   [[nodiscard]] static bool suits_floats(const LinearSpec& spec, const Geometry& geometry);
 

@@ -16,20 +16,23 @@ namespace qsweep::detail {
 inline constexpr std::int64_t kWinogradStep = 4;  ///< results along a side of a tile
 inline constexpr double kWinogradPoints[] = {0.625, -0.625, 1.5, -1.5};
 
-/// What depends on the stride.
+/// What depends on the stride. The steps call it, which are built for instructions that the CPU may
+/// not have: always inline, so that the linker cannot keep their build of it for others.
 struct WinogradForm {
   std::int64_t stride;
   std::int64_t tile;    ///< inputs along a side
   std::int64_t points;  ///< places along a side
   std::int64_t phases;  ///< kinds of input lines: all, or even and odd
 
-  [[nodiscard]] constexpr std::int64_t places() const { return points * points; }
+  [[nodiscard, gnu::always_inline]] constexpr std::int64_t places() const {
+    return points * points;
+  }
   /// Kinds of lines that count at a point; infinity, the last one, sees no odd lines.
-  [[nodiscard]] constexpr std::int64_t phases_at(std::int64_t point) const {
+  [[nodiscard, gnu::always_inline]] constexpr std::int64_t phases_at(std::int64_t point) const {
     return point + 1 < points ? phases : 1;
   }
   /// Pairs of kinds of rows and columns that add up at a place.
-  [[nodiscard]] constexpr std::int64_t depth_at(std::int64_t place) const {
+  [[nodiscard, gnu::always_inline]] constexpr std::int64_t depth_at(std::int64_t place) const {
     return phases_at(place / points) * phases_at(place % points);
   }
 };
