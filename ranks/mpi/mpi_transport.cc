@@ -127,6 +127,16 @@ class MpiTransport final : public Transport {
   std::list<Pending> pending_;  ///< a list: the buffers stay MPI's, in place, until they are sent
 };
 
+/// Ranks of one node need no fabric, and looking for one takes Open MPI a fifth of a second. What
+/// the environment or mpirun's options choose stays.
+void skip_fabrics_on_one_node() {
+  const char* all = std::getenv("OMPI_COMM_WORLD_SIZE");
+  const char* on_this_node = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+  constexpr int kKeep = 0;
+  if (all && on_this_node && std::string_view(all) == on_this_node)
+    (void)::setenv("OMPI_MCA_pml", "ob1", kKeep);
+}
+
 }  // namespace
 
 class MpiSession::Impl {
@@ -142,6 +152,7 @@ bool MpiSession::launched_by_mpi() {
 }
 
 MpiSession::MpiSession() {
+  skip_fabrics_on_one_node();
   int provided = MPI_THREAD_SINGLE;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_FUNNELED)

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "src/graph/detail/edit.h"
 #include "src/graph/detail/numbers.h"
@@ -21,6 +23,7 @@ class Fuser {
       if (dead_[n] || !graph_.nodes[n].domain.empty()) continue;
       if (graph_.nodes[n].op == "Add") fuse_bias(static_cast<NodeId>(n));
       if (graph_.nodes[n].op == "Gemm") normalise_gemm(static_cast<NodeId>(n));
+      if (graph_.nodes[n].op == "Slice") join_slices(static_cast<NodeId>(n));
     }
     detail::erase_nodes(graph_, dead_);
   }
@@ -168,6 +171,55 @@ class Fuser {
       scale(id, 2, "bias", *bias, {columns}, beta);
     }
     attributes.erase("beta");
+  }
+
+  using Ints = std::vector<std::int64_t>;
+
+  /// Constant starts, ends, axes (counted from the front) and steps of a Slice; empty for others.
+  [[nodiscard]] std::vector<Ints> slice_bounds(const Node& node) const {
+    constexpr std::size_t kAxes = 2;
+    constexpr std::size_t kSteps = 3;
+    if (node.op != "Slice" || !node.domain.empty() || node.inputs.size() <= 1 + kAxes) return {};
+    std::vector<Ints> bounds;
+    for (const ValueId operand : std::span(node.inputs).subspan(1)) {
+      if (!graph_.is_constant(operand)) return {};
+      const Tensor& tensor = *graph_.value(operand).constant;
+      if (tensor.dtype() != DType::i64) return {};
+      bounds.emplace_back(tensor.data<std::int64_t>().begin(), tensor.data<std::int64_t>().end());
+    }
+    if (bounds.size() == kSteps) bounds.push_back(Ints(bounds[0].size(), 1));
+    const bool sound =
+        std::ranges::all_of(bounds, [&](const Ints& b) { return b.size() == bounds[0].size(); }) &&
+        std::ranges::all_of(bounds[kAxes], [](auto axis) { return axis >= 0; });
+    return sound ? bounds : std::vector<Ints>{};
+  }
+
+  /// Slice(Slice(x)) along other axes becomes one Slice of x, as in a detector's focus.
+  void join_slices(NodeId id) {
+    Node& outer = graph_.nodes[static_cast<std::size_t>(id)];
+    const ValueId between = outer.inputs.at(0);
+    const NodeId maker = uses_.producer_of(between);
+    if (maker < 0 || !uses_.read_once(between)) return;
+    const Node& inner = graph_.nodes[static_cast<std::size_t>(maker)];
+    std::vector<Ints> bounds = slice_bounds(inner);
+    const std::vector<Ints> more = slice_bounds(outer);
+    if (bounds.empty() || more.empty()) return;
+    if (std::ranges::find_first_of(bounds[2], more[2]) != bounds[2].end()) return;
+    const ValueId source = inner.inputs[0];
+    outer.inputs = {source};
+    static constexpr std::array kRoles = {".starts", ".ends", ".axes", ".steps"};
+    for (std::size_t i = 0; i < kRoles.size(); ++i) {
+      bounds[i].insert(bounds[i].end(), more[i].begin(), more[i].end());
+      const Shape shape = {static_cast<std::int64_t>(bounds[i].size())};
+      const std::string name = graph_.nodes[static_cast<std::size_t>(id)].name + kRoles.at(i);
+      const ValueId joined = detail::add_constant(
+          graph_, name, Tensor::of<std::int64_t>(DType::i64, shape, bounds[i]));
+      graph_.nodes[static_cast<std::size_t>(id)].inputs.push_back(joined);
+    }
+    std::ranges::replace(uses_.readers[static_cast<std::size_t>(source)], maker, id);
+    uses_.readers[static_cast<std::size_t>(between)].clear();
+    uses_.producer[static_cast<std::size_t>(between)] = -1;
+    dead_[static_cast<std::size_t>(maker)] = true;
   }
 
   /// Replaces a constant operand by its elements times `factor`; one element spreads over the

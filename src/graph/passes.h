@@ -37,8 +37,8 @@ int fold_batch_norm(Graph& graph);
 
 /// Rewrites small patterns that exporters split up: MatMul + Add(constant vector) stays two nodes
 /// in ONNX but becomes one layer with a bias here. Gemm with constant operands loses alpha and beta
-/// and gets a bias of one element per column. Identity, Dropout (inference) and Cast from f32 to
-/// f32 vanish.
+/// and gets a bias of one element per column. Slices of slices along other axes become one.
+/// Identity, Dropout (inference) and Cast from f32 to f32 vanish.
 void fuse_patterns(Graph& graph);
 
 /// Drops nodes no output depends on, and constants nobody reads.

@@ -1,3 +1,6 @@
+#include <array>
+#include <span>
+
 #include <gtest/gtest.h>
 
 #include "src/graph/layers.h"
@@ -30,6 +33,46 @@ TEST(FusePatternsTest, identities_vanish_and_the_interface_keeps_its_names) {
   EXPECT_EQ(graph.nodes[0].inputs, graph.inputs);
   EXPECT_EQ(graph.nodes[0].outputs, graph.outputs);
   EXPECT_EQ(graph.value(graph.outputs[0]).name, "y");
+}
+
+/// x[..., ::2, :][..., 1::2] as exporters write a detector's focus, axes as given.
+Graph two_slices(V first_axis, V second_axis, bool also_between = false) {
+  const auto ints = [](V value) { return Tensor::of<V>(DType::i64, {1}, std::array{value}); };
+  GraphBuilder builder;
+  builder.input("x", {1, 3, 8, 8})
+      .constant("zero", ints(0))
+      .constant("one", ints(1))
+      .constant("end", ints(1 << 30))
+      .constant("two", ints(2))
+      .constant("first", ints(first_axis))
+      .constant("second", ints(second_axis))
+      .node("Slice", {"x", "zero", "end", "first", "two"}, {"rows"})
+      .node("Slice", {"rows", "one", "end", "second", "two"}, {"y"})
+      .output("y");
+  if (also_between) builder.output("rows");
+  return builder.build();
+}
+
+TEST(FusePatternsTest, slices_along_different_axes_become_one) {
+  Graph graph = two_slices(2, 3);
+  fuse_patterns(graph);
+  check(graph);
+  ASSERT_EQ(ops_of(graph), Ops{"Slice"});
+  std::vector<std::vector<V>> bounds;
+  for (const ValueId operand : std::span(graph.nodes[0].inputs).subspan(1)) {
+    const auto data = graph.value(operand).constant->data<V>();
+    bounds.emplace_back(data.begin(), data.end());
+  }
+  EXPECT_EQ(graph.nodes[0].inputs[0], graph.inputs[0]);
+  EXPECT_EQ(bounds, (std::vector<std::vector<V>>{{0, 1}, {1 << 30, 1 << 30}, {2, 3}, {2, 2}}));
+}
+
+TEST(FusePatternsTest, slices_stay_where_axes_may_meet_or_the_first_is_an_output) {
+  for (Graph graph : {two_slices(2, 2), two_slices(2, -1), two_slices(2, 3, true)}) {
+    fuse_patterns(graph);
+    check(graph);
+    EXPECT_EQ(ops_of(graph), (Ops{"Slice", "Slice"}));
+  }
 }
 
 TEST(FusePatternsTest, an_identity_between_an_input_and_an_output_stays) {

@@ -1,5 +1,6 @@
 #include "src/kernels/detail/array.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -18,6 +19,7 @@ inline float power_of_two(std::int32_t n) {
 // Split of ln2 and coefficients are those of ONNX Runtime's exponential, whose bits exp_value
 // gives.
 constexpr float kLog2e = 1.44269504088896341f;
+constexpr float kLog2eRest = 1.92596303e-8f;
 constexpr float kLn2High = 6.93145752e-1f;
 constexpr float kLn2Low = 1.42860677e-6f;
 constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding and subtracting rounds to an integer
@@ -51,35 +53,29 @@ inline float relu_value(float x) {
   return x < 0.0f ? 0.0f : x;
 }
 
-/// e^-|x|, the bits of exp_value(-|x|); 0 for NaN. Fewer steps: the argument has one sign, so that
-/// one integer minimum bounds it, and the polynomial is scaled by 2^30, so that adding n to its
-/// exponent stays among normal numbers and the product with 2^-30 is the only rounding.
-inline float exp_of_minus(float x) {
-  constexpr std::uint32_t kMagnitude = 0x7fffffffu;
-  constexpr std::uint32_t kSmallest = 0x42d00000u;  // 104: beyond it the result is 0
-  constexpr std::uint32_t kSign = 0x80000000u;
-  const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(x) & kMagnitude;
-  const float t = std::bit_cast<float>((magnitude < kSmallest ? magnitude : kSmallest) | kSign);
-  const float shifted = std::fma(t, kLog2e, kRound);  // its lowest bits are n
-  const float n = shifted - kRound;
-  const float r = std::fma(n, -kLn2Low, std::fma(n, -kLn2High, t));
-  constexpr float kUp = 0x1p30f;
-  float p = kExp6 * kUp;
-  p = std::fma(p, r, kExp5 * kUp);
-  p = std::fma(p, r, kExp4 * kUp);
-  p = std::fma(p, r, kExp3 * kUp);
-  p = std::fma(p, r, kExp2 * kUp);
-  p = std::fma(p, r, kUp);
-  p = std::fma(p, r, kUp);
-  const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) << 23;
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + exponent) * 0x1p-30f;
-}
-
-/// For numbers; NaN gives a number.
+/// 1 / (1 + e^-x), within 4 units in the last place for x >= -88; at most a subnormal number below,
+/// 0 or 1 for NaN.
+/// The exponential in base 2, n + r = -x log2(e): bounds are integer minima of the bits, and the
+/// polynomial (least relative error, with 2^0 exact) is scaled by 2^-30, so that adding n to its
+/// exponent stays among normal numbers and only the last product overflows.
 inline float sigmoid_of_number(float x) {
-  // e^-|x| never overflows, and the small side keeps its relative accuracy.
-  const float e = exp_of_minus(x);
-  return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+  constexpr auto kMost = std::bit_cast<std::int32_t>(60.0f);  // from 17.4 on the result is 1
+  constexpr auto kLeast = std::bit_cast<std::uint32_t>(-104.0f);
+  const auto bounded = static_cast<std::uint32_t>(std::min(std::bit_cast<std::int32_t>(x), kMost));
+  const float t = std::bit_cast<float>(std::min(bounded, kLeast));
+  const float shifted = std::fma(t, -kLog2e, kRound);  // its lowest bits are n
+  const float r = std::fma(t, -kLog2eRest, std::fma(t, -kLog2e, -(shifted - kRound)));
+  constexpr float kDown = 0x1p-30f;
+  float p = 0x1.41fbbcp-13f * kDown;
+  p = std::fma(p, r, 0x1.5f3e54p-10f * kDown);
+  p = std::fma(p, r, 0x1.3b2d4cp-7f * kDown);
+  p = std::fma(p, r, 0x1.c6aee8p-5f * kDown);
+  p = std::fma(p, r, 0x1.ebfbdcp-3f * kDown);
+  p = std::fma(p, r, 0x1.62e430p-1f * kDown);
+  p = std::fma(p, r, kDown);
+  const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) << 23;
+  const float e = std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + exponent);
+  return 1.0f / std::fma(e, 0x1p30f, 1.0f);
 }
 
 constexpr int kLanes = 16;
