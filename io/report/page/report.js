@@ -431,7 +431,8 @@
   const modes = ['only', 'all_but'].filter((m) => data.sensitivity.some((r) => r.mode === m));
   const scoreName = {kl: 'KL divergence of the outputs from float', mse: 'mean squared error of the outputs', sqnr: 'negative SQNR, dB', drop: `${title} drop`}[data.settings.score] || data.settings.score;
   const base = data.settings.sensitivity_base;
-  const modeNames = {only: base ? `Only this layer, others ${base.name}` : 'Only this layer quantized', all_but: base ? `All but this layer, it ${base.name}` : 'All but this layer'};
+  const on = base ? `, on ${base.name}` : '';
+  const modeNames = {only: base ? `Only this layer${on}` : 'Only this layer quantized', all_but: `All but this layer${on}`};
   const probed = data.settings.precisions.filter((p) => data.sensitivity.some((r) => r.precision === p));
   const inFront = (p) => front.reduce((n, s) => n + s.precision.filter((q) => q === precisionIndex.get(p)).length, 0);
   const common = [...probed].sort((a, b) => inFront(b) - inFront(a))[0];
