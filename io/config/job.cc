@@ -110,6 +110,7 @@ std::filesystem::path card_path(std::filesystem::path model) {
 /// What the job names that needs activation ranges, or empty.
 std::string needs_calibration(const JobConfig& job) {
   std::vector<std::string> used = job.sensitivity.precisions;
+  if (!used.empty()) used.push_back(job.sensitivity.base);
   for (const JobConfig::Family& family : job.families) {
     used.insert(used.end(), {family.rest, family.keep});
   }

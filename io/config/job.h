@@ -70,6 +70,7 @@ struct JobConfig {
   struct Sensitivity {
     std::vector<std::string> precisions = {"W8A8", "W4A16", "W4A8"};
     std::vector<std::string> modes = {"only"};  ///< only, all_but
+    std::string base = "FP32";                  ///< of the layers not at the probed precision
     std::int64_t images = 0;                    ///< 0 = all evaluation images
     std::string score = "kl";                   ///< kl, mse, sqnr, drop
     friend bool operator==(const Sensitivity&, const Sensitivity&) = default;

@@ -274,6 +274,8 @@ Explanation explain(const RunResults& results,
 
 std::vector<Explanation> explain_losses(const RunResults& results) {
   std::vector<Explanation> found;
+  // On another base a row's error is that of the base too: rows are no parts that add up.
+  if (results.sensitivity_base) return found;
   for (const std::string& precision : report::probed_precisions(results, "only")) {
     const Evaluation* uniform = uniform_scheme(results, precision);
     if (uniform == nullptr || !(uniform->drop > kTrainingAdvice) || !(uniform->drop_low > 0.0))

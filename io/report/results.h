@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -108,6 +109,9 @@ struct RunResults {
     double elapsed_s = 0;  ///< compute time; goes to sweep_index.csv and the ledger only
   };
   Evaluation baseline;
+  /// All layers at the precision of those that a sensitivity row does not try: what its metric_drop
+  /// is against. Absent: the float model. KL and errors are against the float model always.
+  std::optional<Evaluation> sensitivity_base{};
   std::vector<Evaluation> evaluations;  ///< sensitivity first, then schemes in enumeration order
 
   struct Latency {

@@ -87,6 +87,12 @@ void quantization(Page& page, const RunResults& results) {
   page.line("- Calibrator: {}", results.calibrator);
   page.line("- Layer score: {}", results.score);
   page.line("- Precisions: {}", join(results.precisions, ", "));
+  if (results.sensitivity_base) {
+    const Evaluation& base = *results.sensitivity_base;
+    page.line("- Sensitivity base: {} on every layer, {} {:.2f} %, {} against float", base.name,
+              report::metric_title(results.metric), base.metric * 100,
+              report::drop_text(base.drop, base.drop_low, base.drop_high));
+  }
   page.line("- BatchNorms folded: {}", results.model.batch_norms_folded);
   page.blank();
 }
@@ -131,7 +137,8 @@ void most_sensitive(Page& page, const RunResults& results) {
     page.line("```");
     const auto rows = report::ranked(results, "only", precision);
     for (std::size_t i = 0; i < rows.size() && i < kMostSensitive; ++i) {
-      const auto relative = report::relative_percent(rows[i]->metric_drop, results.baseline.metric);
+      const auto relative =
+          report::relative_percent(rows[i]->metric_drop, report::sensitivity_base(results).metric);
       page.line("{}: degradation={:+.4f} ({})", rows[i]->layer, rows[i]->metric_drop,
                 relative ? fmt::format("{:+.1f}%", *relative) : std::string("baseline is 0"));
     }
@@ -161,10 +168,44 @@ void explanations(Page& page, const RunResults& results) {
   }
 }
 
+/// What the rows of a mode are, above its table.
+void only_lead(Page& page, const RunResults& results) {
+  const std::string metric = report::metric_title(results.metric);
+  const double confidence = results.confidence * 100;
+  if (!results.sensitivity_base) {
+    page.line(
+        "Only this layer quantized, everything else float; most sensitive first. Drops are {} "
+        "points lost against float with their {:g} % intervals; positive = worse.",
+        metric, confidence);
+    return;
+  }
+  const std::string& base = results.sensitivity_base->name;
+  page.line(
+      "Only this layer at the precision, everything else at {}; most sensitive first. Drops are {} "
+      "points lost against {} on every layer with their {:g} % intervals; positive = worse. KL and "
+      "output errors are against float, so they hold those of {} too; errors of the layer itself "
+      "are not taken behind other quantized layers.",
+      base, metric, base, confidence, base);
+}
+
+void all_but_lead(Page& page, const RunResults& results) {
+  const std::string base =
+      results.sensitivity_base ? "at " + results.sensitivity_base->name : "float";
+  page.line(
+      "This layer {}, everything else {}; largest score first: keeping the layers at the bottom {} "
+      "helps most.",
+      base, results.sensitivity_base ? "at the precision" : "quantized",
+      results.sensitivity_base ? base : "in float");
+}
+
 void groups(Page& page, const RunResults& results) {
   if (results.groups.empty()) return;
   page.line("## Layer Groups");
   page.blank();
+  if (results.sensitivity_base) {
+    page.line("Of single layers changed from {} on every layer.", results.sensitivity_base->name);
+    page.blank();
+  }
   page.line("| Layer Group | Sensitivity | Speed Impact | Recommendation | Layers | {} drop | KL |",
             report::metric_title(results.metric));
   page.line("| --- | --- | ---: | --- | ---: | ---: | ---: |");
@@ -198,11 +239,7 @@ std::string render_sensitivity_markdown(const RunResults& results) {
   explanations(page, results);
   page.line("## Layer Sensitivity Table");
   page.blank();
-  page.line(
-      "Only this layer quantized, everything else float; most sensitive first. Drops are {} points "
-      "lost "
-      "against float with their {:g} % intervals; positive = worse.",
-      report::metric_title(results.metric), results.confidence * 100);
+  only_lead(page, results);
   page.blank();
   table(page, results, "only");
   ties(page, results);
@@ -210,10 +247,7 @@ std::string render_sensitivity_markdown(const RunResults& results) {
   if (!report::probed_precisions(results, "all_but").empty()) {
     page.line("### All But This Layer");
     page.blank();
-    page.line(
-        "This layer float, everything else quantized; largest score first: keeping the layers at "
-        "the "
-        "bottom in float helps most.");
+    all_but_lead(page, results);
     page.blank();
     table(page, results, "all_but");
   }

@@ -106,10 +106,13 @@ void write_calibration(const h5::Handle& file, const RunResults& results) {
 
 void write_sensitivity(const h5::Handle& file, const RunResults& results) {
   using S = RunResults::Sensitivity;
-  h5::Table(file, "sensitivity", results.sensitivity)
-      .column("layer", "text", "name of the layer", &S::layer)
-      .column("precision", "text", "what the layer runs at", &S::precision)
-      .column("mode", "text", "only: the others are float; all_but: the reverse", &S::mode)
+  h5::Table table(file, "sensitivity", results.sensitivity);
+  table.column("layer", "text", "name of the layer", &S::layer)
+      .column("precision", "text", "what is tried on the layer", &S::precision)
+      .column("mode", "text",
+              "only: this layer at the precision, the others at the attribute base; all_but: the "
+              "reverse",
+              &S::mode)
       .column("kl", "nat", "KL divergence of the float model's outputs to these", &S::kl)
       .column("sqnr_db", "dB", "signal to noise of the layer's output", &S::sqnr_db)
       .column("mse", "1", "mean squared error of the layer's output", &S::mse)
@@ -117,13 +120,17 @@ void write_sensitivity(const h5::Handle& file, const RunResults& results) {
       .column("qdq_error", "1", "relative error of the layer's input quantized", &S::qdq_error)
       .column("output_mse", "1", "mean squared error of the model's outputs", &S::output_mse)
       .column("metric", "1", "task metric under this change", &S::metric)
-      .column("metric_drop", "1", "float metric minus this one", &S::metric_drop)
+      .column("metric_drop", "1", "metric of the base on all layers minus this one",
+              &S::metric_drop)
       .column("ci_low", "1", "lower end of the interval of metric_drop", &S::ci_low)
       .column("ci_high", "1", "upper end of the interval of metric_drop", &S::ci_high)
       .column("size_cost", "byte", "the weight at this precision", &S::size_cost)
       .column("sensitivity_class", "text", "low, medium or high", &S::sensitivity_class)
       .column("rank", "1", "1: most sensitive of its precision and mode", &S::rank)
       .column("nonfinite", "bool", "NaN or infinity appeared", &S::nonfinite);
+  h5::set_attribute(
+      table.group(), "base",
+      results.sensitivity_base ? results.sensitivity_base->name : std::string("FP32"));
   using G = RunResults::Group;
   h5::Table(file, "groups", results.groups)
       .column("name", "text", "block of the network", &G::name)

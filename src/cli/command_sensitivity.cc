@@ -30,7 +30,12 @@ void add_sensitivity_command(CLI::App& app, Invocation& invocation) {
       "Every layer at every precision: output KL, local errors, metric drop; ranked");
   add_job_options(*command, *options);
   add_preset_options(*command, options->preset);
-  command->footer("Example:\n  qsweep sensitivity job.yaml --out runs/r8");
+  command->footer(
+      "Examples:\n"
+      "  qsweep sensitivity job.yaml --out runs/r8\n"
+      "What lowering one layer costs in an all-INT8 network:\n"
+      "  qsweep sensitivity job.yaml --out runs/r8 --set sensitivity.base=W8A8 \\\n"
+      "    --set sensitivity.precisions=[W4A8]");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
       return run_stage(*options, Stage::sensitivity, [&](const RunOutcome& outcome) {

@@ -9,20 +9,21 @@
 
 namespace qsweep {
 
-/// One layer at one precision, everything else float (`only`) or everything else quantized
-/// (`all_but`).
+/// One layer at the probed precision and all others at the base (`only`), or the reverse
+/// (`all_but`). The base is the float model unless the job names another precision.
 struct SensitivityRecord {
   int layer = 0;
   std::uint8_t precision = 0;
   std::string mode = "only";
   double kl = 0.0;       ///< mean KL(float || quantized) of the model's outputs, nats
-  double sqnr_db = 0.0;  ///< of the layer's output
+  double sqnr_db = 0.0;  ///< of the layer's output; as mse, cosine and qdq_error known (not NaN)
+                         ///< only of a layer quantized alone: mode `only`, base float
   double mse = 0.0;
   double cosine = 1.0;
   double qdq_error = 0.0;    ///< relative RMS error of the layer's input through its own quantizer
   double output_mse = 0.0;   ///< of the model's outputs
   double metric = 0.0;       ///< the task metric under this change
-  double metric_drop = 0.0;  ///< positive = worse
+  double metric_drop = 0.0;  ///< against the base on all layers; positive = worse
   double drop_low = 0.0, drop_high = 0.0;
   double standard_error = 0.0;
   bool has_nonfinite = false;  ///< NaN or infinity appeared

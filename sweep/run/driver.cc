@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <initializer_list>
 #include <map>
 #include <set>
 
@@ -47,33 +48,38 @@ std::vector<std::string> other_files(const RunDirectory& directory,
   return files;
 }
 
-/// The assignment that quantizes only `layer` and those it leads, or all but them.
-std::vector<std::uint8_t> single_layer(const std::vector<int>& leaders,
-                                       int layer,
-                                       std::uint8_t precision,
-                                       const std::string& mode) {
-  const bool only = mode == "only";
-  std::vector<std::uint8_t> a(leaders.size(), only ? std::uint8_t{0} : precision);
+/// `layer` and those it leads at `own`, all others at `rest`.
+Assignment single_layer(const std::vector<int>& leaders,
+                        int layer,
+                        std::uint8_t own,
+                        std::uint8_t rest) {
+  Assignment a(leaders.size(), rest);
   for (std::size_t i = 0; i < leaders.size(); ++i) {
-    if (leaders[i] == layer) a[i] = only ? precision : std::uint8_t{0};
+    if (leaders[i] == layer) a[i] = own;
   }
   return a;
 }
 
 std::vector<SensitivityCase> sensitivity_cases(const Workload& w) {
   const auto& layers = w.program->layers();
+  const std::string on = w.base == 0 ? "" : " on " + w.precisions.at(w.base).name;
   std::vector<SensitivityCase> cases;
   for (const std::string& mode : w.job.sensitivity.modes) {
-    for (const std::string& name : w.job.sensitivity.precisions) {
-      const std::uint8_t p = w.precisions.index(parse_precision(name, quant_defaults(w.job)).name);
+    const bool only = mode == "only";
+    // Only a layer quantized alone is looked at from within: errors behind others are not its own.
+    const Detail detail = only && w.base == 0 ? Detail::probes : Detail::none;
+    for (const std::uint8_t p : w.probed) {
       for (int i = 0; i < static_cast<int>(layers.size()); ++i) {
         if (w.leaders[static_cast<std::size_t>(i)] != i) continue;
         std::string label =
-            fmt::format("{} {} {}", mode == "only" ? "only" : "all but",
-                        layers[static_cast<std::size_t>(i)].name, w.precisions.at(p).name);
-        cases.push_back({i, p, mode,
-                         make_scheme(std::move(label), single_layer(w.leaders, i, p, mode), layers,
-                                     w.precisions, w.settings)});
+            fmt::format("{} {} {}{}", only ? "only" : "all but",
+                        layers[static_cast<std::size_t>(i)].name, w.precisions.at(p).name, on);
+        Assignment assignment =
+            only ? single_layer(w.leaders, i, p, w.base) : single_layer(w.leaders, i, w.base, p);
+        cases.push_back(
+            {i, p, mode,
+             make_scheme(std::move(label), std::move(assignment), layers, w.precisions, w.settings),
+             detail});
       }
     }
   }
@@ -156,21 +162,17 @@ std::vector<Scheme> planned_schemes(const Workload& w,
   return deduplicate(std::move(schemes));
 }
 
-Scheme float_scheme(const Workload& w) {
-  const auto& layers = w.program->layers();
-  return make_scheme("FP32", std::vector<std::uint8_t>(layers.size(), 0), layers, w.precisions,
-                     w.settings);
-}
-
 /// The scheme whose activations are kept beside the float ones: all layers at the first family's
 /// `rest`, else at the first probed precision, else at the first that any scheme uses.
 Assignment reference_assignment(const Workload& w) {
-  const auto& probed = w.job.sensitivity.precisions;
-  if (w.job.families.empty() && probed.empty())
-    return Assignment(w.program->layers().size(), std::uint8_t(w.precisions.all().size() > 1));
-  const std::string& name = w.job.families.empty() ? probed.front() : w.job.families.front().rest;
-  return Assignment(w.program->layers().size(),
-                    w.precisions.index(parse_precision(name, quant_defaults(w.job)).name));
+  std::uint8_t p = w.precisions.all().size() > 1 ? 1 : 0;
+  if (!w.job.families.empty()) {
+    const std::string& rest = w.job.families.front().rest;
+    p = w.precisions.index(parse_precision(rest, quant_defaults(w.job)).name);
+  } else if (!w.probed.empty()) {
+    p = w.probed.front();
+  }
+  return Assignment(w.program->layers().size(), p);
 }
 
 std::vector<Scheme> schemes_of(const std::vector<SensitivityCase>& cases) {
@@ -179,22 +181,53 @@ std::vector<Scheme> schemes_of(const std::vector<SensitivityCase>& cases) {
   return schemes;
 }
 
-/// Only a layer quantized alone is looked at from within: the errors behind others are not its own.
-std::vector<Scheme> schemes_of(const std::vector<SensitivityCase>& cases, Detail detail) {
+/// What the sensitivity stage evaluates with a detail: its cases, and their base where it is not
+/// the float model.
+std::vector<Scheme> sensitivity_schemes(const Workload& w,
+                                        const std::vector<SensitivityCase>& cases,
+                                        Detail detail) {
   std::vector<Scheme> schemes;
+  if (w.base != 0 && detail == Detail::none) schemes.push_back(uniform_scheme(w, w.base));
   for (const SensitivityCase& c : cases) {
-    if ((c.mode == "only") == (detail == Detail::probes)) schemes.push_back(c.scheme);
+    if (c.detail == detail) schemes.push_back(c.scheme);
   }
   return schemes;
 }
 
-/// Results in the order of the cases.
-std::vector<SchemeResult> evaluate_cases(Crew& crew, const std::vector<SensitivityCase>& cases) {
+/// Takes cases, base and their results from the records.
+void find_cases(const Workload& w, const RecordStore& records, Findings& f) {
+  f.cases = sensitivity_cases(w);
+  f.case_results = recorded_results(w, records, schemes_of(f.cases));
+  f.base = w.base == 0
+               ? f.baseline
+               : recorded_results(w, records, std::vector{uniform_scheme(w, w.base)}).front();
+}
+
+void evaluate_cases(Crew& crew, Findings& f) {
+  const Workload& w = crew.workload();
+  const std::vector<SensitivityCase> cases = sensitivity_cases(w);
   for (const Detail detail : {Detail::probes, Detail::none}) {
-    const std::vector<Scheme> schemes = schemes_of(cases, detail);
+    const std::vector<Scheme> schemes = sensitivity_schemes(w, cases, detail);
     if (!schemes.empty()) (void)evaluate_schemes(crew, "sensitivity", schemes, detail);
   }
-  return recorded_results(crew.workload(), crew.records(), schemes_of(cases));
+  find_cases(w, crew.records(), f);
+  if (!f.base.ok) {
+    throw Error(ErrorCode::numeric,
+                fmt::format("the sensitivity base, {} on every layer, could not be evaluated: {}",
+                            w.precisions.at(w.base).name, f.base.reason),
+                w.job.model.string());
+  }
+}
+
+/// The schemes that no other list has: one is evaluated once, whatever asks for it.
+std::vector<Scheme> without(std::vector<Scheme> schemes,
+                            std::initializer_list<const std::vector<Scheme>*> others) {
+  std::set<std::string> known;
+  for (const std::vector<Scheme>* list : others) {
+    for (const Scheme& s : *list) known.insert(s.id);
+  }
+  std::erase_if(schemes, [&](const Scheme& s) { return known.contains(s.id); });
+  return schemes;
 }
 
 void check_disk(const std::filesystem::path& directory) {
@@ -214,14 +247,13 @@ Findings run_stages(Crew& crew, Stage last) {
   if (needs_calibration(w)) f.stats = calibrate_layers(crew);
   if (needs_inputs(w)) adapt_layers(crew);
   f.adaptations = recorded_adaptations(w, crew.records());
-  const std::vector<Scheme> baseline = {float_scheme(w)};
+  const std::vector<Scheme> baseline = {uniform_scheme(w, 0)};
   f.baseline = evaluate_schemes(crew, "baseline", baseline, Detail::none).front();
   if (!f.baseline.ok)
     throw Error(ErrorCode::numeric, "the float model could not be evaluated: " + f.baseline.reason,
                 w.job.model.string());
   if (last < Stage::sensitivity) return f;
-  f.cases = sensitivity_cases(w);
-  f.case_results = evaluate_cases(crew, f.cases);
+  evaluate_cases(crew, f);
   if (last < Stage::sweep) return f;
   f.schemes = planned_schemes(w, sensitivity_records(f));
   f.scheme_results = evaluate_schemes(crew, "sweep", f.schemes, Detail::none);
@@ -235,7 +267,7 @@ Findings replay(const Workload& w, const RecordStore& records) {
   Findings f;
   f.stats = recorded_stats(w, records);
   f.adaptations = recorded_adaptations(w, records);
-  const std::vector<Scheme> baseline = {float_scheme(w)};
+  const std::vector<Scheme> baseline = {uniform_scheme(w, 0)};
   f.baseline = recorded_results(w, records, baseline).front();
   if (!f.baseline.ok) {
     throw Error(ErrorCode::config, "the run has not evaluated the float model yet",
@@ -244,11 +276,12 @@ Findings replay(const Workload& w, const RecordStore& records) {
   const auto any = [](const std::vector<SchemeResult>& results) {
     return std::any_of(results.begin(), results.end(), [](const SchemeResult& r) { return r.ok; });
   };
-  std::vector<SensitivityCase> cases = sensitivity_cases(w);
-  std::vector<SchemeResult> case_results = recorded_results(w, records, schemes_of(cases));
-  if (!any(case_results)) return f;
-  f.cases = std::move(cases);
-  f.case_results = std::move(case_results);
+  find_cases(w, records, f);
+  if (!f.base.ok || !any(f.case_results)) {
+    f.cases.clear();
+    f.case_results.clear();
+    return f;
+  }
   std::vector<Scheme> schemes = planned_schemes(w, sensitivity_records(f));
   std::vector<SchemeResult> scheme_results = recorded_results(w, records, schemes);
   const auto beyond_float = std::count_if(scheme_results.begin(), scheme_results.end(),
@@ -359,17 +392,18 @@ RunPlan plan_job(const JobConfig& job, const RunOptions& options) {
     if (fingerprint == w.fingerprint()) records = std::move(found);
   }
   const std::vector<SensitivityCase> cases = sensitivity_cases(w);
-  const std::vector<Scheme> probed = schemes_of(cases, Detail::probes);
-  const std::vector<Scheme> unprobed = schemes_of(cases, Detail::none);
+  const std::vector<Scheme> probed = sensitivity_schemes(w, cases, Detail::probes);
+  const std::vector<Scheme> unprobed = sensitivity_schemes(w, cases, Detail::none);
   const std::vector<Scheme> schemes =
       planned_schemes(w, {});  // their number does not depend on the ranking
+  const std::vector<Scheme> others = without(schemes, {&probed, &unprobed});
   RunPlan plan{.layers = static_cast<std::int64_t>(w.program->layers().size()),
                .evaluations = static_cast<std::int64_t>(cases.size() + schemes.size()),
                .images = static_cast<std::int64_t>(w.evaluation_ids.size()),
                .done = static_cast<std::int64_t>(records.size())};
   for (const auto& [list, detail] :
        {std::pair(&probed, Detail::probes), std::pair(&unprobed, Detail::none),
-        std::pair(&schemes, Detail::none)}) {
+        std::pair(&others, Detail::none)}) {
     for (const Crew::Piece& p : evaluation_tasks(w, records, *list, detail)) {
       plan.work += p.task.cost;
       ++plan.tasks;
@@ -426,7 +460,7 @@ SingleEvaluation evaluate_once(const JobConfig& job,
   if (needs_calibration(w)) (void)calibrate_layers(crew);
   if (needs_inputs(w)) adapt_layers(crew);
   const auto start = std::chrono::steady_clock::now();
-  Scheme scheme = float_scheme(w);
+  Scheme scheme = uniform_scheme(w, 0);
   f.baseline =
       evaluate_schemes(crew, "float model", std::vector{scheme}, Detail::predictions).front();
   SchemeResult result = f.baseline;

@@ -167,6 +167,12 @@ void append(SchemeResult& all, ShardResult&& part) {
 
 }  // namespace
 
+Scheme uniform_scheme(const Workload& w, std::uint8_t precision) {
+  const auto& layers = w.program->layers();
+  return make_scheme(w.precisions.at(precision).name, Assignment(layers.size(), precision), layers,
+                     w.precisions, w.settings);
+}
+
 std::vector<Crew::Piece> evaluation_tasks(const Workload& workload,
                                           const RecordStore& records,
                                           std::span<const Scheme> schemes,

@@ -30,6 +30,9 @@ enum class Detail {
   predictions,  ///< what Verdict::predictions() needs; never journaled
 };
 
+/// All layers at one precision.
+[[nodiscard]] Scheme uniform_scheme(const Workload& workload, std::uint8_t precision);
+
 /// The tasks that evaluate what the records lack: a shard's schemes in trie order, cut so that
 /// every rank has a few and none takes more than some seconds. How they are cut changes no result.
 /// A pure function of its arguments.

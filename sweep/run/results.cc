@@ -42,8 +42,7 @@ class Assembler {
     describe_layers();
     describe_calibration();
     records_ = sensitivity_records(f_);
-    r_.baseline = evaluation("scheme", float_scheme(), f_.baseline);
-    r_.baseline.name = "FP32";
+    r_.baseline = evaluation("scheme", uniform_scheme(w_, 0), f_.baseline);
     add_sensitivity();
     add_schemes();
     mark_front();
@@ -56,10 +55,6 @@ class Assembler {
   }
 
  private:
-  Scheme float_scheme() const {
-    return make_scheme("FP32", std::vector<std::uint8_t>(layers().size(), 0), layers(),
-                       w_.precisions, w_.settings);
-  }
   const std::vector<Layer>& layers() const { return w_.program->layers(); }
   const Shape& weight_shape(const Layer& layer) const {
     return w_.program->graph().value(layer.weight).constant->shape();
@@ -222,6 +217,8 @@ class Assembler {
   }
 
   void add_sensitivity() {
+    if (w_.base != 0 && !f_.cases.empty())
+      r_.sensitivity_base = evaluation("scheme", uniform_scheme(w_, w_.base), f_.base);
     const std::vector<SensitivityRecord>& records = records_;
     const Score score = parse_score(w_.job.sensitivity.score);
     std::size_t next = 0;  // records exist for successful cases only, in case order
@@ -252,8 +249,8 @@ class Assembler {
            .rank = 0,
            .nonfinite = s.has_nonfinite});
     }
-    // Ranks within each (precision, mode); all_but is ranked by what keeping the layer in float
-    // gives back.
+    // Ranks within each (precision, mode); all_but is ranked by what keeping the layer at the
+    // base gives back.
     for (const std::string& mode : w_.job.sensitivity.modes) {
       for (const Precision& p : w_.precisions.all()) {
         std::vector<SensitivityRecord> group;
@@ -352,10 +349,11 @@ class Assembler {
     for (const auto& s : r_.sensitivity) separable += s.ci_low > 0.0 ? 1 : 0;
     if (!r_.sensitivity.empty()) {
       r_.remarks.push_back(
-          fmt::format("{} of {} single-layer changes lower {} by more than noise at {:.0f} % "
+          fmt::format("{} of {} single-layer changes {}lower {} by more than noise at {:.0f} % "
                       "confidence on {} images; the rest are ranked by {} only.",
-                      separable, r_.sensitivity.size(), r_.metric, 100.0 * r_.confidence,
-                      r_.evaluation.images, r_.score));
+                      separable, r_.sensitivity.size(),
+                      r_.sensitivity_base ? "from " + r_.sensitivity_base->name + " " : "",
+                      r_.metric, 100.0 * r_.confidence, r_.evaluation.images, r_.score));
     }
     std::int64_t front = 0, inseparable = 0;
     for (const auto& e : r_.evaluations) {
@@ -404,7 +402,7 @@ std::vector<SensitivityRecord> sensitivity_records(const Findings& f) {
     const SensitivityCase& c = f.cases[i];
     const SchemeResult& result = f.case_results[i];
     if (!result.ok) continue;
-    const TaskComparison paired = result.verdict->compare(*f.baseline.verdict);
+    const TaskComparison paired = result.verdict->compare(*f.base.verdict);
     SensitivityRecord s;
     s.layer = c.layer;
     s.precision = c.precision;
@@ -419,7 +417,7 @@ std::vector<SensitivityRecord> sensitivity_records(const Findings& f) {
     s.has_nonfinite = result.nonfinite;
     const auto probe = std::find_if(result.probes.begin(), result.probes.end(),
                                     [&](const auto& p) { return p.layer == c.layer; });
-    const bool probed = c.mode == "only" && probe != result.probes.end();
+    const bool probed = c.detail == Detail::probes && probe != result.probes.end();
     s.sqnr_db = probed ? probe->output.sqnr_db() : kNaN;
     s.mse = probed ? probe->output.mse() : kNaN;
     s.cosine = probed ? probe->output.cosine() : kNaN;

@@ -19,6 +19,7 @@ struct SensitivityCase {
   std::uint8_t precision = 0;
   std::string mode;  ///< only | all_but
   Scheme scheme;
+  Detail detail = Detail::none;  ///< probes where no other layer's errors reach this one's
 };
 
 /// What a run has found so far; parts not reached yet are empty.
@@ -26,6 +27,7 @@ struct Findings {
   std::vector<TensorStats> stats;  ///< by layer
   Adaptations adaptations;
   SchemeResult baseline;
+  SchemeResult base;  ///< all layers at Workload::base; what drops of the cases are against
   std::vector<SensitivityCase> cases;
   std::vector<SchemeResult> case_results;
   std::vector<Scheme> schemes;

@@ -97,6 +97,28 @@ WeightSettings weight_settings(const JobConfig::Quantization& q) {
   return settings;
 }
 
+/// Settles what single-layer runs try, and what they leave at the other layers.
+void set_probed(Workload& w) {
+  const JobConfig::Sensitivity& s = w.job.sensitivity;
+  if (s.precisions.empty()) return;
+  w.base = w.precisions.add(s.base);
+  for (const std::string& name : s.precisions) {
+    const std::uint8_t p = w.precisions.add(name);
+    if (p != w.base) w.probed.push_back(p);
+  }
+  const std::string& base = w.precisions.at(w.base).name;
+  if (w.probed.empty()) {
+    throw Error(ErrorCode::config,
+                fmt::format("nothing is left to try on a layer: {} is the base", base),
+                "sensitivity.precisions", "Name another precision, or another sensitivity.base");
+  }
+  if (w.base != 0 && s.score == "sqnr") {
+    throw Error(ErrorCode::config,
+                fmt::format("score sqnr is of a layer quantized alone, the others are at {}", base),
+                "sensitivity.score", "Use kl, mse or drop, or sensitivity.base FP32");
+  }
+}
+
 /// Refuses an algorithm that has nothing to do, or ranges that it cannot take (R110).
 void check_weights(const Workload& w) {
   const std::string_view name = name_of(w.weights.algorithm);
@@ -277,15 +299,15 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job,
         [&] { w->calibration = open_set(job, job.calibration, share, " calibration"); });
   }
   problems.attempt([&] {
-    PrecisionSet set{quant_defaults(job)};
-    for (const std::string& name : job.sensitivity.precisions) set.add(name);
+    PrecisionSet& set = w->precisions;
+    set = PrecisionSet{quant_defaults(job)};
+    set_probed(*w);
     for (const JobConfig::Family& family : job.families) {
       set.add(family.rest);
       set.add(family.keep);
     }
     for (const std::string& name : job.search.precisions) set.add(name);
     if (!job.search.method.empty()) set.add(job.search.rest);
-    w->precisions = std::move(set);
     w->calibrator = {parse_calibrator(job.quantization.calibrator), job.quantization.percentile,
                      static_cast<int>(job.quantization.bins)};
     w->weights = weight_settings(job.quantization);

@@ -36,6 +36,8 @@ struct Workload {
   std::vector<std::int64_t> evaluation_ids;  ///< in evaluation order; shards are cut from it
   std::vector<std::int64_t> calibration_ids;
   PrecisionSet precisions;
+  std::uint8_t base = 0;  ///< sensitivity: precision of the layers that are not at the probed one
+  std::vector<std::uint8_t> probed;  ///< sensitivity: precisions tried on every layer, none is base
   /// Schemes that the job gives: by text, then the one of its preset and rules.
   struct ListedScheme {
     std::string name, text;

@@ -13,5 +13,6 @@ compare() {
   done
 }
 compare plain "2 3" "${options[@]}"
+compare base 2 "${options[@]}" --set sensitivity.base=W8A8 --set 'sensitivity.precisions=[W4A8]'
 compare awq 2 "${options[@]}" --set quantization.algorithm=awq_full --set quantization.bias_correction=true
 compare smooth 2 "${options[@]}" --set quantization.algorithm=smoothquant --set quantization.smoothquant_alpha=auto

@@ -256,7 +256,9 @@ Key<JobConfig> sensitivity_key() {
       Keys<S>{
           key("precisions", &S::precisions, list(precision()), "tried on every layer"),
           key("modes", &S::modes, list(choice({"only", "all_but"})),
-              "only this layer quantized, or all but this layer"),
+              "only this layer at the precision, or all but this layer"),
+          key("base", &S::base, precision(),
+              "precision of the layers that are not at the tried one; drops are against it"),
           key("images", &S::images, integer(0), "evaluation images used; 0: all"),
           key("score", &S::score, choice({"kl", "mse", "sqnr", "drop"}), "ranks the layers"),
       });

@@ -75,6 +75,10 @@ const std::string& label_of(const Evaluation& evaluation) {
   return evaluation.name.empty() ? evaluation.text : evaluation.name;
 }
 
+const Evaluation& sensitivity_base(const RunResults& results) {
+  return results.sensitivity_base ? *results.sensitivity_base : results.baseline;
+}
+
 double score_of(const RunResults& results, const Sensitivity& row) {
   if (results.score == "mse") return row.output_mse;
   if (results.score == "sqnr") return -row.sqnr_db;

@@ -39,6 +39,8 @@ enum class CostAxis { latency, size };
 /// The readable name, or the text form where there is none.
 [[nodiscard]] const std::string& label_of(const Evaluation& evaluation);
 
+/// What drops of sensitivity rows are against.
+[[nodiscard]] const Evaluation& sensitivity_base(const RunResults& results);
 /// The number a run ranks layers by (its `score` setting), larger = more sensitive.
 [[nodiscard]] double score_of(const RunResults& results, const Sensitivity& row);
 /// Rows of one mode and precision (empty = all precisions), by falling score, ties in the given

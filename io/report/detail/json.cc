@@ -83,40 +83,46 @@ Json datasets_json(const RunResults& results, bool with_sample_ids) {
 }
 
 Json settings_json(const RunResults& results) {
-  return {{"task", results.task},
-          {"metric", results.metric},
-          {"direction", "higher_is_better"},
-          {"degradation", "positive = worse"},
-          {"confidence", results.confidence},
-          {"calibrator", results.calibrator},
-          {"score", results.score},
-          {"precisions", results.precisions},
-          {"layers", results.layers.size()}};
+  Json json = {{"task", results.task},
+               {"metric", results.metric},
+               {"direction", "higher_is_better"},
+               {"degradation", "positive = worse"},
+               {"confidence", results.confidence},
+               {"calibrator", results.calibrator},
+               {"score", results.score},
+               {"precisions", results.precisions},
+               {"layers", results.layers.size()}};
+  if (results.sensitivity_base)
+    json["sensitivity_base"] = reference(results, &*results.sensitivity_base);
+  return json;
 }
 
 Json to_json(const RunResults& results, const Sensitivity& row) {
-  return {{"layer", row.layer},
-          {"num_bits", format_names(row.precision).weight_bits},
-          {"sensitivity", score_of(results, row)},
-          {"size_cost", row.size_cost},
-          {"precision", row.precision},
-          {"mode", row.mode},
-          {"rank", row.rank},
-          {"score", score_of(results, row)},
-          {"degradation", row.metric_drop},
-          {"relative", optional_json(relative_percent(row.metric_drop, results.baseline.metric))},
-          {results.metric, row.metric},
-          {"ci_low", row.ci_low},
-          {"ci_high", row.ci_high},
-          {"distinguishable", !contains_zero(row.ci_low, row.ci_high)},
-          {"kl", row.kl},
-          {"sqnr_db", row.sqnr_db},
-          {"mse", row.mse},
-          {"cosine", row.cosine},
-          {"qdq_error", row.qdq_error},
-          {"output_mse", row.output_mse},
-          {"class", row.sensitivity_class},
-          {"nonfinite", row.nonfinite}};
+  Json json = {{"layer", row.layer},
+               {"num_bits", format_names(row.precision).weight_bits},
+               {"sensitivity", score_of(results, row)},
+               {"size_cost", row.size_cost},
+               {"precision", row.precision},
+               {"mode", row.mode},
+               {"rank", row.rank},
+               {"score", score_of(results, row)},
+               {"degradation", row.metric_drop},
+               {"relative",
+                optional_json(relative_percent(row.metric_drop, sensitivity_base(results).metric))},
+               {results.metric, row.metric},
+               {"ci_low", row.ci_low},
+               {"ci_high", row.ci_high},
+               {"distinguishable", !contains_zero(row.ci_low, row.ci_high)},
+               {"kl", row.kl},
+               {"sqnr_db", row.sqnr_db},
+               {"mse", row.mse},
+               {"cosine", row.cosine},
+               {"qdq_error", row.qdq_error},
+               {"output_mse", row.output_mse},
+               {"class", row.sensitivity_class},
+               {"nonfinite", row.nonfinite}};
+  if (results.sensitivity_base) json["base"] = results.sensitivity_base->name;
+  return json;
 }
 
 Json sensitivity_json(const RunResults& results) {

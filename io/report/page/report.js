@@ -430,7 +430,9 @@
   // ---- sensitivity ---------------------------------------------------------------------------------
   const modes = ['only', 'all_but'].filter((m) => data.sensitivity.some((r) => r.mode === m));
   const scoreName = {kl: 'KL divergence of the outputs from float', mse: 'mean squared error of the outputs', sqnr: 'negative SQNR, dB', drop: `${title} drop`}[data.settings.score] || data.settings.score;
-  const modeNames = {only: 'Only this layer quantized', all_but: 'All but this layer'};
+  const base = data.settings.sensitivity_base;
+  const on = base ? `, on ${base.name}` : '';
+  const modeNames = {only: base ? `Only this layer${on}` : 'Only this layer quantized', all_but: `All but this layer${on}`};
   const probed = data.settings.precisions.filter((p) => data.sensitivity.some((r) => r.precision === p));
   const inFront = (p) => front.reduce((n, s) => n + s.precision.filter((q) => q === precisionIndex.get(p)).length, 0);
   const common = [...probed].sort((a, b) => inFront(b) - inFront(a))[0];
@@ -507,7 +509,8 @@
 
   const drawSensitivitySection = () => {
     if (!data.sensitivity.length) { byId('sensitivity').hidden = true; byId('heat').hidden = true; return; }
-    byId('sensitivity-lead').textContent = `How much the model's answer changes by one layer's precision. Score: ${scoreName}, larger = more sensitive; the ${title} drop is what was measured on ${count(data.dataset.evaluation.images)} images.`;
+    byId('sensitivity-lead').textContent = `How much the model's answer changes by one layer's precision. Score: ${scoreName}, larger = more sensitive; the ${title} drop is what was measured on ${count(data.dataset.evaluation.images)} images.`
+      + (base ? ` Layers that are not tried are at ${base.name}; drops are against ${base.name} on every layer (${title} ${percent(base[data.settings.metric], 2)} %).` : '');
     const redraw = (change) => { Object.assign(sense, change); drawSensitivity(); };
     const controls = byId('sensitivity-controls');
     if (modes.length > 1) controls.append(segment('Mode', modes.map((m) => [m, modeNames[m]]), sense.mode, (mode) => redraw({mode})));

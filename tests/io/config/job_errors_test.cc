@@ -142,6 +142,32 @@ TEST(JobErrorsTest, precision_errors_keep_their_hint_and_gain_the_place) {
   EXPECT_NE(text.find("[job.yaml:5]"), std::string::npos) << text;
 }
 
+TEST(JobErrorsTest, an_unknown_base_is_told_like_other_precisions) {
+  const std::string text = message("sensitivity: {base: W8A9}\n");
+  EXPECT_TRUE(text.starts_with("'sensitivity.base': ")) << text;
+  EXPECT_NE(text.find("W8A9"), std::string::npos) << text;
+  EXPECT_NE(text.find("[job.yaml:5]"), std::string::npos) << text;
+}
+
+TEST(JobErrorsTest, a_base_that_rounds_inputs_needs_calibration_images) {
+  const auto text = [](const std::string& sensitivity) {
+    try {
+      static_cast<void>(
+          parse_job("model: m.onnx\ndata: {evaluation: {format: cifar10, path: t.bin}}\n"
+                    "sensitivity: " +
+                        sensitivity,
+                    "job.yaml"));
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(text("{precisions: [W4A16], base: FP16}"), "");
+  EXPECT_NE(text("{precisions: [W4A16], base: W8A8}")
+                .find("'data.calibration' is missing, and W8A8 needs activation ranges"),
+            std::string::npos);
+}
+
 TEST(JobErrorsTest, overrides_are_named_as_the_place) {
   EXPECT_EQ(message("", {"quantization.calibratr=minmax"}),
             "unknown key 'calibratr' [--set quantization.calibratr=minmax]. Did you mean "

@@ -31,7 +31,7 @@ data:
   calibration: {format: cifar10, path: [train1.bin, /abs/train2.bin], images: 100, sampling: random, cache: ranges.cache}
   evaluation:  {format: npy, path: "x.npy, y.npy", images: 1000, shard: 125}
 quantization: {calibrator: percentile, percentile: 99.99, bins: 512, weights: {axis: tensor, symmetric: false, narrow_range: false, reduce_range: true}, activations: {symmetric: true, type: int8}, algorithm: mse}
-sensitivity: {precisions: [W8A8, W4A16], modes: [only, all_but], images: 500, score: drop}
+sensitivity: {precisions: [W8A8, W4A16], modes: [only, all_but], base: W8A8S, images: 500, score: drop}
 sweep:
   families:
     - {rest: W4A8F,  keep: FP16, k: [0, 1, 2, all]}
@@ -119,6 +119,7 @@ TEST(JobTest, every_key_is_read) {
   EXPECT_EQ(job.quantization.algorithm, "mse");
   EXPECT_EQ(job.sensitivity.precisions, (std::vector<std::string>{"W8A8", "W4A16"}));
   EXPECT_EQ(job.sensitivity.modes, (std::vector<std::string>{"only", "all_but"}));
+  EXPECT_EQ(job.sensitivity.base, "W8A8S");
   EXPECT_EQ(job.sensitivity.images, 500);
   EXPECT_EQ(job.sensitivity.score, "drop");
   EXPECT_EQ(job.search, (JobConfig::Search{.method = "exhaustive",
@@ -281,6 +282,7 @@ TEST(JobReferenceTest, describes_every_key_with_default_meaning_and_type) {
             std::string::npos);
   EXPECT_NE(text.find("sweep.families[].k: (required)\n"), std::string::npos);
   EXPECT_NE(text.find("sensitivity.precisions: [W8A8, W4A16, W4A8]\n"), std::string::npos);
+  EXPECT_NE(text.find("sensitivity.base: FP32\n"), std::string::npos);
   EXPECT_EQ(text.find("trtexec"), std::string::npos);
 }
 

@@ -92,6 +92,12 @@ TEST(ExplanationTest, names_the_layers_that_carry_the_error) {
             "their way through the network.");
 }
 
+TEST(ExplanationTest, rows_on_another_base_are_no_parts_of_the_loss) {
+  RunResults run = collapsed_run();
+  run.sensitivity_base = run.evaluations[1];
+  EXPECT_TRUE(explain_losses(run).empty());
+}
+
 TEST(ExplanationTest, reasons_are_what_was_measured_at_the_layer) {
   const auto found = explain_losses(collapsed_run());
   const std::string why = all_of(found.at(0).causes.at(0).reasons);

@@ -79,6 +79,38 @@ TEST(ReportTest, front_without_latency_is_size_against_metric_and_says_so) {
   EXPECT_EQ(report::front(run).back()->id, "000000000000");
 }
 
+TEST(ReportTest, a_sensitivity_base_is_named_and_is_what_drops_are_relative_to) {
+  RunResults run = small_run();
+  run.sensitivity_base = run.evaluations.back();
+  run.sensitivity_base->name = "W8A8";
+  run.sensitivity_base->metric = 0.31;
+  run.sensitivity_base->drop = 0.59;
+  const std::string page = render_sensitivity_markdown(run);
+  for (const char* text :
+       {"Only this layer at the precision, everything else at W8A8; most sensitive first. Drops "
+        "are Top-1 points lost against W8A8 on every layer with their 95 % intervals",
+        "- Sensitivity base: W8A8 on every layer, Top-1 31.00 %, +59.00 points ",
+        "conv1: degradation=+0.0310 (+10.0%)",
+        "This layer at W8A8, everything else at the precision; largest score first: keeping the "
+        "layers at the bottom at W8A8 helps most.",
+        "Of single layers changed from W8A8 on every layer."}) {
+    EXPECT_NE(page.find(text), std::string::npos) << text << "\n" << page;
+  }
+  EXPECT_EQ(page.find("else float"), std::string::npos);
+  EXPECT_EQ(page.find("everything else quantized"), std::string::npos);
+  const auto json = report::Json::parse(render_sensitivity_json(run));
+  EXPECT_EQ(json["run_config"]["sensitivity_base"]["name"], "W8A8");
+  EXPECT_EQ(json["run_config"]["sensitivity_base"]["drop"], 0.59);
+  for (const auto& row : json["layer_sensitivity"]) {
+    EXPECT_EQ(row["base"], "W8A8");
+    if (row["layer"] == "conv1" && row["precision"] == "W4A8") {
+      EXPECT_NEAR(row["relative"].get<double>(), 10.0, 1e-12);
+    }
+  }
+  EXPECT_NE(render_html(run).find("\"sensitivity_base\":{"), std::string::npos);
+  EXPECT_EQ(render_sensitivity_json(small_run()).find("base\""), std::string::npos);
+}
+
 TEST(ReportTest, a_scheme_with_the_baselines_id_is_listed_once) {
   RunResults run = small_run();
   run.evaluations.push_back(run.baseline);

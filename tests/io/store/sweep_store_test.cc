@@ -268,6 +268,7 @@ TEST(SweepStoreTest, tables_have_a_column_per_data_set) {
   EXPECT_EQ(file.numbers("/sensitivity/kl"), std::vector{0.25});
   EXPECT_TRUE(std::isinf(file.numbers("/sensitivity/sqnr_db").at(0)));
   EXPECT_EQ(file.integers("/sensitivity/size_cost"), Integers{108});
+  EXPECT_EQ(file.text_attribute("/sensitivity", "base"), "FP32");
   EXPECT_EQ(file.numbers("/latency/ms"), std::vector{0.5});
   EXPECT_EQ(file.text_attribute("/latency", "device"), "here");
   EXPECT_EQ(file.number_attribute("/latency", "other_ms"), 0.25);
@@ -308,6 +309,15 @@ TEST(SweepStoreTest, schemes_start_with_the_float_model_and_leave_out_probes) {
   const auto latency = file.numbers("/schemes/latency_ms");
   EXPECT_TRUE(std::isnan(latency[0])) << "not measured";
   EXPECT_EQ(latency[1], 1.5);
+}
+
+TEST(SweepStoreTest, sensitivity_names_its_base) {
+  const TempDir folder;
+  RunResults results = small_results();
+  results.sensitivity_base = results.baseline;
+  results.sensitivity_base->name = "W8A8";
+  write_sweep_store(folder.path() / "sweep.h5", results, {});
+  EXPECT_EQ(Reader(folder.path() / "sweep.h5").text_attribute("/sensitivity", "base"), "W8A8");
 }
 
 TEST(SweepStoreTest, a_float_scheme_of_the_sweep_is_not_repeated) {
