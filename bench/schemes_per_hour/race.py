@@ -5,9 +5,10 @@ the Python loop.
   race.py build/qsweep PEER_LOOP.py MODEL.onnx IMAGES.bin TRAIN.bin NORM N_IMAGES [--turns 3]
 
 The loop is run as it is in its "fast" form with two worker processes. Start-up, calibration and every image are
-counted on both sides. qsweep's latency stage is off (the loop has none). Before any rate is printed, the float model
-must be right on as many of the loop's images as qsweep says, give or take one in a thousand; bench/export compares
-what mixed schemes compute.
+counted on both sides: of qsweep the time of the whole command; of the loop, which runs some of as many schemes, the time
+of its command with the schemes' part scaled up to all of them. qsweep's latency stage is off (the loop has none). Before
+any rate is printed, the float model must be right on as many of the loop's images as qsweep says, give or take one in a
+thousand; bench/export compares what mixed schemes compute.
 """
 import argparse
 import importlib.util
@@ -37,6 +38,17 @@ def qsweep_turn(args, job, scratch, turn):
     return (len(rows) - 1) / seconds * 3600, len(rows) - 1, top1
 
 
+def loop_turn(args, count):
+    """Schemes an hour of the loop over `count` schemes."""
+    start = time.perf_counter()
+    text = subprocess.run([sys.executable, args.peer, "--model", args.model, "--data", args.images, "--norm", args.norm, "--images", str(args.n),
+                           "--schemes", str(args.peer_schemes), "--variant", "fast", "--workers", "2", "--batch", "64"],
+                          check=True, capture_output=True, text=True).stdout
+    elapsed = time.perf_counter() - start
+    schemes = json.loads(text.strip().splitlines()[-1])["wall_s"]
+    return count / (elapsed - schemes + schemes * count / args.peer_schemes) * 3600
+
+
 def top1_of_float(args):
     """Of the float model in ONNX Runtime on the images as the loop reads them."""
     import onnxruntime as ort
@@ -57,7 +69,7 @@ def main():
         p.add_argument(name)
     p.add_argument("n", type=int)
     p.add_argument("--turns", type=int, default=3)
-    p.add_argument("--peer-schemes", type=int, default=8)
+    p.add_argument("--peer-schemes", type=int, default=16, help="how many the loop runs")
     p.add_argument("--integer", action="store_true", help="only the family whose layers all compute on integers")
     p.add_argument("--exhaustive", action="store_true", help="every assignment of W8A8, W4A8 and W4A16 instead of families")
     p.add_argument("--mode", default="only", choices=["only", "all_but"], help="single-layer runs: one layer quantized, or all but one")
@@ -89,14 +101,11 @@ activations: {{images: 0}}
             rate, count, top1 = qsweep_turn(args, job, scratch, turn)
             assert abs(top1 - expected) <= 0.001, f"the float model: {top1} by qsweep, {expected} by ONNX Runtime"
             ours.append(rate)
-            peer = subprocess.run([sys.executable, args.peer, "--model", args.model, "--data", args.images, "--norm", args.norm, "--images", str(args.n),
-                                   "--schemes", str(args.peer_schemes), "--variant", "fast", "--workers", "2", "--batch", "64"],
-                                  check=True, capture_output=True, text=True).stdout
-            theirs.append(json.loads(peer.strip().splitlines()[-1])["schemes_per_hour"])
+            theirs.append(loop_turn(args, count))
         print(json.dumps({"model": pathlib.Path(args.model).stem, "images": args.n, "schemes": count, "turns": args.turns,
                           "qsweep_schemes_per_hour": round(statistics.median(ours)), "loop_schemes_per_hour": round(statistics.median(theirs)),
                           "ratio": round(statistics.median(ours) / statistics.median(theirs), 2),
-                          "qsweep_all": [round(v) for v in ours], "loop_all": [round(v) for v in theirs]}))
+                          "qsweep_all": [round(v) for v in ours], "loop_all": [round(v) for v in theirs], "ratios": [round(a / b, 2) for a, b in zip(ours, theirs)]}))
 
 
 if __name__ == "__main__":

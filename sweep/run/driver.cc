@@ -277,7 +277,7 @@ Findings replay(const Workload& w, const RecordStore& records) {
     return std::any_of(results.begin(), results.end(), [](const SchemeResult& r) { return r.ok; });
   };
   find_cases(w, records, f);
-  if (!f.base.ok || !any(f.case_results)) {
+  if (!f.cases.empty() && (!f.base.ok || !any(f.case_results))) {
     f.cases.clear();
     f.case_results.clear();
     return f;
@@ -391,14 +391,17 @@ RunPlan plan_job(const JobConfig& job, const RunOptions& options) {
     RecordStore found = RecordStore::read_only(files, directory.journal(), &fingerprint);
     if (fingerprint == w.fingerprint()) records = std::move(found);
   }
-  const std::vector<SensitivityCase> cases = sensitivity_cases(w);
-  const std::vector<Scheme> probed = sensitivity_schemes(w, cases, Detail::probes);
-  const std::vector<Scheme> unprobed = sensitivity_schemes(w, cases, Detail::none);
-  const std::vector<Scheme> schemes =
-      planned_schemes(w, {});  // their number does not depend on the ranking
+  Findings known;
+  known.baseline = recorded_results(w, records, std::vector{uniform_scheme(w, 0)}).front();
+  find_cases(w, records, known);
+  const std::vector<Scheme> probed = sensitivity_schemes(w, known.cases, Detail::probes);
+  const std::vector<Scheme> unprobed = sensitivity_schemes(w, known.cases, Detail::none);
+  // Before the ranking is known the schemes are others, but as many.
+  const std::vector<Scheme> schemes = planned_schemes(
+      w, known.base.ok ? sensitivity_records(known) : std::vector<SensitivityRecord>{});
   const std::vector<Scheme> others = without(schemes, {&probed, &unprobed});
   RunPlan plan{.layers = static_cast<std::int64_t>(w.program->layers().size()),
-               .evaluations = static_cast<std::int64_t>(cases.size() + schemes.size()),
+               .evaluations = static_cast<std::int64_t>(known.cases.size() + schemes.size()),
                .images = static_cast<std::int64_t>(w.evaluation_ids.size()),
                .done = static_cast<std::int64_t>(records.size())};
   for (const auto& [list, detail] :

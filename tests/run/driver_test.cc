@@ -166,6 +166,23 @@ TEST(SensitivityBaseTest, a_run_that_goes_on_with_another_base_is_that_of_a_new_
   EXPECT_EQ(loaded.sensitivity_base->name, "W8A8");
 }
 
+TEST(DriverTest, a_finished_run_is_loaded_whole_and_leaves_nothing_to_do) {
+  for (const char* precisions : {"[]", "[W4A8]"}) {
+    SCOPED_TRACE(precisions);
+    const TempDir folder;
+    const JobConfig job = demo({std::string("sensitivity.precisions=") + precisions,
+                                "sweep.families=[{rest: W4A8, keep: W8A8, k: every}]"});
+    const RunResults found = run(job, folder.path());
+    const RunResults loaded = load_results(folder.path());
+    ASSERT_EQ(loaded.evaluations.size(), found.evaluations.size());
+    for (std::size_t i = 0; i < found.evaluations.size(); ++i) {
+      EXPECT_EQ(loaded.evaluations[i].id, found.evaluations[i].id);
+      EXPECT_EQ(loaded.evaluations[i].kl, found.evaluations[i].kl);
+    }
+    EXPECT_EQ(plan_job(job, {.directory = folder.path()}).tasks, 0);
+  }
+}
+
 TEST(SensitivityBaseTest, combinations_without_sense_are_refused) {
   const auto text = [](const std::string& sensitivity) {
     return testing::error_text<Error>(
