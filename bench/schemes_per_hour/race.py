@@ -11,6 +11,7 @@ any rate is printed, the float model must be right on as many of the loop's imag
 thousand; bench/export compares what mixed schemes compute.
 """
 import argparse
+import csv
 import importlib.util
 import json
 import os
@@ -33,9 +34,10 @@ def qsweep_turn(args, job, scratch, turn):
                    check=True, capture_output=True)
     seconds = time.perf_counter() - start
     schemes = json.loads((out / "outputs" / "sweep_index.json").read_text())["successes"]
-    rows = (out / "outputs" / "sweep_index.csv").read_text().splitlines()
+    with open(out / "outputs" / "sweep_index.csv", newline="") as index:
+        count = len({row["scheme_id"] for row in csv.DictReader(index)})  # a scheme that two stages list is evaluated once
     top1 = next(s["top1"] for s in schemes if s["name"] == "FP32")
-    return (len(rows) - 1) / seconds * 3600, len(rows) - 1, top1
+    return count / seconds * 3600, count, top1
 
 
 def loop_turn(args, count):
@@ -73,6 +75,7 @@ def main():
     p.add_argument("--integer", action="store_true", help="only the family whose layers all compute on integers")
     p.add_argument("--exhaustive", action="store_true", help="every assignment of W8A8, W4A8 and W4A16 instead of families")
     p.add_argument("--mode", default="only", choices=["only", "all_but"], help="single-layer runs: one layer quantized, or all but one")
+    p.add_argument("--base", default="FP32", help="precision of the other layers in single-layer runs")
     args = p.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scratch = pathlib.Path(folder)
@@ -82,7 +85,7 @@ def main():
             sensitivity = "{precisions: []}"
             sweep = "  search: {method: exhaustive, precisions: [W8A8, W4A8, W4A16]}"
         else:
-            sensitivity = f"{{precisions: [{precisions}], modes: [{args.mode}]}}"
+            sensitivity = f"{{precisions: [{precisions}], modes: [{args.mode}], base: {args.base}}}"
             sweep = "\n".join(["  families:"] + [f"    - {{rest: {r}, keep: {k}, k: every}}" for r, k in families])
         job = scratch / "job.yaml"
         job.write_text(f"""model: {os.path.abspath(args.model)}

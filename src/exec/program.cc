@@ -334,14 +334,17 @@ bool Program::batchable() const {
 
 std::int64_t natural_batch(const Program& program, const Trace& one) {
   std::int64_t largest = 1;
+  std::int64_t weights = 0;
   for (const Step& step : program.steps()) {
     if (step.layer < 0) continue;
     const auto bytes = [&](ValueId id) { return one.bytes.at(static_cast<std::size_t>(id)); };
     largest = std::max(largest, bytes(step.inputs[0]) + bytes(step.outputs[0]));
+    weights += static_cast<std::int64_t>(program.weight(step.layer).bytes());
   }
   constexpr std::int64_t kCache = std::int64_t{1} << 20, kMost = 16;
+  const std::int64_t room = weights > 2 * kCache ? 2 * kCache : kCache;
   const auto fitting =
-      static_cast<std::uint64_t>(std::clamp<std::int64_t>(kCache / largest, 1, kMost));
+      static_cast<std::uint64_t>(std::clamp<std::int64_t>(room / largest, 1, kMost));
   return static_cast<std::int64_t>(std::bit_floor(fitting));
 }
 

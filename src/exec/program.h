@@ -90,7 +90,9 @@ class Program {
 
 /// Images per forward pass, a power of two up to 16: as many as keep the input and the output of
 /// the layer with the largest in 1 MiB, a core's cache, and at least one: fewer read the weights
-/// more often, which Winograd's form makes large. A function of the model alone.
+/// more often, which Winograd's form makes large. Twice as many where the weights are over 2 MiB:
+/// those of all precisions come from memory each time, which the ranks of a node share.
+/// A function of the model alone.
 /// @param one the trace of one image
 [[nodiscard]] std::int64_t natural_batch(const Program& program, const Trace& one);
 

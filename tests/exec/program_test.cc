@@ -142,6 +142,8 @@ TEST(ProgramTest, natural_batch_keeps_the_largest_layer_in_the_cache) {
   EXPECT_EQ(batch(20, 32), 4);  // 160 KiB: 6 would fit
   EXPECT_EQ(batch(1, 8), 16);
   EXPECT_EQ(batch(64, 64), 1);
+  EXPECT_EQ(batch(240, 8), 8) << "120 KiB, and weights of 1.98 MiB";
+  EXPECT_EQ(batch(256, 8), 16) << "128 KiB, and weights of 2.25 MiB";
 }
 
 TEST(ProgramTest, visits_inputs_and_every_step_once) {
