@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/base/bytes.h"
+#include "src/base/node_memory.h"
 
 #include "src/tensor/tensor.h"
 
@@ -39,12 +40,6 @@ struct InputSpec {
   friend bool operator==(const InputSpec&, const InputSpec&) = default;
 };
 
-/// The ranks of one run on one node, as far as they share what they decode.
-struct NodeShare {
-  std::string run;  ///< names the run: the same on its ranks, another for every other run
-  int ranks = 1;    ///< of the run on this node; 1: nothing is shared
-  std::filesystem::path folder = "/dev/shm";  ///< of memory; all of these ranks see it
-};
 struct DataSpec;
 
 /// A labelled image set. Sample ids are 0..size()-1 in file order. Immutable, thread-safe,

@@ -84,6 +84,12 @@ QuantParams LayerBank::activation(int layer, int precision) const {
   return params;
 }
 
+LinearSpec LayerBank::spec(int layer) const {
+  LinearSpec spec = program_.spec(layer);
+  spec.keep = setup_.keep;
+  return spec;
+}
+
 std::shared_ptr<LinearKernel> LayerBank::float_kernel(int layer, int precision) {
   const Format& format = setup_.precisions[static_cast<std::size_t>(precision)].weight;
   const Adaptation& adapted = adaptation(layer, precision);
@@ -97,7 +103,7 @@ std::shared_ptr<LinearKernel> LayerBank::float_kernel(int layer, int precision) 
   const bool is_own = !format.is_quantized() && !adapted.changes_weight();
   const Tensor weight =
       is_own ? program_.weight(layer) : this->weight(layer, precision).dequantized();
-  LinearSpec spec = program_.spec(layer);
+  LinearSpec spec = this->spec(layer);
   spec.blocked_depth = format.is_quantized();
   std::shared_ptr<LinearKernel> kernel = make_float_kernel(spec, weight, bias(layer, precision));
   known.push_back({format, &adapted, kernel});
@@ -111,9 +117,8 @@ LinearKernel& LayerBank::requantizing(int layer,
   auto& kernel = requantizing_[{layer, precision, next_layer, next_precision}];
   if (!kernel) {
     const QuantParams next = activation(next_layer, next_precision);
-    kernel =
-        make_integer_kernel(program_.spec(layer), weight(layer, precision), bias(layer, precision),
-                            activation(layer, precision), IntegerBackend::automatic, &next);
+    kernel = make_integer_kernel(spec(layer), weight(layer, precision), bias(layer, precision),
+                                 activation(layer, precision), IntegerBackend::automatic, &next);
   }
   return *kernel;
 }
@@ -125,7 +130,7 @@ const PreparedLayer& LayerBank::prepare(int layer, int precision) {
   prepared.activation = activation(layer, precision);
   prepared.integer = uses_integer_kernel(setup_.precisions[static_cast<std::size_t>(precision)]);
   if (prepared.integer) {
-    prepared.kernel = make_integer_kernel(program_.spec(layer), weight(layer, precision),
+    prepared.kernel = make_integer_kernel(spec(layer), weight(layer, precision),
                                           bias(layer, precision), prepared.activation);
   } else {
     prepared.kernel = float_kernel(layer, precision);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -27,6 +28,7 @@ struct QuantSetup {
   CalibratorSettings calibrator;
   WeightAlgorithm weight_algorithm = WeightAlgorithm::rtn;
   Adaptations adaptations{};
+  std::function<Tensor(Tensor)> keep{};  ///< as LinearSpec::keep, for every layer
 };
 
 /// One layer at one precision: its input's quantizer and its kernel.
@@ -84,6 +86,7 @@ class LayerBank {
     std::shared_ptr<LinearKernel> kernel;
   };
 
+  [[nodiscard]] LinearSpec spec(int layer) const;
   const PreparedLayer& prepare(int layer, int precision);
   std::shared_ptr<LinearKernel> float_kernel(int layer, int precision);
 

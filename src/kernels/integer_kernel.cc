@@ -113,7 +113,7 @@ IntegerKernel::IntegerKernel(const LinearSpec& spec,
                              const QuantParams* next)
     : spec_(spec),
       next_(next ? std::optional(*next) : std::nullopt),
-      weight_(weight.codes.to_layout(Layout::row_major).reinterpreted(DType::i8)),
+      weight_(spec.kept(weight.codes.to_layout(Layout::row_major).reinterpreted(DType::i8))),
       code_type_(activation.format.dtype),
       zero_point_(activation.zero_point.empty() ? 0 : activation.zero_point[0]),
       shift_(code_type_ == DType::i8 ? 128 : 0) {

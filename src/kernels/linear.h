@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -35,6 +36,11 @@ struct LinearSpec {
   /// are added up block by block of the depth, as ONNX Runtime does with weights not packed ahead.
   bool blocked_depth = false;
   std::string name{};  ///< for messages
+  /// May give an equal tensor in place of one of the layer's constants: one that others read too.
+  std::function<Tensor(Tensor)> keep{};
+  [[nodiscard]] Tensor kept(Tensor constant) const {
+    return keep ? keep(std::move(constant)) : constant;
+  }
 };
 
 /// Reads a node's attributes. @throws Error(unsupported) for forms no kernel has (Gemm with transA

@@ -126,7 +126,11 @@ struct OneDnnLayer::State {
   Tensor weight;
   std::vector<float> bias, scale;
   float divisor = 0.0f;
-  std::vector<std::pair<memory::desc, memory>> packed;  // usually one: shapes share a format
+  struct Packed {
+    memory::desc desc;
+    Tensor bytes;
+  };
+  std::vector<Packed> packed;  // usually one: shapes share a format
   std::vector<std::unique_ptr<Prepared>> prepared;
 
   Descriptors choose(const Geometry& g) const;
@@ -177,15 +181,20 @@ Descriptors OneDnnLayer::State::choose(const Geometry& g) const {
 }
 
 memory OneDnnLayer::State::packed_weight(const Geometry& g, const memory::desc& wanted) {
-  for (const auto& [desc, held] : packed) {
-    if (desc == wanted) return held;
+  const auto memory_of = [&](const Tensor& bytes) {
+    return memory(wanted, engine(), const_cast<void*>(bytes.raw()));
+  };
+  for (const Packed& known : packed) {
+    if (known.desc == wanted) return memory_of(known.bytes);
   }
   const auto type = weight.dtype() == DType::f32 ? memory::data_type::f32 : memory::data_type::s8;
   memory stored(weight_as_stored(spec, g, type), engine(), const_cast<void*>(weight.raw()));
-  memory reordered(wanted, engine());
+  const Tensor bytes(DType::u8, {static_cast<std::int64_t>(wanted.get_size())});
+  memory reordered = memory_of(bytes);
   dnnl::reorder(stored, reordered).execute(stream(), stored, reordered);
-  packed.emplace_back(wanted, reordered);
-  return reordered;
+  stream().wait();
+  packed.push_back({wanted, spec.kept(bytes)});
+  return memory_of(packed.back().bytes);
 }
 
 Prepared& OneDnnLayer::State::prepare(const Geometry& g) {

@@ -112,6 +112,7 @@ void WindowLayer::pack(const LinearSpec& spec, const Tensor& weight) {
       }
     }
   }
+  weight_ = spec.kept(std::move(weight_));
 }
 
 Tensor WindowLayer::run(const Tensor& x, const Geometry& g, const Tensor* residual, bool relu) {

@@ -128,6 +128,7 @@ WinogradLayer::WinogradLayer(const LinearSpec& spec,
       }
     }
   }
+  weight_ = spec.kept(std::move(weight_));
 }
 
 Tensor WinogradLayer::run(const Tensor& x,

@@ -242,6 +242,13 @@ Tensor::Tensor(DType dtype, Shape shape, Layout layout)
   buffer_ = allocate(bytes());
 }
 
+Tensor::Tensor(std::shared_ptr<std::byte> elements, DType dtype, Shape shape, Layout layout)
+    : dtype_(dtype),
+      layout_(shape.size() < 3 ? Layout::row_major : layout),
+      shape_(std::move(shape)),
+      size_(element_count(shape_)),
+      buffer_(std::move(elements)) {}
+
 std::int64_t Tensor::dim(int axis) const {
   const int at = axis < 0 ? axis + rank() : axis;
   QSWEEP_CHECK(at >= 0 && at < rank());

@@ -36,6 +36,9 @@ class Tensor {
   /// Uninitialised elements. Throws Error(resource) when memory is short.
   Tensor(DType dtype, Shape shape, Layout layout = Layout::row_major);
 
+  /// Elements that are kept elsewhere, 64-byte aligned, in as many bytes as the shape says.
+  Tensor(std::shared_ptr<std::byte> elements, DType dtype, Shape shape, Layout layout);
+
   template <class T>
   static Tensor of(DType dtype, Shape shape, std::span<const T> values);
 

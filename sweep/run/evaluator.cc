@@ -238,6 +238,26 @@ void Evaluator::configure(ByteView state) {
   }
 }
 
+std::function<Tensor(Tensor)> Evaluator::constant_keeper() {
+  const Workload& w = *workload_;
+  if (w.share.ranks > 1 && !std::exchange(asked_for_constants_, true)) {
+    // Kernels hold weights in a few forms, the largest of nine times their bytes. Addresses only.
+    constexpr std::size_t kForms = 16;
+    std::size_t bytes = 0;
+    for (int layer = 0; layer < static_cast<int>(w.program->layers().size()); ++layer)
+      bytes += w.program->weight(layer).bytes();
+    try {
+      constants_ = std::make_shared<SharedTensors>(w.share, "constants",
+                                                   bytes * kForms * w.precisions.all().size());
+    } catch (const Error& e) {
+      log_info(
+          fmt::format("layers' constants are not shared by the ranks of this node: {}", e.what()));
+    }
+  }
+  if (!constants_) return {};
+  return [constants = constants_](Tensor own) { return constants->keep(std::move(own)); };
+}
+
 LayerBank& Evaluator::bank() {
   if (!bank_) {
     const auto precisions = workload_->precisions.all();
@@ -246,7 +266,8 @@ LayerBank& Evaluator::bank() {
                    .input_stats = stats_,
                    .calibrator = workload_->calibrator,
                    .weight_algorithm = workload_->weights.algorithm,
-                   .adaptations = adaptations_});
+                   .adaptations = adaptations_,
+                   .keep = constant_keeper()});
     bank_ = std::make_unique<LayerBank>(*workload_->program, *setup_);
   }
   return *bank_;

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
+
+#include "src/tensor/shared_tensors.h"
 
 #include "src/exec/bank.h"
 #include "src/exec/walk.h"
@@ -42,6 +45,8 @@ class Evaluator final : public TaskHandler {
   Bytes evaluate(const EvaluateTask& task);
   Bytes capture(const CaptureTask& task);
   LayerBank& bank();
+  /// QuantSetup::keep; empty where nothing is to be shared, or cannot be.
+  std::function<Tensor(Tensor)> constant_keeper();
   using Outputs = std::vector<Tensor>;
   /// The float model's outputs on a shard, batch by batch; kept while there is room.
   const std::vector<Outputs>& baseline(std::int64_t shard);
@@ -50,8 +55,10 @@ class Evaluator final : public TaskHandler {
   int rank_;
   int node_ranks_;
   std::shared_ptr<const Workload> workload_;
-  std::vector<TensorStats> stats_;  ///< by layer; empty before calibration
-  Adaptations adaptations_;         ///< empty before adapt_layers()
+  std::vector<TensorStats> stats_;                  ///< by layer; empty before calibration
+  Adaptations adaptations_;                         ///< empty before adapt_layers()
+  std::shared_ptr<const SharedTensors> constants_;  ///< of the layers; null: each rank has its own
+  bool asked_for_constants_ = false;
   std::unique_ptr<QuantSetup> setup_;
   std::unique_ptr<LayerBank> bank_;
   std::map<std::int64_t, std::vector<Outputs>> baseline_;  ///< by shard

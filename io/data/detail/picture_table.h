@@ -4,7 +4,7 @@
 #include <span>
 #include <string>
 
-#include "io/data/detail/node_memory.h"
+#include "src/base/node_memory.h"
 
 namespace qsweep {
 

@@ -16,7 +16,7 @@
 #include "src/base/error.h"
 
 #include "io/data/detail/fitted_pictures.h"
-#include "io/data/detail/node_memory.h"
+#include "src/base/node_memory.h"
 
 #include "tests/io/temp_dir.h"
 

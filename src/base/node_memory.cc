@@ -1,4 +1,4 @@
-#include "io/data/detail/node_memory.h"
+#include "src/base/node_memory.h"
 
 #include <atomic>
 #include <cerrno>
@@ -18,7 +18,7 @@
 namespace qsweep {
 namespace {
 
-constexpr const char* kPrefix = "qsweep-pictures-";
+constexpr const char* kPrefix = "qsweep-";
 /// Before the data: how many ranks have opened the file.
 constexpr std::size_t kHeaderBytes = 4096;
 /// Of a file system that others need too, MPI first.
@@ -63,7 +63,7 @@ std::byte* map(std::size_t bytes, int flags, int file) {
 
 NodeMemory::NodeMemory(std::size_t bytes) : mapped_(bytes + kHeaderBytes) {
   std::byte* address = map(mapped_, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-  if (address == nullptr) fail("no memory for pictures", errno, {});
+  if (address == nullptr) fail("no memory", errno, {});
   data_ = address + kHeaderBytes;
 }
 

@@ -4,9 +4,14 @@
 #include <filesystem>
 #include <string>
 
-#include "io/data/dataset.h"
-
 namespace qsweep {
+
+/// The ranks of one run on one node, as far as they share memory.
+struct NodeShare {
+  std::string run;  ///< names the run: the same on its ranks, another for every other run
+  int ranks = 1;    ///< of the run on this node; 1: nothing is shared
+  std::filesystem::path folder = "/dev/shm";  ///< of memory; all of these ranks see it
+};
 
 /// Memory that reads as zeros at first: of this process alone, or shared by the ranks of a node
 /// through a file of /dev/shm. Takes room as it is reserved, not as it is made.
