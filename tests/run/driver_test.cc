@@ -1,3 +1,5 @@
+#include "sweep/run/driver.h"
+
 #include <atomic>
 #include <cmath>
 #include <map>
@@ -7,8 +9,6 @@
 #include "src/base/error.h"
 
 #include "src/metrics/statistics.h"
-
-#include "sweep/run/driver.h"
 
 #include "tests/io/temp_dir.h"
 

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "src/base/error.h"
+#include "src/base/node_memory.h"
 
 #include "io/data/detail/fitted_pictures.h"
-#include "src/base/node_memory.h"
 
 #include "tests/io/temp_dir.h"
 
