@@ -14,6 +14,7 @@ class Run:
     seconds: float  # from the launch to the end: start-up, calibration and reports included
     cpu: list  # seconds, by rank
     peak: list  # resident MiB, by rank
+    node: float  # most MiB that the ranks held together, what they share counted once; 0: not asked for
     folder: pathlib.Path
 
 
@@ -34,7 +35,16 @@ activations: {{images: 0}}
 """
 
 
-def run(qsweep, text, folder, ranks):
+def proportional_mib(pid):
+    """Resident memory, what n processes share counted as an nth; 0 of a process that has gone."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def run(qsweep, text, folder, ranks, watch_node=False):
     """Runs the job `text` in `folder`, anew."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -44,20 +54,28 @@ def run(qsweep, text, folder, ranks):
         root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
         launcher = ["mpirun", *root, "--oversubscribe", "--bind-to", "none", "-n", str(ranks)]
     start = time.perf_counter()
-    done = subprocess.run([*launcher, sys.executable, __file__, str(folder), qsweep, "run", str(folder / "job.yaml"), "--out", str(folder / "out")],
-                          capture_output=True, text=True)
-    seconds = time.perf_counter() - start
-    if done.returncode != 0:
-        sys.exit(f"the run failed:\n{done.stderr}")
+    node = 0.0
+    with open(folder / "stderr", "w+") as errors:
+        launched = subprocess.Popen([*launcher, sys.executable, __file__, str(folder), qsweep, "run", str(folder / "job.yaml"), "--out", str(folder / "out")],
+                                    stdout=subprocess.DEVNULL, stderr=errors)
+        while watch_node and launched.poll() is None:
+            node = max(node, sum(proportional_mib(pid.read_text()) for pid in folder.glob("pid-*")))
+            time.sleep(0.1)
+        launched.wait()
+        seconds = time.perf_counter() - start
+        errors.seek(0)
+        if launched.returncode != 0:
+            sys.exit(f"the run failed:\n{errors.read()}")
     found = [json.loads((folder / f"rank-{r}.json").read_text()) for r in range(ranks)]
-    return Run(seconds, [f["cpu"] for f in found], [f["peak"] for f in found], folder / "out")
+    return Run(seconds, [f["cpu"] for f in found], [f["peak"] for f in found], node, folder / "out")
 
 
 def rank(folder, command):
     """One rank: the program as a child, so that what it took is known apart from its launcher."""
-    process = subprocess.Popen(command)
-    _, status, usage = os.wait4(process.pid, 0)
     number = os.environ.get("OMPI_COMM_WORLD_RANK", "0")
+    process = subprocess.Popen(command)
+    pathlib.Path(folder, f"pid-{number}").write_text(str(process.pid))
+    _, status, usage = os.wait4(process.pid, 0)
     pathlib.Path(folder, f"rank-{number}.json").write_text(json.dumps({"cpu": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss / 1024}))
     sys.exit(os.waitstatus_to_exitcode(status))
 

@@ -101,9 +101,9 @@ std::shared_ptr<LinearKernel> LayerBank::float_kernel(int layer, int precision) 
     if (same_weight) return k.kernel;
   }
   const bool is_own = !format.is_quantized() && !adapted.changes_weight();
-  const Tensor weight =
-      is_own ? program_.weight(layer) : this->weight(layer, precision).dequantized();
   LinearSpec spec = this->spec(layer);
+  const Tensor weight =
+      is_own ? program_.weight(layer) : spec.kept(this->weight(layer, precision).dequantized());
   spec.blocked_depth = format.is_quantized();
   std::shared_ptr<LinearKernel> kernel = make_float_kernel(spec, weight, bias(layer, precision));
   known.push_back({format, &adapted, kernel});

@@ -71,7 +71,7 @@ class FloatKernel final : public LinearKernel {
               const Tensor& weight,
               const Tensor& bias,
               FloatBackend backend)
-      : spec_(spec), backend_(backend), weight_(spec.kept(weight.to_layout(Layout::row_major))) {
+      : spec_(spec), backend_(backend), weight_(weight.to_layout(Layout::row_major)) {
     if (weight.dtype() != DType::f32) {
       throw Error(ErrorCode::corrupt_input, "a float layer needs a float32 weight", spec.name);
     }
