@@ -285,6 +285,23 @@ TEST(LayerNormalizationTest, keeps_its_accuracy_far_from_zero) {
   }
 }
 
+TEST(MovementTest, channels_join_alike_in_every_layout) {
+  Attributes along_channels;
+  along_channels.set("axis", std::int64_t{1});
+  // Whole lines of the cache, half a line, rows too long to be copied in lines.
+  for (const std::vector<std::int64_t>& channels : std::vector<std::vector<std::int64_t>>{
+           {16, 32, 48}, {16, 8}, {3, 16, 5}, {256, 272}, {32}}) {
+    std::vector<Tensor> rows, lasts;
+    for (const std::int64_t c : channels) {
+      rows.push_back(random_f32({2, c, 5, 3}));
+      lasts.push_back(rows.back().to_layout(Layout::channels_last));
+    }
+    const Tensor joined = run("Concat", lasts, along_channels)[0];
+    EXPECT_EQ(joined.layout(), Layout::channels_last);
+    EXPECT_EQ(floats(joined), floats(run("Concat", rows, along_channels)[0]));
+  }
+}
+
 TEST(MovementTest, parts_of_a_tensor_in_both_layouts) {
   const Tensor x = random_f32({2, 6, 5, 4});
   Attributes concat;
