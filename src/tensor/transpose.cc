@@ -103,7 +103,8 @@ QSWEEP_VECTOR_CLONES void transpose_words(const std::uint32_t* in,
       return transpose_rows<1>(in, in_stride, out, out_stride, columns);
     case 2:
       return transpose_rows<2>(in, in_stride, out, out_stride, columns);
-    case 3:
+    case 3:  // the colors of a picture: a loop of its own where they end up side by side
+      if (out_stride == 3) return transpose_rows<3>(in, in_stride, out, 3, columns);
       return transpose_rows<3>(in, in_stride, out, out_stride, columns);
     case 4:
       return transpose_rows<4>(in, in_stride, out, out_stride, columns);
