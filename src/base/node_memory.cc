@@ -18,9 +18,9 @@
 namespace qsweep {
 namespace {
 
-constexpr const char* kPrefix = "qsweep-";
+constexpr const char* kPrefix = "qsweep-memory-";
 /// Before the data: how many ranks have opened the file.
-constexpr std::size_t kHeaderBytes = 4096;
+constexpr std::size_t kHeaderBytes = NodeMemory::kPageBytes;
 /// Of a file system that others need too, MPI first.
 constexpr std::uint64_t kBytesLeftToOthers = std::uint64_t{16} << 20;
 /// A file that vanishes between being opened and being locked is made anew.

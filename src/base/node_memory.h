@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <filesystem>
 #include <string>
@@ -22,6 +23,18 @@ struct NodeShare {
 /// nobody, and is removed by the last rank to leave or by the next run.
 class NodeMemory {
  public:
+  /// Parts that are reserved by themselves are whole pages.
+  static constexpr std::size_t kPageBytes = 4096;
+  [[nodiscard]] static constexpr std::size_t whole_pages(std::size_t bytes) {
+    return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  }
+  /// A value in such memory, as the processes that share it may change it.
+  template <class Value>
+  [[nodiscard]] static std::atomic_ref<Value> atomic(Value& value) {
+    static_assert(std::atomic_ref<Value>::is_always_lock_free, "processes share it");
+    return std::atomic_ref<Value>(value);
+  }
+
   /// Of this process. @throws Error(resource) when there are no addresses left
   explicit NodeMemory(std::size_t bytes);
   /// Shared by the ranks of `share` that ask for the same `key` and size.

@@ -175,10 +175,10 @@ class Fuser {
 
   using Ints = std::vector<std::int64_t>;
 
+  static constexpr std::size_t kAxes = 2, kSteps = 3;  // of a Slice's bounds
+
   /// Constant starts, ends, axes (counted from the front) and steps of a Slice; empty for others.
   [[nodiscard]] std::vector<Ints> slice_bounds(const Node& node) const {
-    constexpr std::size_t kAxes = 2;
-    constexpr std::size_t kSteps = 3;
     if (node.op != "Slice" || !node.domain.empty() || node.inputs.size() <= 1 + kAxes) return {};
     std::vector<Ints> bounds;
     for (const ValueId operand : std::span(node.inputs).subspan(1)) {
@@ -204,17 +204,16 @@ class Fuser {
     std::vector<Ints> bounds = slice_bounds(inner);
     const std::vector<Ints> more = slice_bounds(outer);
     if (bounds.empty() || more.empty()) return;
-    if (std::ranges::find_first_of(bounds[2], more[2]) != bounds[2].end()) return;
+    if (std::ranges::find_first_of(bounds[kAxes], more[kAxes]) != bounds[kAxes].end()) return;
     const ValueId source = inner.inputs[0];
     outer.inputs = {source};
     static constexpr std::array kRoles = {".starts", ".ends", ".axes", ".steps"};
     for (std::size_t i = 0; i < kRoles.size(); ++i) {
       bounds[i].insert(bounds[i].end(), more[i].begin(), more[i].end());
       const Shape shape = {static_cast<std::int64_t>(bounds[i].size())};
-      const std::string name = graph_.nodes[static_cast<std::size_t>(id)].name + kRoles.at(i);
-      const ValueId joined = detail::add_constant(
-          graph_, name, Tensor::of<std::int64_t>(DType::i64, shape, bounds[i]));
-      graph_.nodes[static_cast<std::size_t>(id)].inputs.push_back(joined);
+      outer.inputs.push_back(
+          detail::add_constant(graph_, outer.name + kRoles.at(i),
+                               Tensor::of<std::int64_t>(DType::i64, shape, bounds[i])));
     }
     std::ranges::replace(uses_.readers[static_cast<std::size_t>(source)], maker, id);
     uses_.readers[static_cast<std::size_t>(between)].clear();

@@ -13,9 +13,8 @@
 namespace qsweep {
 namespace {
 
-constexpr std::size_t kPageBytes = 4096;
 /// Smaller tensors are not worth pages of their own.
-constexpr std::size_t kLeastBytes = 4 * kPageBytes;
+constexpr std::size_t kLeastBytes = 4 * NodeMemory::kPageBytes;
 constexpr std::size_t kSlots = 8192;
 /// Slots looked at for one content before it is given up.
 constexpr std::size_t kMostProbes = 64;
@@ -25,15 +24,6 @@ constexpr std::uint64_t kNotYet = 0, kNever = ~std::uint64_t{0};
 constexpr std::chrono::milliseconds kPatience{20};
 constexpr std::chrono::microseconds kNap{50};
 
-std::size_t whole_pages(std::size_t bytes) {
-  return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
-}
-
-std::atomic_ref<std::uint64_t> atomic(std::uint64_t& value) {
-  static_assert(std::atomic_ref<std::uint64_t>::is_always_lock_free, "processes share it");
-  return std::atomic_ref<std::uint64_t>(value);
-}
-
 /// Never 0, which is an empty slot's.
 std::uint64_t hash_of(ByteView bytes) {
   return mix64(crc32c(bytes), bytes.size()) | 1;
@@ -41,10 +31,10 @@ std::uint64_t hash_of(ByteView bytes) {
 
 std::uint64_t wait_for(std::uint64_t& place) {
   const auto end = std::chrono::steady_clock::now() + kPatience;
-  std::uint64_t now = atomic(place).load(std::memory_order_acquire);
+  std::uint64_t now = NodeMemory::atomic(place).load(std::memory_order_acquire);
   while (now == kNotYet && std::chrono::steady_clock::now() < end) {
     std::this_thread::sleep_for(kNap);
-    now = atomic(place).load(std::memory_order_acquire);
+    now = NodeMemory::atomic(place).load(std::memory_order_acquire);
   }
   return now;
 }
@@ -63,8 +53,9 @@ struct SharedTensors::Head {
 };
 
 SharedTensors::SharedTensors(const NodeShare& share, const std::string& key, std::size_t most_bytes)
-    : bytes_(whole_pages(most_bytes)),
-      memory_(std::make_shared<NodeMemory>(share, key, whole_pages(sizeof(Head)) + bytes_)) {
+    : bytes_(NodeMemory::whole_pages(most_bytes)),
+      memory_(std::make_shared<NodeMemory>(
+          share, key, NodeMemory::whole_pages(sizeof(Head)) + bytes_)) {
   if (!memory_->reserve(0, sizeof(Head)))
     throw Error(ErrorCode::resource, "too little memory can be shared", share.folder.string());
 }
@@ -74,20 +65,20 @@ SharedTensors::Head& SharedTensors::head() const {
 }
 
 Tensor SharedTensors::view(const Tensor& like, std::uint64_t offset) const {
-  std::byte* at = memory_->data() + whole_pages(sizeof(Head)) + offset;
+  std::byte* at = memory_->data() + NodeMemory::whole_pages(sizeof(Head)) + offset;
   return {std::shared_ptr<std::byte>(memory_, at), like.dtype(), like.shape(), like.layout()};
 }
 
 bool SharedTensors::publish(Slot& slot, const Tensor& tensor) const {
-  const std::size_t room = whole_pages(tensor.bytes());
-  const std::uint64_t offset = atomic(head().used).fetch_add(room);
+  const std::size_t room = NodeMemory::whole_pages(tensor.bytes());
+  const std::uint64_t offset = NodeMemory::atomic(head().used).fetch_add(room);
   const bool fits = offset <= bytes_ && room <= bytes_ - offset &&
-                    memory_->reserve(whole_pages(sizeof(Head)) + offset, room);
+                    memory_->reserve(NodeMemory::whole_pages(sizeof(Head)) + offset, room);
   if (fits) {
     std::memcpy(view(tensor, offset).mutable_raw(), tensor.raw(), tensor.bytes());
     slot.size = tensor.bytes();
   }
-  atomic(slot.place).store(fits ? offset + 1 : kNever, std::memory_order_release);
+  NodeMemory::atomic(slot.place).store(fits ? offset + 1 : kNever, std::memory_order_release);
   return fits;
 }
 
@@ -96,9 +87,9 @@ Tensor SharedTensors::keep(Tensor own) const {
   const ByteView content(static_cast<const std::byte*>(own.raw()), own.bytes());
   const std::uint64_t hash = hash_of(content);
   for (std::size_t probe = 0; probe < kMostProbes; ++probe) {
-    Slot& slot = head().slots[(hash + probe) % kSlots];
+    Slot& slot = head().slots[(hash / 2 + probe) % kSlots];
     std::uint64_t found = 0;
-    if (atomic(slot.hash).compare_exchange_strong(found, hash))
+    if (NodeMemory::atomic(slot.hash).compare_exchange_strong(found, hash))
       return publish(slot, own) ? view(own, slot.place - 1) : own;
     if (found != hash) continue;
     const std::uint64_t place = wait_for(slot.place);
