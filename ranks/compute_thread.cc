@@ -7,6 +7,12 @@
 namespace qsweep {
 namespace {
 
+/// How long a rank without a job waits for messages before it looks at the clock.
+constexpr std::chrono::microseconds kIdlePoll{1000};
+/// How often one with a job looks for them. Its next job is at hand, and each look takes the core
+/// from the running one.
+constexpr std::chrono::microseconds kBusyPoll{5000};
+
 /// Exceptions end the job, not the worker.
 Computed compute(TaskHandler& handler, const Job& job) {
   const auto start = std::chrono::steady_clock::now();
@@ -72,6 +78,15 @@ void ComputeThread::loop() {
 void RankWork::step(double now, std::chrono::microseconds timeout) {
   if (auto computed = thread_.finished(timeout)) state.on_finished(std::move(*computed), now);
   if (auto job = state.next_job()) thread_.start(std::move(*job));
+}
+
+std::optional<Message> RankWork::wait(Transport& transport) {
+  const bool computes = state.is_computing();
+  // Where one message came another may lie behind it.
+  if (computes && !has_mail_) step(transport.now(), kBusyPoll);
+  auto message = transport.receive(computes ? std::chrono::microseconds{} : kIdlePoll);
+  has_mail_ = message.has_value();
+  return message;
 }
 
 }  // namespace qsweep

@@ -44,12 +44,16 @@ class RankWork {
       : state(options, now), thread_(handler) {}
 
   /// Takes what is finished, starts what is next. Waits at most `timeout` for something to finish.
-  void step(double now, std::chrono::microseconds timeout);
+  void step(double now, std::chrono::microseconds timeout = {});
+  /// Waits a little for something to happen: the end of the running job, or a message when there is
+  /// none. @return a message that came
+  std::optional<Message> wait(Transport& transport);
 
   WorkerState state;
 
  private:
   ComputeThread thread_;
+  bool has_mail_ = false;  ///< the last look found some
 };
 
 }  // namespace qsweep

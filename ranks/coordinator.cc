@@ -11,14 +11,6 @@
 #include "ranks/coordinator_state.h"
 
 namespace qsweep {
-namespace {
-
-constexpr std::chrono::microseconds kPoll{1000};
-/// With one rank nothing but the own compute thread can wake us.
-constexpr std::chrono::microseconds kAlonePoll{20000};
-
-}  // namespace
-
 /// Drives the state of the coordinator and of rank 0's own worker over the transport.
 struct Coordinator::Impl {
   Transport& transport;
@@ -34,7 +26,7 @@ struct Coordinator::Impl {
   void deliver() {
     for (bool quiet = false; !quiet;) {
       quiet = true;
-      local.step(transport.now(), std::chrono::microseconds(0));
+      local.step(transport.now());
       for (message::Envelope& e : local.state.take_sends()) {
         quiet = false;
         state.on_message({.from = 0, .kind = e.kind, .payload = std::move(e.payload)},
@@ -62,11 +54,7 @@ struct Coordinator::Impl {
   }
 
   void wait() {
-    if (transport.size() == 1) {
-      local.step(transport.now(), kAlonePoll);
-    } else if (const auto message = transport.receive(kPoll)) {
-      state.on_message(*message, transport.now());
-    }
+    if (const auto message = local.wait(transport)) state.on_message(*message, transport.now());
     state.on_tick(transport.now());
   }
 };

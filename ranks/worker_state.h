@@ -48,6 +48,7 @@ class WorkerState {
 
   /// The job to run now; nothing while one runs or none waits.
   [[nodiscard]] std::optional<Job> next_job();
+  [[nodiscard]] bool is_computing() const { return running_.has_value(); }
   [[nodiscard]] std::vector<message::Envelope> take_sends();
   [[nodiscard]] Phase phase() const { return phase_; }
   /// After `released`: ranks that the coordinator lost.

@@ -63,14 +63,11 @@ class MpiTransport final : public Transport {
     collect_sent();
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     for (;;) {
-      int found = 0;
-      MPI_Message handle = MPI_MESSAGE_NULL;
-      MPI_Status status;
-      check(MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &found, &handle, &status),
-            "MPI_Improbe");
-      if (found) {
+      while (accept_one()) {
+      }
+      if (auto message = take_arrived()) {
         nap_ = kShortestNap;
-        return take(handle, status);
+        return message;
       }
       const auto left = deadline - std::chrono::steady_clock::now();
       if (left <= std::chrono::steady_clock::duration::zero()) return std::nullopt;
@@ -82,13 +79,16 @@ class MpiTransport final : public Transport {
   void give_up(int rank) override { lost_.insert(rank); }
   [[nodiscard]] bool has_lost() const { return !lost_.empty(); }
 
-  /// Waits for pending sends to ranks that are not lost. @return false when some did not complete
+  /// Ends what is under way with ranks that are not lost. @return false when some did not complete
   bool flush() {
     const auto deadline = std::chrono::steady_clock::now() + kFlushTime;
+    const auto is_lost = [this](int rank) { return lost_.contains(rank); };
     for (;;) {
       collect_sent();
-      if (std::all_of(pending_.begin(), pending_.end(),
-                      [this](const Pending& p) { return lost_.contains(p.to); }))
+      while (take_arrived()) {
+      }
+      if (std::ranges::all_of(pending_, is_lost, &Pending::to) &&
+          std::ranges::all_of(arriving_, is_lost, [](const Arriving& a) { return a.message.from; }))
         return true;
       if (std::chrono::steady_clock::now() > deadline) return false;
       std::this_thread::sleep_for(kShortestNap);
@@ -102,13 +102,47 @@ class MpiTransport final : public Transport {
     int to;
   };
 
-  static Message take(MPI_Message handle, const MPI_Status& status) {
+  struct Arriving {
+    Message message;
+    MPI_Request request;
+  };
+
+  /// Begins to receive a message that a rank offers. Large ones come in parts as their sender finds
+  /// time for them, or never when it dies: nobody waits in MPI for their end.
+  bool accept_one() {
+    int found = 0;
+    MPI_Message handle = MPI_MESSAGE_NULL;
+    MPI_Status status;
+    check(MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &found, &handle, &status),
+          "MPI_Improbe");
+    if (!found) return false;
     int bytes = 0;
     check(MPI_Get_count(&status, MPI_BYTE, &bytes), "MPI_Get_count");
-    Message m{status.MPI_SOURCE, static_cast<std::uint8_t>(status.MPI_TAG),
-              Bytes(static_cast<std::size_t>(bytes))};
-    check(MPI_Mrecv(m.payload.data(), bytes, MPI_BYTE, &handle, MPI_STATUS_IGNORE), "MPI_Mrecv");
-    return m;
+    arriving_.push_back({{status.MPI_SOURCE, static_cast<std::uint8_t>(status.MPI_TAG),
+                          Bytes(static_cast<std::size_t>(bytes))},
+                         MPI_REQUEST_NULL});
+    Arriving& a = arriving_.back();
+    check(MPI_Imrecv(a.message.payload.data(), bytes, MPI_BYTE, &handle, &a.request), "MPI_Imrecv");
+    return true;
+  }
+
+  /// The first message that has arrived and is its sender's oldest.
+  std::optional<Message> take_arrived() {
+    std::set<int> waited_for;
+    for (auto a = arriving_.begin(); a != arriving_.end(); ++a) {
+      if (waited_for.contains(a->message.from)) continue;
+      int done = 0;
+      // A transfer that fails is silence of its sender, like one that never ends.
+      const bool ok = MPI_Test(&a->request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS;
+      if (!ok || !done) {
+        waited_for.insert(a->message.from);
+        continue;
+      }
+      Message message = std::move(a->message);
+      arriving_.erase(a);
+      return message;
+    }
+    return std::nullopt;
   }
 
   void collect_sent() {
@@ -124,7 +158,9 @@ class MpiTransport final : public Transport {
   int node_size_ = 1;
   std::chrono::microseconds nap_ = kShortestNap;
   std::set<int> lost_;
-  std::list<Pending> pending_;  ///< a list: the buffers stay MPI's, in place, until they are sent
+  // Lists: the buffers stay MPI's, in place, until they are sent or filled.
+  std::list<Pending> pending_;
+  std::list<Arriving> arriving_;
 };
 
 /// Ranks of one node need no fabric, and looking for one takes Open MPI a fifth of a second. What
