@@ -101,6 +101,16 @@ std::vector<RankReport> Coordinator::ranks() const {
   return impl_->state.ranks();
 }
 
+void dismiss(Transport& transport) noexcept {
+  for (int r = 1; r < transport.size(); ++r) {
+    try {
+      transport.send(r, message::dismiss, message::encode_empty(message::dismiss));
+    } catch (const std::exception&) {
+      // It cannot be reached, and leaves on its own when it has heard nothing for long enough.
+    }
+  }
+}
+
 int Coordinator::lost_ranks() const {
   int lost = 0;
   for (const RankReport& r : impl_->state.ranks()) lost += r.lost ? 1 : 0;

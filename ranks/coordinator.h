@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ class TaskHandler {
 struct Task {
   Bytes payload{};
   double cost = 1.0;  ///< in any unit; only ratios matter
+  /// Tasks of one group, in all runs, share something that a rank has to make once and then keeps:
+  /// they go to one rank as long as the others have work. None: the task goes anywhere.
+  std::optional<std::int64_t> group{};
 };
 
 struct TaskOutcome {
@@ -56,9 +60,9 @@ struct RankReport {
 };
 
 /// Hands tasks to the ranks, itself included: rank 0 computes on a thread of its own while this
-/// thread serves messages. Tasks go out in the order given, larger ones first where costs differ;
-/// each outcome is reported once, on the calling thread, in order of arrival (callers must not
-/// depend on that order).
+/// thread serves messages. Tasks go out in the order given, larger ones first where costs differ
+/// and those of a rank's own groups before others; each outcome is reported once, on the calling
+/// thread, in order of arrival (callers must not depend on that order).
 class Coordinator {
  public:
   /// Both must outlive the coordinator. `local` runs on another thread, one call at a time.
@@ -88,9 +92,18 @@ class Coordinator {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The loop of a rank other than 0: computes what it is given until told to leave or until the
-/// coordinator has been silent for `coordinator_timeout_s`. @return false when the coordinator was
-/// lost.
-bool serve(Transport& transport, TaskHandler& handler, CoordinatorOptions options = {});
+/// Why serve() came back.
+enum class Parting {
+  released,   ///< the coordinator is through; another may follow
+  dismissed,  ///< none follows
+  orphaned,   ///< the coordinator has been silent for `coordinator_timeout_s`
+};
+
+/// The loop of a rank other than 0: computes what it is given until one of the above.
+Parting serve(Transport& transport, TaskHandler& handler, CoordinatorOptions options = {});
+
+/// Tells all ranks that no coordinator follows, whether there was one or not. On rank 0, when none
+/// is left; no use of the transport may follow.
+void dismiss(Transport& transport) noexcept;
 
 }  // namespace qsweep

@@ -202,14 +202,30 @@ void CoordinatorState::assign() {
     for (int r = 0; r < static_cast<int>(ranks_.size()); ++r) {
       if (waiting_.empty() || (depth > 1 && waiting_.size() <= working_)) return;
       if (!rank(r).works() || static_cast<int>(rank(r).held.size()) >= depth) continue;
-      const auto at = std::find_if(waiting_.begin(), waiting_.end(),
-                                   [&](std::size_t t) { return may_try(r, t); });
-      if (at == waiting_.end()) continue;
-      const std::size_t task = *at;
-      waiting_.erase(at);
+      const std::size_t at = choose(r);
+      if (at == waiting_.size()) continue;
+      const std::size_t task = waiting_[at];
+      waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(at));
       give(r, task);
     }
   }
+}
+
+/// The first that is of the rank's own groups or of none; else of a group without a rank; else any.
+std::size_t CoordinatorState::choose(int r) const {
+  std::size_t homeless = waiting_.size();
+  std::size_t other = waiting_.size();
+  for (std::size_t at = 0; at < waiting_.size(); ++at) {
+    if (!may_try(r, waiting_[at])) continue;
+    const auto& group = tasks_[waiting_[at]].group;
+    const auto home = group ? homes_.find(*group) : homes_.end();
+    if (!group || (home != homes_.end() && home->second == r)) return at;
+    const bool has_home =
+        home != homes_.end() && !ranks_[static_cast<std::size_t>(home->second)].is_lost;
+    std::size_t& first = has_home ? other : homeless;
+    first = std::min(first, at);
+  }
+  return homeless < waiting_.size() ? homeless : other;
 }
 
 bool CoordinatorState::may_try(int r, std::size_t task) const {
@@ -227,6 +243,10 @@ bool CoordinatorState::may_try(int r, std::size_t task) const {
 void CoordinatorState::give(int r, std::size_t task) {
   rank(r).held.push_back(task);
   states_[task].start_s = now_ - origin_;
+  if (const auto& group = tasks_[task].group) {
+    const auto [home, is_new] = homes_.try_emplace(*group, r);
+    if (!is_new && rank(home->second).is_lost) home->second = r;
+  }
   send(r, message::task, message::encode_task(round_, task, tasks_[task].payload));
 }
 

@@ -6,6 +6,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "ranks/coordinator.h"
@@ -69,6 +70,8 @@ class CoordinatorState {
   Rank& rank(int r) { return ranks_.at(static_cast<std::size_t>(r)); }
   void send(int to, message::Kind kind, Bytes payload);
   void assign();
+  /// The waiting task that the rank should have next; waiting_.size() for none.
+  [[nodiscard]] std::size_t choose(int r) const;
   [[nodiscard]] bool may_try(int r, std::size_t task) const;
   void give(int r, std::size_t task);
   void on_outcome(int from, message::OutcomeMessage outcome);
@@ -81,7 +84,8 @@ class CoordinatorState {
   double last_tick_;
   double last_heartbeat_;
   std::vector<Rank> ranks_;
-  std::size_t working_ = 0;  ///< ranks that are ready and not lost
+  std::size_t working_ = 0;                      ///< ranks that are ready and not lost
+  std::unordered_map<std::int64_t, int> homes_;  ///< by group: the rank that had its first task
 
   // The run in progress.
   std::uint64_t round_ = 0;

@@ -20,7 +20,8 @@ enum Kind : std::uint8_t {
   heartbeat = 5,  ///< both ways: the sender lives
   drain = 6,      ///< coordinator -> worker: drop the tasks you have not begun
   drained = 7,    ///< worker -> coordinator: nothing is computing or waiting here any more
-  leave = 8,      ///< coordinator -> worker: no more work; which ranks were lost
+  leave = 8,      ///< coordinator -> worker: no more work from it; which ranks were lost
+  dismiss = 9,    ///< rank 0 -> worker: no other coordinator follows
 };
 
 /// A message on its way out.

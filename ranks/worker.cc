@@ -6,7 +6,7 @@
 
 namespace qsweep {
 
-bool serve(Transport& transport, TaskHandler& handler, CoordinatorOptions options) {
+Parting serve(Transport& transport, TaskHandler& handler, CoordinatorOptions options) {
   RankWork work(handler, options, transport.now());
   while (work.state.phase() == WorkerState::Phase::serving) {
     work.step(transport.now());
@@ -16,9 +16,15 @@ bool serve(Transport& transport, TaskHandler& handler, CoordinatorOptions option
     work.state.on_tick(transport.now());
   }
   for (const int rank : work.state.lost_ranks()) transport.give_up(rank);
-  if (work.state.phase() == WorkerState::Phase::released) return true;
-  transport.give_up(0);
-  return false;
+  switch (work.state.phase()) {
+    case WorkerState::Phase::released:
+      return Parting::released;
+    case WorkerState::Phase::dismissed:
+      return Parting::dismissed;
+    default:
+      transport.give_up(0);
+      return Parting::orphaned;
+  }
 }
 
 }  // namespace qsweep

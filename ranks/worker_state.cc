@@ -35,6 +35,10 @@ void WorkerState::on_message(const Message& m, double now) {
       lost_ranks_ = message::decode_leave(m);
       phase_ = Phase::released;
       break;
+    case message::dismiss:
+      message::decode_empty(m);
+      phase_ = Phase::dismissed;
+      break;
     default:
       throw Error(ErrorCode::internal,
                   fmt::format("a worker received a message of kind {}, which is not for workers",

@@ -34,8 +34,9 @@ class WorkerState {
  public:
   enum class Phase {
     serving,
-    released,  ///< told to leave
-    orphaned,  ///< the coordinator has been silent too long
+    released,   ///< told to leave
+    dismissed,  ///< told that no coordinator follows
+    orphaned,   ///< the coordinator has been silent too long
   };
 
   WorkerState(const CoordinatorOptions& options, double now);

@@ -97,41 +97,38 @@ ExitCode study_sizes(const Options& o, bool json) {
   const JobConfig& job = opened;  // clang cannot capture a structured binding
   if (use != WorkloadUse::evaluate)
     throw Error(ErrorCode::usage, "--sizes needs evaluation images", {}, "Add --data");
-  return with_ranks(
-      [&](Transport& transport, const std::atomic<bool>& stop) {
-        std::vector<std::vector<std::string>> rows = {
-            {"calibration images", "metric", "drop", "95 % interval", "KL"}};
-        nlohmann::ordered_json list = nlohmann::ordered_json::array();
-        for (const std::int64_t size : o.sizes) {
-          JobConfig sized = job;
-          sized.calibration.images = size;
-          sized.calibration.cache.clear();
-          ProgressLine progress;
-          const SingleEvaluation e = evaluate_once(sized, o.scheme, transport, progress, stop);
-          const std::string count =
-              e.correct.empty() ? "" : fmt::format("{}/{} = ", e.correct.front(), e.images);
-          rows[0][1] = e.metrics.front().title;
-          rows.push_back({std::to_string(size),
-                          fmt::format("{}{:.2f} %", count, 100 * e.values.front()),
-                          fmt::format("{:.4f}", e.drop),
-                          fmt::format("{:+.4f} .. {:+.4f}", e.drop_low, e.drop_high),
-                          fmt::format("{:.3g}", e.mean_kl)});
-          list.push_back({{"calibration_images", size},
-                          {"scheme", e.scheme_text},
-                          {"calibrator", sized.quantization.calibrator},
-                          {"images", e.images},
-                          {e.metrics.front().name, e.values.front()},
-                          {"drop", e.drop},
-                          {"drop_low", e.drop_low},
-                          {"drop_high", e.drop_high},
-                          {"kl", e.mean_kl}});
-          if (!e.correct.empty())
-            list.back()[e.metrics.front().name + "_correct"] = e.correct.front();
-        }
-        print(json ? list.dump(2) + "\n" : render_table(rows));
-        return kExitOk;
-      },
-      o.sizes.size());
+  return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
+    std::vector<std::vector<std::string>> rows = {
+        {"calibration images", "metric", "drop", "95 % interval", "KL"}};
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const std::int64_t size : o.sizes) {
+      JobConfig sized = job;
+      sized.calibration.images = size;
+      sized.calibration.cache.clear();
+      ProgressLine progress;
+      const SingleEvaluation e = evaluate_once(sized, o.scheme, transport, progress, stop);
+      const std::string count =
+          e.correct.empty() ? "" : fmt::format("{}/{} = ", e.correct.front(), e.images);
+      rows[0][1] = e.metrics.front().title;
+      rows.push_back({std::to_string(size),
+                      fmt::format("{}{:.2f} %", count, 100 * e.values.front()),
+                      fmt::format("{:.4f}", e.drop),
+                      fmt::format("{:+.4f} .. {:+.4f}", e.drop_low, e.drop_high),
+                      fmt::format("{:.3g}", e.mean_kl)});
+      list.push_back({{"calibration_images", size},
+                      {"scheme", e.scheme_text},
+                      {"calibrator", sized.quantization.calibrator},
+                      {"images", e.images},
+                      {e.metrics.front().name, e.values.front()},
+                      {"drop", e.drop},
+                      {"drop_low", e.drop_low},
+                      {"drop_high", e.drop_high},
+                      {"kl", e.mean_kl}});
+      if (!e.correct.empty()) list.back()[e.metrics.front().name + "_correct"] = e.correct.front();
+    }
+    print(json ? list.dump(2) + "\n" : render_table(rows));
+    return kExitOk;
+  });
 }
 
 ExitCode calibrate(const Options& o, bool json) {

@@ -30,24 +30,22 @@ struct Options {
 /// Every model's sweep, one after another; a run found in its directory is continued.
 ExitCode sweep_grid(const GridOptions& grid, bool json) {
   const std::vector<GridRun> runs = to_runs(grid);
-  return with_ranks(
-      [&](Transport& transport, const std::atomic<bool>& stop) {
-        ExitCode worst = kExitOk;
-        for (const GridRun& run : runs) {
-          ProgressLine progress;
-          const RunOutcome outcome =
-              run_job(run.job, {.directory = run.directory, .last = Stage::sweep, .logs = run.logs},
-                      transport, progress, stop);
-          if (json) {
-            print(render_pareto_json(outcome.results));
-          } else {
-            print(fmt::format("{}\n{}\n", run.directory.string(), to_text(outcome.results)));
-          }
-          if (outcome.failed > 0) worst = kExitPartial;
-        }
-        return worst;
-      },
-      runs.size());
+  return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
+    ExitCode worst = kExitOk;
+    for (const GridRun& run : runs) {
+      ProgressLine progress;
+      const RunOutcome outcome =
+          run_job(run.job, {.directory = run.directory, .last = Stage::sweep, .logs = run.logs},
+                  transport, progress, stop);
+      if (json) {
+        print(render_pareto_json(outcome.results));
+      } else {
+        print(fmt::format("{}\n{}\n", run.directory.string(), to_text(outcome.results)));
+      }
+      if (outcome.failed > 0) worst = kExitPartial;
+    }
+    return worst;
+  });
 }
 
 }  // namespace

@@ -9,19 +9,37 @@
 
 namespace qsweep {
 
-ExitCode with_ranks(const std::function<ExitCode(Transport&, const std::atomic<bool>& stop)>& work,
-                    std::size_t coordinators) {
+namespace {
+
+/// Lets the other ranks go, also when the work ends in an error before they have heard of it.
+class Dismissal {
+ public:
+  explicit Dismissal(Transport& transport) : transport_(transport) {}
+  ~Dismissal() { dismiss(transport_); }
+  Dismissal(const Dismissal&) = delete;
+  Dismissal& operator=(const Dismissal&) = delete;
+
+ private:
+  Transport& transport_;
+};
+
+}  // namespace
+
+ExitCode with_ranks(
+    const std::function<ExitCode(Transport&, const std::atomic<bool>& stop)>& work) {
   if (!MpiSession::launched_by_mpi())
     return work(*make_thread_transports(1).front(), stop_on_signals());
   MpiSession session;
   Transport& transport = session.transport();
   if (transport.rank() != 0) {
     ignore_stop_signals();
-    bool released = true;
-    for (std::size_t i = 0; i < coordinators && released; ++i) released = serve_job(transport);
-    if (!released) session.abandon();
-    return released ? kExitOk : kExitEnvironment;
+    Parting parting = Parting::released;
+    while (parting == Parting::released) parting = serve_job(transport);
+    if (parting == Parting::dismissed) return kExitOk;
+    session.abandon();
+    return kExitEnvironment;
   }
+  const Dismissal at_the_end(transport);
   return work(transport, stop_on_signals());
 }
 

@@ -16,10 +16,8 @@ namespace qsweep {
 /// Runs `work` on rank 0 with the transport of all ranks: MPI when started by mpirun or srun, else
 /// this process alone. The other ranks serve until rank 0 is done. Signals ask for a stop through
 /// the flag.
-/// @param coordinators that `work` makes on rank 0, one after another, at most
 /// @return what `work` returned; on other ranks kExitOk, or kExitEnvironment when rank 0 was lost
-ExitCode with_ranks(const std::function<ExitCode(Transport&, const std::atomic<bool>& stop)>& work,
-                    std::size_t coordinators = 1);
+ExitCode with_ranks(const std::function<ExitCode(Transport&, const std::atomic<bool>& stop)>& work);
 
 /// Takes a job through the stages up to `last` and shows the outcome on rank 0.
 ExitCode run_stage(const JobOptions& options,

@@ -347,11 +347,11 @@ RunOutcome run_job(const JobConfig& job,
   return outcome;
 }
 
-bool serve_job(Transport& transport) {
+Parting serve_job(Transport& transport) {
   Evaluator evaluator(transport.rank(), transport.node_size());
-  const bool released = serve(transport, evaluator, {.fingerprint = engine_identity()});
+  const Parting parting = serve(transport, evaluator, {.fingerprint = engine_identity()});
   if (evaluator.workload() != nullptr) log_decoding(*evaluator.workload());
-  return released;
+  return parting;
 }
 
 RunResults load_results(const std::filesystem::path& root) {

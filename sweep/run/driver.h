@@ -7,7 +7,7 @@
 #include "io/config/job.h"
 #include "io/report/results.h"
 
-#include "ranks/transport.h"
+#include "ranks/coordinator.h"
 
 #include "sweep/run/progress.h"
 #include "sweep/run/records.h"
@@ -39,8 +39,8 @@ struct RunOutcome {
                                  Progress& progress,
                                  const std::atomic<bool>& stop);
 
-/// A rank other than 0: serves until told to leave. @return false when rank 0 was lost
-bool serve_job(Transport& transport);
+/// A rank other than 0: serves one crew of rank 0's until told to leave.
+Parting serve_job(Transport& transport);
 
 /// Results of a run directory from its journal, without computing; writes nothing.
 [[nodiscard]] RunResults load_results(const std::filesystem::path& directory);

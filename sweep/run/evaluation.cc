@@ -3,22 +3,14 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "sweep/plan/tasks.h"
+
 namespace qsweep {
 namespace {
-
-/// Work units (MACs and moved elements) of a fraction of a second on one core of a current machine:
-/// no task is smaller, and none, but for the next rule, more than some seconds, which is what a
-/// killed rank loses.
-constexpr double kLeastWork = 2e10;
-constexpr double kMostWork = 64 * kLeastWork;
-/// Every task starts from the input: it holds at least so many times the work of starting, or
-/// schemes would share little.
-constexpr double kStartsPerTask = 8.0;
-/// What shares a shard stays in one task while there are so many for each rank.
-constexpr double kTasksPerRank = 8.0;
 
 std::string record_key(const Scheme& scheme, std::int64_t shard, bool probe) {
   return fmt::format("{}/{}{}", scheme.id, shard, probe ? "/probe" : "");
@@ -45,12 +37,6 @@ std::vector<double> work_from_layer(const Workload& w) {
   return from;
 }
 
-struct PlannedTask {
-  std::int64_t shard = 0;
-  std::vector<std::size_t> schemes;
-  double work = 0.0;
-};
-
 /// Where the schemes, in trie order, part from the one before: the work that each adds to it.
 std::vector<double> added_work(const Workload& w,
                                std::span<const Scheme> schemes,
@@ -71,12 +57,11 @@ std::vector<double> added_work(const Workload& w,
   return work;
 }
 
-std::vector<PlannedTask> plan(const Workload& w,
-                              const RecordStore& records,
-                              std::span<const Scheme> schemes,
-                              Detail detail,
-                              int ranks) {
-  const bool probe = detail == Detail::probes;
+std::vector<ShardTask> plan(const Workload& w,
+                            const RecordStore& records,
+                            std::span<const Scheme> schemes,
+                            Detail detail,
+                            int ranks) {
   std::vector<std::size_t> order(schemes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
@@ -84,36 +69,22 @@ std::vector<PlannedTask> plan(const Workload& w,
   });
   const double whole = std::accumulate(w.trace.work.begin(), w.trace.work.end(), 0.0);
   const std::vector<double> added = added_work(w, schemes, order, whole);
-  const double all = std::accumulate(added.begin(), added.end(), 0.0) *
-                     static_cast<double>(w.evaluation_ids.size());
-  const double share = std::min(all / (kTasksPerRank * ranks), kMostWork);
-  std::vector<PlannedTask> tasks;
+  std::vector<ShardWork> shards;
   for (std::int64_t shard = 0; shard < w.shards(); ++shard) {
     const auto images = static_cast<double>(w.shard_ids(shard).size());
-    const double start = whole * images;
-    const double target = std::max({kLeastWork, kStartsPerTask * start, share});
+    ShardWork& s = shards.emplace_back(ShardWork{.shard = shard, .start = whole * images});
     double skipped = 0.0;  // of recorded schemes since the last planned one
-    bool open = false;
     for (std::size_t at = 0; at < order.size(); ++at) {
-      const double work = std::max(added[at] * images, skipped);
-      if (find_record(records, schemes[order[at]], shard, probe)) {
-        skipped = work;
-        continue;
-      }
-      if (!open || tasks.back().work + work > target) {
-        tasks.push_back({shard, {}, start});
-        open = true;
-      } else {
-        tasks.back().work += work;
-      }
-      tasks.back().schemes.push_back(order[at]);
-      skipped = 0.0;
+      skipped = std::max(added[at] * images, skipped);
+      if (find_record(records, schemes[order[at]], shard, detail == Detail::probes)) continue;
+      s.schemes.push_back(order[at]);
+      s.added.push_back(static_cast<float>(std::exchange(skipped, 0.0)));
     }
   }
-  return tasks;
+  return cut_tasks(shards, ranks);
 }
 
-Crew::Piece piece(std::span<const Scheme> schemes, const PlannedTask& planned, Detail detail) {
+Crew::Piece piece(std::span<const Scheme> schemes, const ShardTask& planned, Detail detail) {
   EvaluateTask task{.shard = planned.shard,
                     .probe = detail == Detail::probes,
                     .detail = detail == Detail::predictions,
@@ -121,17 +92,18 @@ Crew::Piece piece(std::span<const Scheme> schemes, const PlannedTask& planned, D
   for (std::size_t i : planned.schemes) task.schemes.push_back(schemes[i].precision);
   std::string key = fmt::format("{} schemes from {} on shard {}", planned.schemes.size(),
                                 schemes[planned.schemes.front()].id, planned.shard);
-  return {std::move(key), {task.encode(), planned.work}};
+  // The float model's outputs on a shard are kept by the rank that has computed them.
+  return {std::move(key), {task.encode(), planned.work, planned.shard}};
 }
 
 void run_planned(Crew& crew,
                  const std::string& stage,
                  std::span<const Scheme> schemes,
                  Detail detail,
-                 const std::vector<PlannedTask>& planned,
-                 const std::function<void(const PlannedTask&, const std::string&)>& failed) {
+                 const std::vector<ShardTask>& planned,
+                 const std::function<void(const ShardTask&, const std::string&)>& failed) {
   std::vector<Crew::Piece> pieces;
-  for (const PlannedTask& p : planned) pieces.push_back(piece(schemes, p, detail));
+  for (const ShardTask& p : planned) pieces.push_back(piece(schemes, p, detail));
   crew.run_tasks(
       stage, pieces,
       [&](std::size_t t, const Bytes& result) {
@@ -179,7 +151,7 @@ std::vector<Crew::Piece> evaluation_tasks(const Workload& workload,
                                           Detail detail,
                                           int ranks) {
   std::vector<Crew::Piece> pieces;
-  for (const PlannedTask& p : plan(workload, records, schemes, detail, ranks))
+  for (const ShardTask& p : plan(workload, records, schemes, detail, ranks))
     pieces.push_back(piece(schemes, p, detail));
   return pieces;
 }
@@ -190,16 +162,16 @@ std::vector<SchemeResult> evaluate_schemes(Crew& crew,
                                            Detail detail) {
   const Workload& w = crew.workload();
   // A task of several schemes that fails is taken apart, so that only the scheme at fault is lost.
-  std::vector<PlannedTask> alone;
+  std::vector<ShardTask> alone;
   run_planned(crew, stage, schemes, detail,
               plan(w, crew.records(), schemes, detail, crew.ledger().ranks),
-              [&](const PlannedTask& p, const std::string&) {
+              [&](const ShardTask& p, const std::string&) {
                 for (std::size_t i : p.schemes)
                   alone.push_back({p.shard, {i}, p.work / static_cast<double>(p.schemes.size())});
               });
   if (!alone.empty()) {
     run_planned(crew, stage + ", failed tasks one by one", schemes, detail, alone,
-                [&](const PlannedTask& p, const std::string& error) {
+                [&](const ShardTask& p, const std::string& error) {
                   const ByteView text = as_bytes(error);
                   crew.records().put(RecordKind::failure,
                                      record_key(schemes[p.schemes.front()], p.shard, false),

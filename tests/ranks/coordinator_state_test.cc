@@ -93,6 +93,47 @@ TEST_F(CoordinatorStateTest, costly_tasks_go_first_and_equal_ones_in_order) {
   EXPECT_EQ(order, (std::vector<std::size_t>{1, 3, 4, 0, 2}));
 }
 
+TEST_F(CoordinatorStateTest, tasks_of_a_group_return_to_the_rank_that_had_it_before) {
+  open(3, {.queue_depth = 1});
+  const auto begin_groups = [&](const std::vector<std::int64_t>& groups) {
+    tasks_.clear();
+    for (const std::int64_t g : groups) tasks_.push_back(Task{.group = g});
+    held_.clear();
+    state_->begin(tasks_, now_);
+    collect();
+  };
+  begin_groups({5, 6, 7});  // for ranks 0, 1 and 2
+  for (int r = 0; r < 3; ++r) answer(r, true);
+  begin_groups({7, 7, 8, 6, 5, 6});
+  EXPECT_EQ(held_[0].front(), 4u);
+  EXPECT_EQ(held_[1].front(), 3u);
+  EXPECT_EQ(held_[2].front(), 0u);
+  answer(0, true);
+  EXPECT_EQ(held_[0].front(), 2u) << "a group of nobody before one of rank 2";
+  answer(0, true);
+  EXPECT_EQ(held_[0].front(), 1u) << "rather any than none";
+  EXPECT_EQ(held_[2].size(), 1u);
+}
+
+TEST_F(CoordinatorStateTest, groups_of_a_lost_rank_find_another) {
+  open(3, {.queue_depth = 1});
+  tasks_ = {Task{.group = 1}, Task{.group = 2}, Task{.group = 3}};
+  state_->begin(tasks_, now_);
+  collect();
+  for (int r = 0; r < 3; ++r) answer(r, true);
+  state_->give_up(1, "gone");
+  tasks_ = {Task{.group = 3}, Task{.group = 3}, Task{.group = 2}, Task{.group = 2}};
+  held_.clear();
+  state_->begin(tasks_, now_);
+  collect();
+  EXPECT_EQ(held_[0].front(), 2u);
+  EXPECT_EQ(held_[2].front(), 0u);
+  answer(2, true);
+  EXPECT_EQ(held_[2].front(), 1u);
+  answer(0, true);
+  EXPECT_EQ(held_[0].front(), 3u);
+}
+
 TEST_F(CoordinatorStateTest, second_tasks_are_queued_only_while_there_are_plenty) {
   open(3);
   begin(100);

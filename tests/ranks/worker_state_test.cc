@@ -93,6 +93,11 @@ TEST_F(WorkerStateTest, leaves_when_told_and_knows_who_was_lost) {
   EXPECT_EQ(state_.lost_ranks(), std::vector<int>{3});
 }
 
+TEST_F(WorkerStateTest, knows_that_no_coordinator_follows) {
+  tell(message::dismiss);
+  EXPECT_EQ(state_.phase(), WorkerState::Phase::dismissed);
+}
+
 TEST_F(WorkerStateTest, leaves_when_the_coordinator_is_silent_too_long) {
   for (double now = 0.5; now <= 10.0; now += 0.5) state_.on_tick(now);
   EXPECT_EQ(state_.phase(), WorkerState::Phase::serving);

@@ -1,0 +1,121 @@
+#include "sweep/plan/tasks.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+#include "src/base/random.h"
+
+namespace qsweep {
+namespace {
+
+constexpr double kStart = 1e10;
+
+/// A shard whose schemes each add about half of a start.
+ShardWork shard_of(std::int64_t shard, std::size_t schemes, Random& random) {
+  ShardWork s{.shard = shard, .start = kStart};
+  for (std::size_t i = 0; i < schemes; ++i) {
+    s.schemes.push_back(i);
+    s.added.push_back(static_cast<float>(i == 0 ? kStart : kStart * random.uniform()));
+  }
+  return s;
+}
+
+std::vector<ShardWork> shards_of(std::int64_t shards, std::size_t schemes) {
+  Random random(7, 1);
+  std::vector<ShardWork> all;
+  for (std::int64_t shard = 0; shard < shards; ++shard)
+    all.push_back(shard_of(shard, schemes, random));
+  return all;
+}
+
+/// When ranks of one speed are through, each taking the largest task left.
+double makespan(const std::vector<ShardTask>& tasks, int ranks) {
+  std::vector<double> works;
+  for (const ShardTask& t : tasks) works.push_back(t.work);
+  std::ranges::sort(works, std::greater());
+  std::vector<double> busy(static_cast<std::size_t>(ranks), 0.0);
+  for (const double work : works) *std::ranges::min_element(busy) += work;
+  return *std::ranges::max_element(busy);
+}
+
+double total(const std::vector<ShardTask>& tasks) {
+  double all = 0.0;
+  for (const ShardTask& t : tasks) all += t.work;
+  return all;
+}
+
+TEST(TasksTest, every_scheme_of_every_shard_is_in_one_task) {
+  for (const int ranks : {1, 2, 3, 64}) {
+    const std::vector<ShardWork> shards = shards_of(13, 57);
+    std::map<std::int64_t, std::vector<std::size_t>> found;
+    for (const ShardTask& t : cut_tasks(shards, ranks)) {
+      EXPECT_FALSE(t.schemes.empty());
+      auto& all = found[t.shard];
+      all.insert(all.end(), t.schemes.begin(), t.schemes.end());
+    }
+    ASSERT_EQ(found.size(), shards.size());
+    for (const ShardWork& s : shards) EXPECT_EQ(found[s.shard], s.schemes);
+  }
+}
+
+TEST(TasksTest, one_rank_keeps_together_what_shares_work) {
+  const std::vector<ShardTask> tasks = cut_tasks(shards_of(20, 60), 1);
+  EXPECT_EQ(tasks.size(), 20u);
+}
+
+TEST(TasksTest, ranks_end_together_at_little_cost) {
+  for (const int ranks : {2, 3, 5, 8}) {
+    for (const std::int64_t shards : {1, 3, 4, 20, 21}) {
+      const std::vector<ShardWork> work = shards_of(shards, 600);
+      const double alone = total(cut_tasks(work, 1));
+      const std::vector<ShardTask> tasks = cut_tasks(work, ranks);
+      EXPECT_LT(total(tasks), 1.05 * alone) << ranks << " ranks, " << shards << " shards";
+      EXPECT_LT(makespan(tasks, ranks) * ranks, (shards < 20 ? 1.15 : 1.05) * alone)
+          << ranks << " ranks, " << shards << " shards";
+    }
+  }
+}
+
+TEST(TasksTest, the_last_tasks_are_the_smaller_ones) {
+  const std::vector<ShardTask> tasks = cut_tasks(shards_of(20, 60), 2);
+  EXPECT_GT(tasks.size(), 20u);
+  EXPECT_LT(tasks.size(), 28u);
+  EXPECT_LT(tasks.back().work, 0.6 * tasks.front().work);
+}
+
+TEST(TasksTest, tasks_of_a_shard_are_alike) {
+  for (const int ranks : {2, 8}) {
+    std::map<std::int64_t, std::pair<double, double>> ends;
+    for (const ShardTask& t : cut_tasks(shards_of(2, 400), ranks)) {
+      auto [at, is_new] = ends.try_emplace(t.shard, t.work, t.work);
+      at->second = {std::min(at->second.first, t.work), std::max(at->second.second, t.work)};
+    }
+    for (const auto& [shard, e] : ends) EXPECT_LT(e.second, 1.3 * e.first + 2 * kStart);
+  }
+}
+
+TEST(TasksTest, none_is_smaller_than_is_worth_a_message) {
+  std::vector<ShardWork> shards = shards_of(50, 40);
+  for (ShardWork& s : shards) {
+    s.start *= 1e-4;
+    for (float& added : s.added) added *= 1e-4F;
+  }
+  EXPECT_EQ(cut_tasks(shards, 8).size(), 50u);
+}
+
+TEST(TasksTest, nothing_to_do_is_no_task) {
+  EXPECT_TRUE(cut_tasks({}, 3).empty());
+  const std::vector<ShardWork> done = {{.shard = 0, .start = kStart}};
+  EXPECT_TRUE(cut_tasks(done, 3).empty());
+  const std::vector<ShardWork> repeated = {
+      {.shard = 4, .start = kStart, .schemes = {2}, .added = {0.0F}}};
+  ASSERT_EQ(cut_tasks(repeated, 3).size(), 1u);
+  EXPECT_EQ(cut_tasks(repeated, 3)[0].schemes, (std::vector<std::size_t>{2}));
+}
+
+}  // namespace
+}  // namespace qsweep
