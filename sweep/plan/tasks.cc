@@ -17,6 +17,8 @@ constexpr double kStartsPerTask = 8.0;
 constexpr double kTasksPerRank = 8.0;
 /// Of what is left, no task takes more than one rank's share divided by this.
 constexpr double kTail = 2.0;
+/// Rather this much more in each task of a shard than one task more.
+constexpr double kSlack = 0.1;
 
 double work_of(const ShardWork& shard) {
   return std::accumulate(shard.added.begin(), shard.added.end(), 0.0);
@@ -30,27 +32,23 @@ std::vector<ShardTask> cut_tasks(std::span<const ShardWork> shards, int ranks) {
   const double share = std::min(left / (kTasksPerRank * ranks), kMostWork);
   std::vector<ShardTask> tasks;
   for (const ShardWork& s : shards) {
-    const double work = work_of(s);
-    const double end = ranks == 1 ? share : std::min(share, left / (kTail * ranks));
-    const double most = std::max({kLeastWork, kStartsPerTask * s.start, end});
-    const double count = std::max(1.0, std::ceil(work / most));
-    double done = 0.0;
-    double current = -1.0;  // task of the last scheme, counted within the shard
-    for (std::size_t i = 0; i < s.schemes.size(); ++i) {
-      const double added = s.added[i];
-      // A scheme belongs where its middle lies.
-      const double middle = work > 0.0 ? (done + added / 2.0) / work : 0.0;
-      const double task = std::min(count - 1.0, std::floor(count * middle));
-      done += added;
-      if (task > current) {
-        current = task;
-        tasks.push_back({s.shard, {}, s.start});
-      } else {
-        tasks.back().work += added;
-      }
-      tasks.back().schemes.push_back(s.schemes[i]);
+    double rest = work_of(s);
+    for (std::size_t i = 0; i < s.schemes.size();) {
+      const double end = ranks == 1 ? share : std::min(share, left / (kTail * ranks));
+      const double most = std::max({kLeastWork, kStartsPerTask * s.start, end});
+      const double count = std::max(1.0, std::ceil(rest / most - kSlack));
+      ShardTask& task = tasks.emplace_back(ShardTask{.shard = s.shard, .work = s.start});
+      double taken = 0.0;
+      // The last takes what is left; another scheme belongs where its middle lies.
+      do {
+        task.schemes.push_back(s.schemes[i]);
+        if (task.schemes.size() > 1) task.work += s.added[i];
+        taken += s.added[i];
+        ++i;
+      } while (i < s.schemes.size() && (count == 1.0 || taken + s.added[i] / 2.0 < rest / count));
+      rest -= taken;
+      left -= taken;
     }
-    left -= work;
   }
   return tasks;
 }

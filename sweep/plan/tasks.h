@@ -17,14 +17,14 @@ struct ShardWork {
 /// Schemes for one rank to evaluate on one shard.
 struct ShardTask {
   std::int64_t shard = 0;
-  std::vector<std::size_t> schemes;  ///< in the order given
-  double work = 0.0;                 ///< work units
+  std::vector<std::size_t> schemes{};  ///< in the order given
+  double work = 0.0;                   ///< work units
 };
 
 /// Cuts shards into tasks. What shares a shard shares work, so tasks are as large as they can be
 /// while each rank has several and none takes more than some seconds, which is what a killed rank
-/// loses; towards the end they get smaller, so that the ranks end together (Hummel, Schonberg and
-/// Flynn, "Factoring", CACM 1992). Tasks of a shard are alike in work. Pure.
+/// loses; towards the end they get smaller, so that the ranks end together (Polychronopoulos and
+/// Kuck, "Guided self-scheduling", IEEE Transactions on Computers, 1987). Pure.
 /// @param ranks at least 1
 [[nodiscard]] std::vector<ShardTask> cut_tasks(std::span<const ShardWork> shards, int ranks);
 

@@ -87,14 +87,26 @@ TEST(TasksTest, the_last_tasks_are_the_smaller_ones) {
   EXPECT_LT(tasks.back().work, 0.6 * tasks.front().work);
 }
 
-TEST(TasksTest, tasks_of_a_shard_are_alike) {
-  for (const int ranks : {2, 8}) {
-    std::map<std::int64_t, std::pair<double, double>> ends;
-    for (const ShardTask& t : cut_tasks(shards_of(2, 400), ranks)) {
-      auto [at, is_new] = ends.try_emplace(t.shard, t.work, t.work);
-      at->second = {std::min(at->second.first, t.work), std::max(at->second.second, t.work)};
+TEST(TasksTest, alone_on_a_shard_tasks_are_alike) {
+  double least = 1e300;
+  double most = 0.0;
+  for (const ShardTask& t : cut_tasks(shards_of(1, 400), 1)) {
+    least = std::min(least, t.work);
+    most = std::max(most, t.work);
+  }
+  EXPECT_LT(most, least + 2 * kStart);
+}
+
+TEST(TasksTest, no_task_is_much_larger_than_what_the_others_have_left) {
+  for (const int ranks : {2, 3, 8}) {
+    std::vector<double> works;
+    for (const ShardTask& t : cut_tasks(shards_of(6, 500), ranks)) works.push_back(t.work);
+    double left = 0.0;
+    for (auto work = works.rbegin(); work != works.rend(); ++work) {
+      left += *work;
+      // Eight starts are the least a task is worth.
+      EXPECT_LT(*work, std::max(left / ranks, 10 * kStart));
     }
-    for (const auto& [shard, e] : ends) EXPECT_LT(e.second, 1.3 * e.first + 2 * kStart);
   }
 }
 
