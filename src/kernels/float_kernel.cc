@@ -5,6 +5,7 @@
 
 #include "src/kernels/detail/array.h"
 #include "src/kernels/detail/blas_layer.h"
+#include "src/kernels/detail/depthwise_layer.h"
 #include "src/kernels/detail/layer_operands.h"
 #include "src/kernels/detail/onednn_layer.h"
 #include "src/kernels/detail/window_layer.h"
@@ -94,6 +95,7 @@ class FloatKernel final : public LinearKernel {
     if (!blocks_.empty() && geometry.batch > 0) return sum_of_blocks(input, geometry);
     if (uses_winograd(geometry)) return winograd(geometry).run(input, geometry);
     if (uses_windows(geometry)) return windows().run(input, geometry);
+    if (uses_depthwise(geometry)) return depthwise().run(input, geometry);
     if (onednn_ && geometry.batch > 0) {
       if (auto y = onednn_->run(input, geometry)) return *std::move(y);
     }
@@ -119,6 +121,7 @@ class FloatKernel final : public LinearKernel {
   std::string name() const override {
     if (winograd_) return "winograd_f32";
     if (windows_) return "windows_f32";
+    if (depthwise_) return "depthwise_f32";
     return onednn_ && !blas_ ? "onednn_f32" : "openblas_sgemm";
   }
 
@@ -130,6 +133,14 @@ class FloatKernel final : public LinearKernel {
   bool uses_windows(const detail::Geometry& geometry) const {
     return backend_ == FloatBackend::automatic && geometry.batch > 0 &&
            detail::WindowLayer::suits_floats(spec_, geometry);
+  }
+  bool uses_depthwise(const detail::Geometry& geometry) const {
+    return backend_ == FloatBackend::automatic && geometry.batch > 0 &&
+           detail::DepthwiseLayer::suits(spec_, geometry);
+  }
+  const detail::DepthwiseLayer& depthwise() {
+    if (!depthwise_) depthwise_ = std::make_unique<detail::DepthwiseLayer>(spec_, weight_, bias_);
+    return *depthwise_;
   }
   detail::WindowLayer& windows() {
     if (!windows_) windows_ = std::make_unique<detail::WindowLayer>(spec_, weight_, bias_);
@@ -217,9 +228,10 @@ class FloatKernel final : public LinearKernel {
   std::vector<float> bias_;
   detail::Geometries geometries_;
   std::unique_ptr<detail::OneDnnLayer> onednn_;
-  std::unique_ptr<detail::WinogradLayer> winograd_;   ///< made for the first geometry that suits
-  std::unique_ptr<detail::WindowLayer> windows_;      ///< the same
-  std::vector<std::unique_ptr<FloatKernel>> blocks_;  ///< of the depth; empty: one product
+  std::unique_ptr<detail::WinogradLayer> winograd_;    ///< made for the first geometry that suits
+  std::unique_ptr<detail::WindowLayer> windows_;       ///< the same
+  std::unique_ptr<detail::DepthwiseLayer> depthwise_;  ///< the same
+  std::vector<std::unique_ptr<FloatKernel>> blocks_;   ///< of the depth; empty: one product
   std::unique_ptr<FloatKernel> product_;  ///< of patches, where the first geometry cut some
   std::unique_ptr<detail::BlasLayer>
       blas_;  ///< made for the first geometry oneDNN has no kernel for

@@ -69,8 +69,8 @@ class LinearKernel {
   /// @param residual f32, of the result's shape, in any layout
   /// @return f32, channels_last where run()'s result or the residual is
   [[nodiscard]] virtual Tensor run_added(const Tensor& x, const Tensor& residual, bool relu);
-  /// `onednn_f32`, `winograd_f32`, `windows_f32`, `openblas_sgemm`, `vnni_u8s8s32`,
-  /// `onednn_u8s8s32`, `exact_f32` ...; for reports.
+  /// `onednn_f32`, `winograd_f32`, `windows_f32`, `depthwise_f32`, `openblas_sgemm`,
+  /// `vnni_u8s8s32`, `onednn_u8s8s32`, `exact_f32` ...; for reports.
   [[nodiscard]] virtual std::string name() const = 0;
 };
 

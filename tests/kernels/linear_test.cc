@@ -130,10 +130,11 @@ struct ConvolutionCase {
   std::vector<std::int64_t> pads;
   Epilogue epilogue;
   std::int64_t stride = 1, side = 3;  ///< of the window
+  std::int64_t group = 1;
 
-  [[nodiscard]] Shape weight() const { return {out, in, side, side}; }
+  [[nodiscard]] Shape weight() const { return {out, in / group, side, side}; }
   [[nodiscard]] LinearSpec spec() const {
-    return {.strides = {stride, stride}, .pads = pads, .epilogue = epilogue};
+    return {.strides = {stride, stride}, .pads = pads, .group = group, .epilogue = epilogue};
   }
 };
 
@@ -165,14 +166,26 @@ const ConvolutionCase kWinogradCases[] = {
     {32, 48, 14, 25, 1, {2, 1, 2, 1}, Epilogue::none, 2},
 };
 
+/// Rows of whole blocks of vectors, of blocks and a rest, of less than a block; large windows,
+/// paddings on some sides, pictures lower than a window.
+const ConvolutionCase kDepthwiseCases[] = {
+    {8, 8, 48, 48, 2, {1, 1, 1, 1}, Epilogue::relu, 1, 3, 8},
+    {8, 8, 9, 21, 3, {0, 1, 2, 0}, Epilogue::none, 1, 3, 8},
+    {4, 4, 7, 11, 2, {2, 2, 2, 2}, Epilogue::silu, 1, 5, 4},
+    {2, 2, 12, 12, 1, {3, 3, 3, 3}, Epilogue::relu, 1, 7, 2},
+    {8, 8, 2, 30, 2, {1, 0, 1, 3}, Epilogue::none, 1, 3, 8},
+    {8, 8, 5, 4, 1, {0, 0, 0, 0}, Epilogue::relu, 1, 1, 8},
+};
+
 /// dB of a kernel's results over their distance from sums in double precision.
 double accuracy(const ConvolutionCase& c, FloatBackend backend, std::string_view name) {
   std::mt19937 random(11);
   std::normal_distribution<float> normal;
   const Shape image = {c.batch, c.in, c.height, c.width};
   std::vector<float> x(at(element_count(image))), w(at(element_count(c.weight()))), b(at(c.out));
+  const auto depth = static_cast<float>(9 * c.in / c.group);
   for (float& value : x) value = std::max(normal(random), 0.0f);
-  for (float& value : w) value = normal(random) / std::sqrt(9.0f * static_cast<float>(c.in));
+  for (float& value : w) value = normal(random) / std::sqrt(depth);
   for (float& value : b) value = normal(random);
   const LinearSpec spec = c.spec();
   const auto want = test::reference_products<double>(spec, x, image, w, c.weight(), 0.0);
@@ -236,6 +249,16 @@ TEST(WindowTest, floats_agree_with_double_precision_sums_as_the_library_does) {
     const double direct = accuracy(c, FloatBackend::direct, "onednn_f32");
     EXPECT_GT(accuracy(c, FloatBackend::automatic, "windows_f32"), direct - 3.0)
         << c.in << " x " << c.out;
+    check_pictures_alone(c);
+  }
+}
+
+TEST(DepthwiseTest, agrees_with_double_precision_sums_as_the_library_does) {
+  if (!this_machine().has_avx2_fma) GTEST_SKIP() << "no FMA on " << this_machine().cpu_model;
+  for (const ConvolutionCase& c : kDepthwiseCases) {
+    const double direct = accuracy(c, FloatBackend::direct, "onednn_f32");
+    EXPECT_GT(accuracy(c, FloatBackend::automatic, "depthwise_f32"), direct - 3.0)
+        << c.in << " channels, side " << c.side;
     check_pictures_alone(c);
   }
 }
@@ -375,6 +398,7 @@ TEST(LinearKernelTest, a_sum_on_the_way_out_is_the_sum_apart) {
   }
   std::vector<ConvolutionCase> cases(std::begin(kWinogradCases), std::end(kWinogradCases));
   cases.insert(cases.end(), std::begin(kWindowCases), std::end(kWindowCases));
+  cases.insert(cases.end(), std::begin(kDepthwiseCases), std::end(kDepthwiseCases));
   for (const ConvolutionCase& c : cases) {
     std::mt19937 random(11);
     std::vector<float> x(at(c.batch * c.in * c.height * c.width));
