@@ -6,6 +6,25 @@
 #include "src/kernels/ops.h"
 
 namespace qsweep {
+namespace {
+
+/// Lets go of all values at the end of a run, however it ends.
+class Emptied {
+ public:
+  explicit Emptied(std::vector<Tensor>& values) : values_(values) {}
+  ~Emptied() {
+    for (Tensor& value : values_) {
+      if (!value.empty()) value = Tensor();
+    }
+  }
+  Emptied(const Emptied&) = delete;
+  Emptied& operator=(const Emptied&) = delete;
+
+ private:
+  std::vector<Tensor>& values_;
+};
+
+}  // namespace
 
 std::vector<Tensor> run_operator(const Graph& graph,
                                  const Step& step,
@@ -33,7 +52,8 @@ std::vector<Tensor> run_operator(const Graph& graph,
   return outputs;
 }
 
-FloatRunner::FloatRunner(const Program& program) : program_(program) {
+FloatRunner::FloatRunner(const Program& program)
+    : program_(program), values_(program.graph().values.size()) {
   for (int layer = 0; layer < static_cast<int>(program.layers().size()); ++layer) {
     kernels_.push_back(
         make_float_kernel(program.spec(layer), program.weight(layer), program.bias(layer)));
@@ -62,36 +82,35 @@ std::vector<Tensor> FloatRunner::run(std::span<const Tensor> inputs, const Value
                     std::to_string(inputs.size()),
                 graph.name);
   }
-  std::vector<Tensor> values(graph.values.size());
+  const Emptied emptied(values_);
+  const auto value = [&](ValueId id) -> Tensor& { return values_[static_cast<std::size_t>(id)]; };
   const auto set = [&](ValueId id, Tensor tensor) {
     if (visit) visit(id, tensor);
-    values[static_cast<std::size_t>(id)] = std::move(tensor);
+    value(id) = std::move(tensor);
   };
   for (std::size_t i = 0; i < inputs.size(); ++i) set(graph.inputs[i], inputs[i]);
   std::vector<const Tensor*> operands;
   for (std::size_t s = 0; s < program_.steps().size(); ++s) {
     const Step& step = program_.steps()[s];
     if (step.layer >= 0) {
-      const Tensor& x = values[static_cast<std::size_t>(step.inputs[0])];
-      set(step.outputs[0], kernels_[static_cast<std::size_t>(step.layer)]->run(x));
+      set(step.outputs[0],
+          kernels_[static_cast<std::size_t>(step.layer)]->run(value(step.inputs[0])));
     } else {
       operands.clear();
       for (const ValueId id : step.inputs) {
-        if (id != kNoValue && !graph.is_constant(id))
-          operands.push_back(&values[static_cast<std::size_t>(id)]);
+        if (id != kNoValue && !graph.is_constant(id)) operands.push_back(&value(id));
       }
       std::vector<Tensor> outputs = run_operator(graph, step, operands);
       for (std::size_t i = 0; i < step.outputs.size(); ++i) {
         if (step.outputs[i] != kNoValue) set(step.outputs[i], std::move(outputs[i]));
       }
     }
-    for (const ValueId id : last_reads_[s]) values[static_cast<std::size_t>(id)] = Tensor();
+    for (const ValueId id : last_reads_[s]) value(id) = Tensor();
   }
   std::vector<Tensor> outputs;
   for (const ValueId id : graph.outputs) {
-    const Tensor& value =
-        graph.is_constant(id) ? *graph.value(id).constant : values[static_cast<std::size_t>(id)];
-    outputs.push_back(value.to_layout(Layout::row_major));
+    const Tensor& output = graph.is_constant(id) ? *graph.value(id).constant : value(id);
+    outputs.push_back(output.to_layout(Layout::row_major));
   }
   return outputs;
 }

@@ -116,6 +116,7 @@ class FloatRunner {
   const Program& program_;
   std::vector<std::unique_ptr<LinearKernel>> kernels_;  ///< by layer
   std::vector<std::vector<ValueId>> last_reads_;        ///< by step: values nobody reads later
+  std::vector<Tensor> values_;                          ///< of the run; all empty between two
 };
 
 /// One run of a fresh FloatRunner.

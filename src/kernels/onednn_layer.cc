@@ -29,7 +29,8 @@ dnnl::stream& stream() {
 
 /// A primitive for one geometry; null where oneDNN has none worth using.
 struct Prepared {
-  Geometry geometry;
+  std::int64_t batch = 0;
+  std::vector<std::int64_t> input;
   dnnl::primitive primitive;
   memory source, result;
   std::vector<memory> constants;           // held for the arguments
@@ -199,10 +200,12 @@ memory OneDnnLayer::State::packed_weight(const Geometry& g, const memory::desc& 
 
 Prepared& OneDnnLayer::State::prepare(const Geometry& g) {
   for (const auto& known : prepared) {
-    if (known->geometry == g) return *known;
+    // The other extents follow from these and the layer.
+    if (known->batch == g.batch && known->input == g.input) return *known;
   }
   auto fresh = std::make_unique<Prepared>();
-  fresh->geometry = g;
+  fresh->batch = g.batch;
+  fresh->input = g.input;
   try {
     const Descriptors chosen = choose(g);
     const std::string_view implementation = chosen.primitive.impl_info_str();
