@@ -22,6 +22,7 @@ class ThreadTransport final : public Transport {
 
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(boxes_->size()); }
+  bool has_process() const override { return false; }
 
   void send(int to, std::uint8_t kind, Bytes payload) override {
     if (payload.size() > kMaxMessageBytes)

@@ -27,6 +27,8 @@ class Transport {
   [[nodiscard]] virtual int size() const = 0;
   /// How many of the ranks are on this one's node and can share memory with it, itself included.
   [[nodiscard]] virtual int node_size() const { return size(); }
+  /// False where ranks are threads of one process, which has one log.
+  [[nodiscard]] virtual bool has_process() const { return true; }
   /// Queues a message; returns before it is received. @throws Error(resource) when over
   /// kMaxMessageBytes.
   virtual void send(int to, std::uint8_t kind, Bytes payload) = 0;

@@ -56,7 +56,7 @@ def main():
     peaks = {}
     print("images   qsweep MiB   onnxruntime MiB")
     for n in sizes:
-        ours = peak_mib([qsweep, "calibrate", model, "--calib", f"cifar10:{path}", "--calib-images", str(n),
+        ours = peak_mib([qsweep, "calibrate", model, "--threads", "1", "--calib", f"cifar10:{path}", "--calib-images", str(n),
                          "--calibrator", "entropy", "--json"])
         theirs = peak_mib([sys.executable, SELF, "--onnxruntime", model, path, str(n)])
         peaks[n] = ours

@@ -83,7 +83,7 @@ def main():
 
     def run_qsweep(scheme=()):
         with tempfile.NamedTemporaryFile(suffix=".csv") as csv:
-            command = [args.qsweep, "eval", args.model, "--data", f"cifar10:{args.images}", "--json", "--predictions", csv.name, *scheme]
+            command = [args.qsweep, "eval", args.model, "--threads", "1", "--data", f"cifar10:{args.images}", "--json", "--predictions", csv.name, *scheme]
             out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             return out["seconds"], np.loadtxt(csv.name, delimiter=",", skiprows=1, usecols=2, dtype=int)
 

@@ -49,14 +49,16 @@ def run(qsweep, text, folder, ranks, watch_node=False):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "job.yaml").write_text(text)
-    launcher = []
-    if ranks > 1:
+    launcher, threads = [], []
+    if ranks == 1:
+        threads = ["--threads", "1"]
+    else:
         root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
         launcher = ["mpirun", *root, "--oversubscribe", "--bind-to", "none", "-n", str(ranks)]
     start = time.perf_counter()
     node = 0.0
     with open(folder / "stderr", "w+") as errors:
-        launched = subprocess.Popen([*launcher, sys.executable, __file__, str(folder), qsweep, "run", str(folder / "job.yaml"), "--out", str(folder / "out")],
+        launched = subprocess.Popen([*launcher, sys.executable, __file__, str(folder), qsweep, "run", str(folder / "job.yaml"), "--out", str(folder / "out"), *threads],
                                     stdout=subprocess.DEVNULL, stderr=errors)
         while watch_node and launched.poll() is None:
             node = max(node, sum(proportional_mib(pid.read_text()) for pid in folder.glob("pid-*")))

@@ -156,15 +156,10 @@ void check_together(const JobConfig& job, const std::string& where) {
   }
 }
 
-}  // namespace
-
-JobConfig load_job(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
-  return parse_job(read_text(path), path, overrides);
-}
-
-JobConfig parse_job(const std::string& text,
-                    const std::filesystem::path& path,
-                    const std::vector<std::string>& overrides) {
+JobConfig read_job(const std::string& text,
+                   const std::filesystem::path& path,
+                   const std::vector<std::string>& overrides,
+                   config::Completeness completeness) {
   Document document{path, {}};
   const YAML::Node root = parse_yaml(text, path.string(), true);
   JobConfig job;
@@ -180,10 +175,26 @@ JobConfig parse_job(const std::string& text,
         load_model_card(model, job);
       }
     }
-    config::read_keys(root, place, config::job_keys(), job);
+    config::read_keys(root, place, config::job_keys(completeness), job);
   });
   check_together(job, path.string());
   return job;
+}
+
+}  // namespace
+
+JobConfig load_job(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+  return parse_job(read_text(path), path, overrides);
+}
+
+JobConfig parse_job(const std::string& text,
+                    const std::filesystem::path& path,
+                    const std::vector<std::string>& overrides) {
+  return read_job(text, path, overrides, config::Completeness::whole);
+}
+
+JobConfig parse_composed(const std::string& yaml, const std::string& where) {
+  return read_job(yaml, where, {}, config::Completeness::partial);
 }
 
 QuantConfig load_rules(const std::filesystem::path& path) {

@@ -141,6 +141,10 @@ struct JobConfig {
 /// The composed configuration as YAML: loading it again gives an equal JobConfig.
 [[nodiscard]] std::string to_yaml(const JobConfig& job);
 
+/// What to_yaml() made of any job, also of one that evaluates nothing and names no images for it.
+/// @param where for messages
+[[nodiscard]] JobConfig parse_composed(const std::string& yaml, const std::string& where);
+
 /// Reads `task`, `classes`, `input` and `head` of the YAML beside a model (same stem). load_job()
 /// has done so already: this is for commands without a job file, before they apply their flags.
 /// @return false when there is no such file

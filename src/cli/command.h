@@ -13,6 +13,7 @@ namespace qsweep {
 struct Invocation {
   bool json = false;  ///< machine-readable results
   int verbosity = 0;
+  int threads = 0;  ///< ranks of this process; 0: one for each core
   std::function<ExitCode()> action;
 };
 

@@ -102,7 +102,8 @@ void add_run_command(CLI::App& app, Invocation& invocation) {
   command->add_flag("--help-job", options->help_job, "Describe every key of the job file and stop");
   command->footer(
       "Examples:\n"
-      "  qsweep run jobs/demo/demo.yaml --out runs/demo\n"
+      "  qsweep run jobs/demo/demo.yaml --out runs/demo            (on every core)\n"
+      "  qsweep --threads 4 run job.yaml --out runs/r8\n"
       "  mpirun -n 2 qsweep run job.yaml --out runs/r8 --set seed=7\n"
       "  qsweep run job.yaml --out runs/r8 --dry-run");
   command->callback([options, &invocation] {

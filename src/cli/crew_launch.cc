@@ -1,6 +1,13 @@
 #include "src/cli/crew_launch.h"
 
-#include <cstdio>
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "src/base/log.h"
+#include "src/base/machine.h"
 
 #include "src/cli/progress_line.h"
 #include "src/cli/signals.h"
@@ -23,19 +30,54 @@ class Dismissal {
   Transport& transport_;
 };
 
+int& threads_wanted() {
+  static int wanted = 0;
+  return wanted;
+}
+
+/// A rank other than 0, until rank 0 needs it no more.
+Parting serve_to_the_end(Transport& transport) {
+  Parting parting = Parting::released;
+  while (parting == Parting::released) parting = serve_job(transport);
+  return parting;
+}
+
+using Work = std::function<ExitCode(Transport&, const std::atomic<bool>& stop)>;
+
+ExitCode with_threads(const Work& work) {
+  const int wanted = threads_wanted();
+  const auto transports =
+      make_thread_transports(wanted > 0 ? wanted : std::max(1, this_machine().logical_cores));
+  std::vector<std::jthread> ranks;
+  for (std::size_t r = 1; r < transports.size(); ++r) {
+    ranks.emplace_back([&transport = *transports[r]] {
+      try {
+        (void)serve_to_the_end(transport);
+      } catch (const std::exception& e) {  // to rank 0 a rank that has fallen silent
+        log_warning(fmt::format("rank {} ends: {}", transport.rank(), e.what()));
+      }
+    });
+  }
+  const Dismissal at_the_end(*transports.front());
+  return work(*transports.front(), stop_on_signals());
+}
+
 }  // namespace
 
-ExitCode with_ranks(
-    const std::function<ExitCode(Transport&, const std::atomic<bool>& stop)>& work) {
-  if (!MpiSession::launched_by_mpi())
-    return work(*make_thread_transports(1).front(), stop_on_signals());
+void set_threads(int threads) {
+  if (threads > 0 && MpiSession::launched_by_mpi())
+    throw Error(ErrorCode::usage, "--threads is for runs without MPI, whose ranks are processes",
+                {}, "Start more ranks: mpirun -n N");
+  threads_wanted() = threads;
+}
+
+ExitCode with_ranks(const Work& work) {
+  if (!MpiSession::launched_by_mpi()) return with_threads(work);
   MpiSession session;
   Transport& transport = session.transport();
   if (transport.rank() != 0) {
     ignore_stop_signals();
-    Parting parting = Parting::released;
-    while (parting == Parting::released) parting = serve_job(transport);
-    if (parting == Parting::dismissed) return kExitOk;
+    if (serve_to_the_end(transport) == Parting::dismissed) return kExitOk;
     session.abandon();
     return kExitEnvironment;
   }

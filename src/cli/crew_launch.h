@@ -13,9 +13,13 @@
 
 namespace qsweep {
 
+/// How many ranks this process has where MPI does not start them: threads, each of them a rank. 0,
+/// as at first: one for each core. @throws Error(usage) under MPI, where ranks are processes
+void set_threads(int threads);
+
 /// Runs `work` on rank 0 with the transport of all ranks: MPI when started by mpirun or srun, else
-/// this process alone. The other ranks serve until rank 0 is done. Signals ask for a stop through
-/// the flag.
+/// threads of this process. The other ranks serve until rank 0 is done. Signals ask for a stop
+/// through the flag.
 /// @return what `work` returned; on other ranks kExitOk, or kExitEnvironment when rank 0 was lost
 ExitCode with_ranks(const std::function<ExitCode(Transport&, const std::atomic<bool>& stop)>& work);
 

@@ -11,6 +11,7 @@
 #include "src/base/text.h"
 
 #include "src/cli/command.h"
+#include "src/cli/crew_launch.h"
 #include "src/cli/signals.h"
 
 namespace qsweep {
@@ -21,7 +22,7 @@ constexpr const char* kDescription =
     "buys.";
 
 constexpr const char* kFooter = R"(Examples:
-  qsweep run jobs/demo/demo.yaml --out runs/demo              everything, on this machine
+  qsweep run jobs/demo/demo.yaml --out runs/demo              everything, on all cores of this machine
   mpirun -n 16 qsweep run job.yaml --out runs/r8              the same on 16 ranks; the same answer
   qsweep inspect model.onnx                                   layers, shapes, MACs, groups
   qsweep eval model.onnx --data cifar10:test.bin              the float model's accuracy
@@ -71,6 +72,9 @@ ExitCode run_main(int argc, char** argv) {
   Invocation invocation;
   app.add_flag("--json", invocation.json, "Print results as JSON");
   app.add_flag("-v,--verbose", invocation.verbosity, "More on stderr (twice: debugging)");
+  app.add_option("--threads", invocation.threads,
+                 "Ranks of this process, each a thread; without MPI (default: one for each core)")
+      ->check(CLI::Range(1, 4096));
   add_run_command(app, invocation);
   add_inspect_command(app, invocation);
   add_eval_command(app, invocation);
@@ -97,6 +101,7 @@ ExitCode run_main(int argc, char** argv) {
   }
   if (invocation.verbosity > 0)
     set_log_stderr(invocation.verbosity > 1 ? LogLevel::debug : LogLevel::info);
+  set_threads(invocation.threads);
   return invocation.action();
 }
 

@@ -1,7 +1,7 @@
 #include "src/kernels/detail/depthwise_layer.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstring>
 
 #include "src/base/machine.h"
 #include "src/base/vector_clones.h"
@@ -17,8 +17,11 @@ constexpr std::int64_t kLanes = 16;
 constexpr std::int64_t kSums = 4;
 
 /// For the compiler to keep in registers. Its products are fused into its sums (CMakeLists.txt).
-using Vector =
-    float __attribute__((vector_size(kLanes * sizeof(float)), aligned(alignof(float)), may_alias));
+using Vector = float __attribute__((vector_size(kLanes * sizeof(float))));
+
+[[gnu::always_inline]] inline void load(const float* values, Vector& vector) {
+  std::memcpy(&vector, values, sizeof vector);
+}
 
 /// out[i] = sum over taps of tap[t][i] * weight[t][i mod kLanes], + bias
 template <std::int64_t kVectors>
@@ -28,16 +31,20 @@ template <std::int64_t kVectors>
                                             bool clips,
                                             std::int64_t place,
                                             float* out) {
-  const auto vector = [](const float* values) { return reinterpret_cast<const Vector*>(values); };
-  Vector sum[kVectors] = {};
+  Vector sum[kVectors] = {}, factor, x;
   for (const float* const tap : taps) {
-    const Vector factor = *vector(weight);
-    for (std::int64_t v = 0; v < kVectors; ++v) sum[v] += vector(tap + place)[v] * factor;
+    load(weight, factor);
+    for (std::int64_t v = 0; v < kVectors; ++v) {
+      load(tap + place + v * kLanes, x);
+      sum[v] += x * factor;
+    }
     weight += kLanes;
   }
+  load(bias, factor);
   for (std::int64_t v = 0; v < kVectors; ++v) {
-    const Vector y = sum[v] + *vector(bias);
-    reinterpret_cast<Vector*>(out + place)[v] = clips ? (y > 0.0f ? y : Vector{}) : y;
+    Vector y = sum[v] + factor;
+    if (clips) y = y > 0.0f ? y : Vector{};
+    std::memcpy(out + place + v * kLanes, &y, sizeof y);
   }
 }
 

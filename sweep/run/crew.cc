@@ -21,8 +21,10 @@ Crew::Crew(Transport& transport,
       evaluator_(0, transport.node_size(), workload_),
       coordinator_(transport, evaluator_, std::move(options)) {
   ledger_.ranks = transport.size();
-  if (transport.size() > 1)
-    coordinator_.configure(Evaluator::open_job_message(*workload_, log_directory.string()));
+  if (transport.size() > 1) {
+    const std::string logs = transport.has_process() ? log_directory.string() : std::string();
+    coordinator_.configure(Evaluator::open_job_message(*workload_, logs));
+  }
 }
 
 void Crew::run_tasks(const std::string& stage,

@@ -214,7 +214,7 @@ void Evaluator::configure(ByteView state) {
       log_info(fmt::format("rank {} opens the job", rank_));
     }
     if (!workload_) {
-      workload_ = open_workload(parse_job(yaml, "configuration sent by rank 0"), use,
+      workload_ = open_workload(parse_composed(yaml, "configuration sent by rank 0"), use,
                                 {.run = run, .ranks = node_ranks_});
     }
     if (workload_->fingerprint() != fingerprint) {

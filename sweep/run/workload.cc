@@ -251,8 +251,10 @@ std::span<const std::int64_t> Workload::shard_ids(std::int64_t shard) const {
 std::string Workload::fingerprint() const {
   Sha256 hash;
   hash.update(settings);
-  hash.update(fmt::format("evaluation {} shard {} images {}\n", evaluation->digest(),
-                          job.evaluation.shard, evaluation_ids.size()));
+  if (evaluation) {
+    hash.update(fmt::format("evaluation {} shard {} images {}\n", evaluation->digest(),
+                            job.evaluation.shard, evaluation_ids.size()));
+  }
   hash.update("statistics 2\noutcomes 2\n");  // layouts of TensorStats and ShardResult in records
   if (job.task != "classification") hash.update(head_text(job));
   hash.update(engine_identity());

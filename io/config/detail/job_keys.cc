@@ -106,7 +106,7 @@ Key<JobConfig> shapes_key() {
       });
 }
 
-Key<JobConfig> data_key() {
+Key<JobConfig> data_key(Completeness completeness) {
   using D = JobConfig::Data;
   const auto format =
       required(key("format", &D::format,
@@ -132,11 +132,16 @@ Key<JobConfig> data_key() {
       key("images", &D::images, integer(0), "the first so many images; 0: all"),
       key("shard", &D::shard, integer(1), "images per task"),
   };
-  return required(group<JobConfig>(
+  const auto images =
+      written_if<JobConfig>([](const JobConfig& job) { return !job.evaluation.format.empty(); },
+                            section("evaluation", &JobConfig::evaluation, evaluation));
+  const bool is_partial = completeness == Completeness::partial;
+  const auto all = group<JobConfig>(
       "data",
       {written_if<JobConfig>([](const JobConfig& job) { return !job.calibration.format.empty(); },
                              section("calibration", &JobConfig::calibration, calibration)),
-       required(section("evaluation", &JobConfig::evaluation, evaluation))}));
+       is_partial ? images : required(images)});
+  return is_partial ? all : required(all);
 }
 
 /// int8 or uint8; ONNX Runtime's names for them too.
@@ -383,7 +388,7 @@ Key<JobConfig> activations_key() {
 
 }  // namespace
 
-Keys<JobConfig> job_keys() {
+Keys<JobConfig> job_keys(Completeness completeness) {
   return {
       required(key("model", &JobConfig::model, file_path(), "the ONNX model")),
       task_key(),
@@ -391,7 +396,7 @@ Keys<JobConfig> job_keys() {
       input_key(),
       head_key(),
       shapes_key(),
-      data_key(),
+      data_key(completeness),
       quantization_key(),
       sensitivity_key(),
       sweep_key(),

@@ -5,8 +5,11 @@
 
 namespace qsweep::config {
 
+/// Whether there must be images to evaluate: commands that evaluate nothing have jobs without.
+enum class Completeness { whole, partial };
+
 /// Every key of the job file: the one place that knows their names, types, defaults and meanings.
-[[nodiscard]] Keys<JobConfig> job_keys();
+[[nodiscard]] Keys<JobConfig> job_keys(Completeness completeness = Completeness::whole);
 
 /// The keys of the YAML beside a model.
 [[nodiscard]] Keys<JobConfig> card_keys();

@@ -1,5 +1,7 @@
 #include "io/store/detail/save.h"
 
+#include <mutex>
+
 #include "src/base/error.h"
 
 #include "io/fs/file_system.h"
@@ -7,8 +9,11 @@
 namespace qsweep::h5 {
 
 void save(const std::filesystem::path& path, const std::function<void(const Handle& file)>& fill) {
+  // HDF5 is not made for threads, and ranks may be some.
+  static std::mutex one_at_a_time;
   Bytes bytes;
   try {
+    const std::lock_guard lock(one_at_a_time);
     const Quiet quiet;
     Handle file = create_file();
     fill(file);

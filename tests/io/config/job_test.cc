@@ -286,5 +286,15 @@ TEST(JobReferenceTest, describes_every_key_with_default_meaning_and_type) {
   EXPECT_EQ(text.find("trtexec"), std::string::npos);
 }
 
+TEST(JobTest, a_composed_job_may_evaluate_nothing) {
+  JobConfig job = parse_job(kMinimal, "/jobs/job.yaml");
+  job.evaluation = {};
+  const std::string yaml = to_yaml(job);
+  EXPECT_EQ(parse_composed(yaml, "a message"), job);
+  EXPECT_THROW((void)parse_job(yaml, "/jobs/job.yaml"), Error);
+  job = parse_job(kMinimal, "/jobs/job.yaml");
+  EXPECT_EQ(parse_composed(to_yaml(job), "a message"), job);
+}
+
 }  // namespace
 }  // namespace qsweep
