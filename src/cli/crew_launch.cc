@@ -1,6 +1,7 @@
 #include "src/cli/crew_launch.h"
 
 #include <algorithm>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -49,16 +50,22 @@ ExitCode with_threads(const Work& work) {
   const auto transports =
       make_thread_transports(wanted > 0 ? wanted : std::max(1, this_machine().logical_cores));
   std::vector<std::jthread> ranks;
-  for (std::size_t r = 1; r < transports.size(); ++r) {
-    ranks.emplace_back([&transport = *transports[r]] {
-      try {
-        (void)serve_to_the_end(transport);
-      } catch (const std::exception& e) {  // to rank 0 a rank that has fallen silent
-        log_warning(fmt::format("rank {} ends: {}", transport.rank(), e.what()));
-      }
-    });
+  const Dismissal at_the_end(*transports.front());  // before `ranks` waits for them
+  try {
+    for (std::size_t r = 1; r < transports.size(); ++r) {
+      ranks.emplace_back([&transport = *transports[r]] {
+        try {
+          (void)serve_to_the_end(transport);
+        } catch (const std::exception& e) {  // to rank 0 a rank that has fallen silent
+          log_warning(fmt::format("rank {} ends: {}", transport.rank(), e.what()));
+        }
+      });
+    }
+  } catch (const std::system_error& e) {
+    throw Error(ErrorCode::resource,
+                fmt::format("cannot start {} threads: {}", transports.size(), e.what()), {},
+                "Ask for fewer: --threads N");
   }
-  const Dismissal at_the_end(*transports.front());
   return work(*transports.front(), stop_on_signals());
 }
 

@@ -19,3 +19,7 @@ ends 0 "^plan:" run "$demo" --out "$scratch/plan" --dry-run
 ends 3 "cut short" run "$demo" --set "model=$scratch/truncated.onnx" --out "$scratch/truncated"
 "$QSWEEP_BINARY" calibrate "$demo" --out "$scratch/run" >/dev/null
 ends 3 "belongs to another" run "$demo" --set data.evaluation.images=10 --out "$scratch/run"
+# More threads than the process may have: nobody waits for those that were started.
+code=0
+(ulimit -v 1500000; OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 timeout "$patience" "$QSWEEP_BINARY" --threads 400 run "$demo" --out "$scratch/threads") >"$scratch/said" 2>&1 || code=$?
+[ "$code" -eq 4 ] && grep -q "cannot start 400 threads" "$scratch/said" || fail "400 threads: exit code $code: $(cat "$scratch/said")"

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <span>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -243,24 +244,23 @@ TEST(WinogradTest, a_picture_does_not_depend_on_its_batch) {
   for (const ConvolutionCase& c : kWinogradCases) check_pictures_alone(c);
 }
 
-TEST(WindowTest, floats_agree_with_double_precision_sums_as_the_library_does) {
-  if (!this_machine().has_avx512_vnni) GTEST_SKIP() << "no VNNI on " << this_machine().cpu_model;
-  for (const ConvolutionCase& c : kWindowCases) {
+void check_beside_library(std::span<const ConvolutionCase> cases, std::string_view name) {
+  for (const ConvolutionCase& c : cases) {
     const double direct = accuracy(c, FloatBackend::direct, "onednn_f32");
-    EXPECT_GT(accuracy(c, FloatBackend::automatic, "windows_f32"), direct - 3.0)
-        << c.in << " x " << c.out;
+    EXPECT_GT(accuracy(c, FloatBackend::automatic, name), direct - 3.0)
+        << c.in << " x " << c.out << ", side " << c.side;
     check_pictures_alone(c);
   }
 }
 
+TEST(WindowTest, floats_agree_with_double_precision_sums_as_the_library_does) {
+  if (!this_machine().has_avx512_vnni) GTEST_SKIP() << "no VNNI on " << this_machine().cpu_model;
+  check_beside_library(kWindowCases, "windows_f32");
+}
+
 TEST(DepthwiseTest, agrees_with_double_precision_sums_as_the_library_does) {
   if (!this_machine().has_avx2_fma) GTEST_SKIP() << "no FMA on " << this_machine().cpu_model;
-  for (const ConvolutionCase& c : kDepthwiseCases) {
-    const double direct = accuracy(c, FloatBackend::direct, "onednn_f32");
-    EXPECT_GT(accuracy(c, FloatBackend::automatic, "depthwise_f32"), direct - 3.0)
-        << c.in << " channels, side " << c.side;
-    check_pictures_alone(c);
-  }
+  check_beside_library(kDepthwiseCases, "depthwise_f32");
 }
 
 TEST(WindowTest, a_line_of_nine_taps_is_left_to_others) {
