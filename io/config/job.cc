@@ -234,6 +234,12 @@ DataSpec data_spec(const JobConfig::Data& data) {
   return parse_data_spec(data.format + ":" + data.path.string());
 }
 
+std::vector<JobValue> job_values(const JobConfig& job) {
+  std::vector<JobValue> values;
+  config::list_values(config::job_keys(), "", job, values);
+  return values;
+}
+
 std::string describe_job_keys() {
   std::vector<config::KeyText> keys;
   config::describe_keys(config::job_keys(), "", JobConfig{}, keys);

@@ -156,6 +156,28 @@ void require_input(const JobConfig& job);
 /// What open_dataset() takes, of `data.calibration` or `data.evaluation`.
 [[nodiscard]] DataSpec data_spec(const JobConfig::Data& data);
 
+/// What the value of a key decides: the records that it is part of the identity of. A record is
+/// valid while nothing that decides it has changed.
+enum class Decides : std::uint8_t {
+  nothing,     ///< where files lie, which schemes are tried, what is timed and reported how
+  statistics,  ///< the calibration statistics; schemes and outcomes with them
+  schemes,     ///< what a scheme computes for given images; outcomes with it
+  outcomes,    ///< the evaluation records alone
+  latency,     ///< the measured latency table alone
+};
+
+/// One key of the job and its value.
+struct JobValue {
+  std::string key;    ///< dotted path; list items by index: `sweep.families.0.rest`
+  std::string value;  ///< YAML on one line; `~` where the job gives none
+  Decides decides = Decides::nothing;
+  friend bool operator==(const JobValue&, const JobValue&) = default;
+};
+
+/// Every key of the job with its value, defaults included, in the order of the reference. Files
+/// decide nothing: the digests of their contents stand for them.
+[[nodiscard]] std::vector<JobValue> job_values(const JobConfig& job);
+
 /// Every key of the job file with type, default and meaning; the text of `qsweep run --help-job`.
 [[nodiscard]] std::string describe_job_keys();
 

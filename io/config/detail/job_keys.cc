@@ -20,15 +20,18 @@ constexpr NumberRange kProbability{"between 0 and 1, both excluded",
 Keys<InputSpec::Resize> resize_keys() {
   using R = InputSpec::Resize;
   return {
-      required(key("mode", &R::mode, choice({"stretch", "letterbox", "crop"}),
+      required(key("mode", &R::mode, choice({"stretch", "letterbox", "crop"}), Decides::statistics,
                    "how the picture is fitted into `size`")),
-      required(key("size", &R::size, list(integer(1, 1 << 16)), "height and width in pixels")),
+      required(key("size", &R::size, list(integer(1, 1 << 16)), Decides::statistics,
+                   "height and width in pixels")),
       key("interpolation", &R::interpolation, choice({"bilinear", "area", "nearest"}),
-          "how pixels between pixels are made"),
-      key("pad", &R::pad, small_integer(0, 255), "letterbox: value of the border"),
-      key("align", &R::align, choice({"center", "top_left"}), "letterbox: place of the picture"),
+          Decides::statistics, "how pixels between pixels are made"),
+      key("pad", &R::pad, small_integer(0, 255), Decides::statistics,
+          "letterbox: value of the border"),
+      key("align", &R::align, choice({"center", "top_left"}), Decides::statistics,
+          "letterbox: place of the picture"),
       written_if<R>([](const R& r) { return r.shorter > 0; },
-                    key("shorter", &R::shorter, integer(0, 1 << 16),
+                    key("shorter", &R::shorter, integer(0, 1 << 16), Decides::statistics,
                         "crop: length of the shorter side before; 0: as `size` needs")),
   };
 }
@@ -36,11 +39,15 @@ Keys<InputSpec::Resize> resize_keys() {
 Key<JobConfig> input_key() {
   using I = InputSpec;
   const Keys<I> keys = {
-      key("layout", &I::layout, choice({"NCHW", "NHWC"}), "axes of the model's input"),
-      key("color", &I::color, choice({"RGB", "BGR"}), "order of the channels"),
-      key("scale", &I::scale, number(kPositive), "x' = (x / scale - mean) / std"),
-      key("mean", &I::mean, list(number(kAny)), "one per channel, in `color` order"),
-      key("std", &I::std, list(number(kPositive)), "one per channel, in `color` order"),
+      key("layout", &I::layout, choice({"NCHW", "NHWC"}), Decides::statistics,
+          "axes of the model's input"),
+      key("color", &I::color, choice({"RGB", "BGR"}), Decides::statistics, "order of the channels"),
+      key("scale", &I::scale, number(kPositive), Decides::statistics,
+          "x' = (x / scale - mean) / std"),
+      key("mean", &I::mean, list(number(kAny)), Decides::statistics,
+          "one per channel, in `color` order"),
+      key("std", &I::std, list(number(kPositive)), Decides::statistics,
+          "one per channel, in `color` order"),
       section("resize", &I::resize, resize_keys()),
   };
   return written_if<JobConfig>([](const JobConfig& job) { return job.has_input; },
@@ -51,29 +58,32 @@ Key<JobConfig> input_key() {
 
 Key<JobConfig> task_key() {
   return key("task", &JobConfig::task, choice({"classification", "detection", "segmentation"}),
-             "what the model's outputs mean");
+             Decides::outcomes, "what the model's outputs mean");
 }
 
 Key<JobConfig> classes_key() {
-  return key("classes", &JobConfig::classes, integer(0), "classes; 0: as many as the data has");
+  return key("classes", &JobConfig::classes, integer(0), Decides::outcomes,
+             "classes; 0: as many as the data has");
 }
 
 Key<JobConfig> head_key() {
   using H = HeadSpec;
   const Keys<H> keys = {
       written_if<H>([](const H& head) { return !head.kind.empty(); },
-                    key("kind", &H::kind, choice(head_kinds()),
+                    key("kind", &H::kind, choice(head_kinds()), Decides::outcomes,
                         "decoder of the outputs; without one the shapes tell it, if they can")),
       written_if<H>([](const H& head) { return !head.strides.empty(); },
-                    key("strides", &H::strides, list(integer(1, 1 << 12)),
+                    key("strides", &H::strides, list(integer(1, 1 << 12)), Decides::outcomes,
                         "input pixels per cell of each level; without them 8, 16, 32")),
       written_if<H>([](const H& head) { return !head.scores.empty(); },
                     key("scores", &H::scores, choice({"probabilities", "logits"}),
-                        "dfl kinds: what the class values are")),
-      key("confidence", &H::confidence, number(kProbability), "least score of a detection"),
-      key("nms_iou", &H::nms_iou, number(kProbability),
+                        Decides::outcomes, "dfl kinds: what the class values are")),
+      key("confidence", &H::confidence, number(kProbability), Decides::outcomes,
+          "least score of a detection"),
+      key("nms_iou", &H::nms_iou, number(kProbability), Decides::outcomes,
           "detections of one class overlap at most so much"),
-      key("max_detections", &H::max_detections, integer(1, 100'000), "per picture"),
+      key("max_detections", &H::max_detections, integer(1, 100'000), Decides::outcomes,
+          "per picture"),
   };
   return written_if<JobConfig>(
       [](const JobConfig& job) { return job.task == "detection" || job.head != HeadSpec{}; },
@@ -83,7 +93,7 @@ Key<JobConfig> head_key() {
 Key<JobConfig> shapes_key() {
   const auto extents = list(integer(1));
   return custom<JobConfig>(
-      "shapes", "mapping of input name to list of extents",
+      "shapes", "mapping of input name to list of extents", Decides::statistics,
       "fixes dynamic dimensions: `{input: [1, 3, 32, 32]}`",
       [=](const YAML::Node& node, const Place& place, JobConfig& job) {
         if (!node.IsMap()) {
@@ -108,29 +118,32 @@ Key<JobConfig> shapes_key() {
 
 Key<JobConfig> data_key(Completeness completeness) {
   using D = JobConfig::Data;
-  const auto format =
-      required(key("format", &D::format,
-                   choice({"cifar10", "cifar100", "npy", "images", "folder", "coco", "masks"}),
-                   "container of the images"));
-  const auto path = required(key("path", &D::path, file_paths(),
+  // Digests of the contents do not say how the files are read.
+  const auto format = [](Decides decides) {
+    return required(key("format", &D::format,
+                        choice({"cifar10", "cifar100", "npy", "images", "folder", "coco", "masks"}),
+                        decides, "container of the images"));
+  };
+  const auto path = required(key("path", &D::path, file_paths(), Decides::nothing,
                                  "the file or files; npy: images, then labels; coco: folder, then "
                                  "annotations; masks: pictures, then masks"));
   const Keys<D> calibration = {
-      format,
+      format(Decides::statistics),
       path,
-      key("images", &D::images, integer(1), "images that activation ranges are taken from"),
-      key("sampling", &D::sampling, choice({"first", "random", "stratified"}),
+      key("images", &D::images, integer(1), Decides::statistics,
+          "images that activation ranges are taken from"),
+      key("sampling", &D::sampling, choice({"first", "random", "stratified"}), Decides::statistics,
           "which images; stratified: equally many of each class"),
       written_if<D>([](const D& d) { return !d.cache.empty(); },
-                    key("cache", &D::cache, file_path(),
+                    key("cache", &D::cache, file_path(), Decides::nothing,
                         "keeps the statistics between runs; written anew when model, images or "
                         "engine differ")),
   };
   const Keys<D> evaluation = {
-      format,
+      format(Decides::outcomes),
       path,
-      key("images", &D::images, integer(0), "the first so many images; 0: all"),
-      key("shard", &D::shard, integer(1), "images per task"),
+      key("images", &D::images, integer(0), Decides::outcomes, "the first so many images; 0: all"),
+      key("shard", &D::shard, integer(1), Decides::outcomes, "images per task"),
   };
   const auto images =
       written_if<JobConfig>([](const JobConfig& job) { return !job.evaluation.format.empty(); },
@@ -159,7 +172,7 @@ Key<JobConfig::Quantization> rules_key() {
   using Q = JobConfig::Quantization;
   return custom<Q>(
       "rules", "mapping of selectors to attributes, list of those, or a file of them",
-      "ordered rules after the preset's; the last match wins",
+      Decides::nothing, "ordered rules after the preset's; the last match wins",
       [](const YAML::Node& node, const Place& place, Q& q) {
         const QuantConfig config =
             node.IsScalar() ? load_rules(file_path().parse(node, place)) : parse_rules(node, place);
@@ -191,7 +204,7 @@ void settle_algorithm(const YAML::Node& node, const Place& place, JobConfig& job
 Key<JobConfig::Quantization> alpha_key() {
   using Q = JobConfig::Quantization;
   return custom<Q>(
-      "smoothquant_alpha", "number from 0 to 1, or `auto`",
+      "smoothquant_alpha", "number from 0 to 1, or `auto`", Decides::schemes,
       "share of an input's range that smoothquant moves into the weight (default 0.5); auto: by "
       "layer",
       [](const YAML::Node& node, const Place& place, Q& q) {
@@ -207,16 +220,19 @@ Key<JobConfig::Quantization> alpha_key() {
 Key<JobConfig> quantization_key() {
   using Q = JobConfig::Quantization;
   const Keys<Q> weights = {
-      key("axis", &Q::weight_axis, choice({"channel", "tensor"}),
+      key("axis", &Q::weight_axis, choice({"channel", "tensor"}), Decides::schemes,
           "a scale per output channel, or one for the tensor"),
-      key("symmetric", &Q::weight_symmetric, flag(), "zero point 0"),
-      key("narrow_range", &Q::weight_narrow_range, flag(), "INT8 in [-127, 127], INT4 in [-7, 7]"),
-      key("reduce_range", &Q::weight_reduce_range, flag(), "one bit less"),
-      key("type", &Q::weight_type, integer_type(), "type of 8-bit weights; uint8 is not typical"),
+      key("symmetric", &Q::weight_symmetric, flag(), Decides::schemes, "zero point 0"),
+      key("narrow_range", &Q::weight_narrow_range, flag(), Decides::schemes,
+          "INT8 in [-127, 127], INT4 in [-7, 7]"),
+      key("reduce_range", &Q::weight_reduce_range, flag(), Decides::schemes, "one bit less"),
+      key("type", &Q::weight_type, integer_type(), Decides::schemes,
+          "type of 8-bit weights; uint8 is not typical"),
   };
   const Keys<Q> activations = {
-      key("symmetric", &Q::activation_symmetric, flag(), "zero point 0"),
-      key("type", &Q::activation_type, integer_type(), "type of 8-bit activations"),
+      key("symmetric", &Q::activation_symmetric, flag(), Decides::schemes, "zero point 0"),
+      key("type", &Q::activation_type, integer_type(), Decides::schemes,
+          "type of 8-bit activations"),
       refused<Q>("axis",
                  "activations take one scale per tensor: no matrix product can apply a "
                  "scale per input channel to its sum",
@@ -224,34 +240,35 @@ Key<JobConfig> quantization_key() {
   };
   return and_then<JobConfig>(
       settle_algorithm,
-      section(
-          "quantization", &JobConfig::quantization,
-          Keys<Q>{
-              key("calibrator", &Q::calibrator,
-                  choice({"minmax", "percentile", "entropy", "mse", "moving_average"}),
-                  "how activation ranges are chosen"),
-              key("percentile", &Q::percentile, number(kPercentile),
-                  "calibrator percentile: per cent of the values inside the range"),
-              key("bins", &Q::bins, integer(128),
-                  "calibrator entropy: bins of its histogram, a power of two from 128 to 4096"),
-              group("weights", weights),
-              group("activations", activations),
-              key("algorithm", &Q::algorithm,
-                  choice({"rtn", "mse", "awq_lite", "awq_clip", "awq_full", "smoothquant"}),
-                  "how weight scales are chosen; else the rules' unless that is max, else the "
-                  "preset's"),
-              alpha_key(),
-              key("bias_correction", &Q::bias_correction, flag(),
-                  "biases make up for what rounding adds to the mean of each output channel"),
-              key("preset", &Q::preset, text(), "named configuration; its scheme joins the sweep"),
-              rules_key(),
-              key("skip", &Q::skip, list(text()),
-                  "patterns, or skip lists, that stay in high precision"),
-              key("nodes_to_exclude", &Q::exclude_nodes, list(text()),
-                  "likewise, by exact name or regular expression"),
-              key("op_types_to_exclude", &Q::exclude_types, list(text()),
-                  "likewise, by operator type"),
-          }));
+      section("quantization", &JobConfig::quantization,
+              Keys<Q>{
+                  key("calibrator", &Q::calibrator,
+                      choice({"minmax", "percentile", "entropy", "mse", "moving_average"}),
+                      Decides::schemes, "how activation ranges are chosen"),
+                  key("percentile", &Q::percentile, number(kPercentile), Decides::schemes,
+                      "calibrator percentile: per cent of the values inside the range"),
+                  key("bins", &Q::bins, integer(128), Decides::schemes,
+                      "calibrator entropy: bins of its histogram, a power of two from 128 to 4096"),
+                  group("weights", weights),
+                  group("activations", activations),
+                  key("algorithm", &Q::algorithm,
+                      choice({"rtn", "mse", "awq_lite", "awq_clip", "awq_full", "smoothquant"}),
+                      Decides::schemes,
+                      "how weight scales are chosen; else the rules' unless that is max, else the "
+                      "preset's"),
+                  alpha_key(),
+                  key("bias_correction", &Q::bias_correction, flag(), Decides::schemes,
+                      "biases make up for what rounding adds to the mean of each output channel"),
+                  key("preset", &Q::preset, text(), Decides::nothing,
+                      "named configuration; its scheme joins the sweep"),
+                  rules_key(),
+                  key("skip", &Q::skip, list(text()), Decides::nothing,
+                      "patterns, or skip lists, that stay in high precision"),
+                  key("nodes_to_exclude", &Q::exclude_nodes, list(text()), Decides::nothing,
+                      "likewise, by exact name or regular expression"),
+                  key("op_types_to_exclude", &Q::exclude_types, list(text()), Decides::nothing,
+                      "likewise, by operator type"),
+              }));
 }
 
 Key<JobConfig> sensitivity_key() {
@@ -259,20 +276,22 @@ Key<JobConfig> sensitivity_key() {
   return section(
       "sensitivity", &JobConfig::sensitivity,
       Keys<S>{
-          key("precisions", &S::precisions, list(precision()), "tried on every layer"),
-          key("modes", &S::modes, list(choice({"only", "all_but"})),
+          key("precisions", &S::precisions, list(precision()), Decides::nothing,
+              "tried on every layer"),
+          key("modes", &S::modes, list(choice({"only", "all_but"})), Decides::nothing,
               "only this layer at the precision, or all but this layer"),
-          key("base", &S::base, precision(),
+          key("base", &S::base, precision(), Decides::nothing,
               "precision of the layers that are not at the tried one; drops are against it"),
-          key("images", &S::images, integer(0), "evaluation images used; 0: all"),
-          key("score", &S::score, choice({"kl", "mse", "sqnr", "drop"}), "ranks the layers"),
+          key("images", &S::images, integer(0), Decides::nothing, "evaluation images used; 0: all"),
+          key("score", &S::score, choice({"kl", "mse", "sqnr", "drop"}), Decides::nothing,
+              "ranks the layers"),
       });
 }
 
 Key<JobConfig::Family> counts_key() {
   using F = JobConfig::Family;
   return required(custom<F>(
-      "k", "`every`, or list of integers and `all`",
+      "k", "`every`, or list of integers and `all`", Decides::nothing,
       "how many of the most sensitive layers keep `keep`",
       [](const YAML::Node& node, const Place& place, F& family) {
         if (node.IsScalar() && node.Scalar() == "every") {
@@ -311,11 +330,13 @@ Key<JobConfig> search_key() {
     return name;
   };
   const Keys<S> keys = {
-      required(key("method", &S::method, method, "exhaustive: every assignment")),
-      required(key("precisions", &S::precisions, list(precision()), "each layer's choices")),
-      key("layers", &S::layers, list(text()), "the layers that vary: `all`, or selectors"),
-      key("rest", &S::rest, precision(), "precision of the other layers"),
-      group<S>("budget", {key("schemes", &S::schemes, integer(1, 1'000'000),
+      required(key("method", &S::method, method, Decides::nothing, "exhaustive: every assignment")),
+      required(key("precisions", &S::precisions, list(precision()), Decides::nothing,
+                   "each layer's choices")),
+      key("layers", &S::layers, list(text()), Decides::nothing,
+          "the layers that vary: `all`, or selectors"),
+      key("rest", &S::rest, precision(), Decides::nothing, "precision of the other layers"),
+      group<S>("budget", {key("schemes", &S::schemes, integer(1, 1'000'000), Decides::nothing,
                               "a space with more schemes is refused")}),
   };
   return written_if<JobConfig>([](const JobConfig& job) { return !job.search.method.empty(); },
@@ -325,19 +346,24 @@ Key<JobConfig> search_key() {
 Key<JobConfig> sweep_key() {
   using F = JobConfig::Family;
   const Keys<F> family = {
-      required(key("rest", &F::rest, precision(), "precision of the other layers")),
-      required(key("keep", &F::keep, precision(), "precision of the most sensitive layers")),
+      required(
+          key("rest", &F::rest, precision(), Decides::nothing, "precision of the other layers")),
+      required(key("keep", &F::keep, precision(), Decides::nothing,
+                   "precision of the most sensitive layers")),
       counts_key(),
   };
   return group<JobConfig>(
       "sweep",
       {sections("families", &JobConfig::families, family),
-       key("schemes", &JobConfig::schemes, list(text()), "schemes: `*=W4A8F; /conv1=FP16`"),
-       key("tie", &JobConfig::tie, choice({"none", "auto"}),
+       key("schemes", &JobConfig::schemes, list(text()), Decides::nothing,
+           "schemes: `*=W4A8F; /conv1=FP16`"),
+       key("tie", &JobConfig::tie, choice({"none", "auto"}), Decides::nothing,
            "auto: sensitivity and families take layers that meet in a sum or a concatenation as "
            "one"),
-       key("untie", &JobConfig::untie, list(text()), "tie auto: selectors of layers left alone"),
-       key("confidence", &JobConfig::confidence, number(kProbability), "of all intervals"),
+       key("untie", &JobConfig::untie, list(text()), Decides::nothing,
+           "tie auto: selectors of layers left alone"),
+       key("confidence", &JobConfig::confidence, number(kProbability), Decides::nothing,
+           "of all intervals"),
        search_key()});
 }
 
@@ -345,21 +371,21 @@ Key<JobConfig> latency_key() {
   using L = JobConfig::Latency;
   const std::string served = "Use 'source: measured', 'source: table' or 'roofline: DEVICE'";
   const Keys<L> keys = {
-      key("source", &L::source, choice({"measured", "none", "roofline", "table"}),
+      key("source", &L::source, choice({"measured", "none", "roofline", "table"}), Decides::nothing,
           "kernels timed on this machine, nothing, a model of `device`, or the file `table`"),
-      key("device", &L::device, text(), "source roofline: the device"),
-      key("table", &L::table, file_path(),
+      key("device", &L::device, text(), Decides::nothing, "source roofline: the device"),
+      key("table", &L::table, file_path(), Decides::nothing,
           "a latency.csv, e.g. of another run; means `source: table`"),
-      custom<L>(
-          "roofline", "text", "short for `source: roofline` with this `device`",
-          [](const YAML::Node& node, const Place& place, L& latency) {
-            latency.source = "roofline";
-            latency.device = text().parse(node, place);
-          },
-          [](const L&) { return std::nullopt; }),
-      key("batch", &L::batch, integer(1, 1 << 16), "images per timed call"),
-      key("iterations", &L::iterations, integer(1, 1'000'000), "timed calls per layer"),
-      key("warmup_ms", &L::warmup_ms, number(kNotNegative), "untimed work before, ms"),
+      shorthand<L>("roofline", "text", "short for `source: roofline` with this `device`",
+                   [](const YAML::Node& node, const Place& place, L& latency) {
+                     latency.source = "roofline";
+                     latency.device = text().parse(node, place);
+                   }),
+      key("batch", &L::batch, integer(1, 1 << 16), Decides::latency, "images per timed call"),
+      key("iterations", &L::iterations, integer(1, 1'000'000), Decides::latency,
+          "timed calls per layer"),
+      key("warmup_ms", &L::warmup_ms, number(kNotNegative), Decides::latency,
+          "untimed work before, ms"),
       unavailable<L>("trtexec", served),
   };
   return and_then<JobConfig>(
@@ -379,18 +405,20 @@ Key<JobConfig> latency_key() {
 
 Key<JobConfig> activations_key() {
   using A = JobConfig::Activations;
-  return section("activations", &JobConfig::activations,
-                 Keys<A>{
-                     key("images", &A::images, integer(0), "images whose activations are kept"),
-                     key("layers", &A::layers, list(text()), "`all`, or names of layers"),
-                 });
+  return section(
+      "activations", &JobConfig::activations,
+      Keys<A>{
+          key("images", &A::images, integer(0), Decides::nothing,
+              "images whose activations are kept"),
+          key("layers", &A::layers, list(text()), Decides::nothing, "`all`, or names of layers"),
+      });
 }
 
 }  // namespace
 
 Keys<JobConfig> job_keys(Completeness completeness) {
   return {
-      required(key("model", &JobConfig::model, file_path(), "the ONNX model")),
+      required(key("model", &JobConfig::model, file_path(), Decides::nothing, "the ONNX model")),
       task_key(),
       classes_key(),
       input_key(),
@@ -403,12 +431,13 @@ Keys<JobConfig> job_keys(Completeness completeness) {
       latency_key(),
       activations_key(),
       key("objectives", &JobConfig::objectives, list(choice({"latency", "accuracy", "size"})),
-          "what the front trades"),
-      key("batch", &JobConfig::batch, integer(0, 1 << 16),
+          Decides::nothing, "what the front trades"),
+      key("batch", &JobConfig::batch, integer(0, 1 << 16), Decides::statistics,
           "images per forward pass; 0: what keeps a layer's operands in the cache"),
-      key("memory_budget_mb", &JobConfig::memory_budget_mb, integer(1, 1 << 30),
+      key("memory_budget_mb", &JobConfig::memory_budget_mb, integer(1, 1 << 30), Decides::nothing,
           "live tensors per rank, MiB"),
-      key("seed", &JobConfig::seed, unsigned_integer(), "of every random choice"),
+      key("seed", &JobConfig::seed, unsigned_integer(), Decides::statistics,
+          "of every random choice"),
   };
 }
 

@@ -24,4 +24,10 @@ std::string key_text(const YAML::Node& key, const Place& place) {
   return key.Scalar();
 }
 
+std::string value_text(std::optional<YAML::Node> value) {
+  if (!value) return "~";
+  if (!value->IsScalar()) value->SetStyle(YAML::EmitterStyle::Flow);
+  return YAML::Dump(*value);
+}
+
 }  // namespace qsweep::config

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -13,6 +14,7 @@
 
 #include "io/config/detail/codec.h"
 #include "io/config/detail/place.h"
+#include "io/config/job.h"
 
 namespace qsweep::config {
 
@@ -31,6 +33,8 @@ struct Key {
   /// The value as YAML; nothing when the composed configuration leaves the key out.
   std::function<std::optional<YAML::Node>(const T&)> write;
   std::function<void(const std::string& path, const T& defaults, std::vector<KeyText>&)> describe;
+  /// Appends the value, also one that is not written; those below for a mapping.
+  std::function<void(const std::string& path, const T&, std::vector<JobValue>&)> list;
 };
 
 template <class T>
@@ -93,11 +97,34 @@ void describe_keys(const Keys<T>& keys,
   }
 }
 
+template <class T>
+void list_values(const Keys<T>& keys,
+                 const std::string& path,
+                 const T& value,
+                 std::vector<JobValue>& out) {
+  for (const Key<T>& key : keys) {
+    key.list(path.empty() ? key.name : path + "." + key.name, value, out);
+  }
+}
+
+/// The text of a value in a list of values; `~` for nothing.
+[[nodiscard]] std::string value_text(std::optional<YAML::Node> value);
+
+/// Key<T>::list of a key with one value, as `write` gives it.
+template <class T>
+[[nodiscard]] auto list_one(std::function<std::optional<YAML::Node>(const T&)> write,
+                            Decides decides) {
+  return [=](const std::string& path, const T& value, std::vector<JobValue>& out) {
+    out.push_back({path, value_text(write(value)), decides});
+  };
+}
+
 /// A key with one value. An empty text or path means "not given" and is not written.
 template <class T, class V>
 [[nodiscard]] Key<T> key(const std::string& name,
                          V T::*member,
                          Codec<V> codec,
+                         Decides decides,
                          const std::string& meaning) {
   Key<T> result;
   result.name = name;
@@ -117,6 +144,7 @@ template <class T, class V>
     const std::optional<YAML::Node> fallback = write(defaults);
     out.push_back({path, codec.type, fallback ? YAML::Dump(*fallback) : "", meaning});
   };
+  result.list = list_one(result.write, decides);
   return result;
 }
 
@@ -136,18 +164,23 @@ template <class T>
 
 /// A mapping of its own that fills the same T.
 template <class T>
-[[nodiscard]] Key<T> group(const std::string& name, Keys<T> keys) {
+[[nodiscard]] Key<T> group(const std::string& name, Keys<T> keys_here) {
+  // Shared: copies of a key would copy all keys below it once for each of its functions.
+  const auto keys = std::make_shared<const Keys<T>>(std::move(keys_here));
   Key<T> result;
   result.name = name;
   result.read = [=](const YAML::Node& node, const Place& place, T& value) {
-    read_keys(node, place, keys, value);
+    read_keys(node, place, *keys, value);
   };
   result.write = [=](const T& value) -> std::optional<YAML::Node> {
-    YAML::Node node = write_keys(keys, value);
+    YAML::Node node = write_keys(*keys, value);
     return node.size() == 0 ? std::nullopt : std::optional(node);
   };
   result.describe = [=](const std::string& path, const T& defaults, std::vector<KeyText>& out) {
-    describe_keys(keys, path, defaults, out);
+    describe_keys(*keys, path, defaults, out);
+  };
+  result.list = [=](const std::string& path, const T& value, std::vector<JobValue>& out) {
+    list_values(*keys, path, value, out);
   };
   return result;
 }
@@ -164,6 +197,9 @@ template <class T, class V>
   result.write = [=](const T& value) { return inner.write(value.*member); };
   result.describe = [=](const std::string& path, const T& defaults, std::vector<KeyText>& out) {
     inner.describe(path, defaults.*member, out);
+  };
+  result.list = [=](const std::string& path, const T& value, std::vector<JobValue>& out) {
+    inner.list(path, value.*member, out);
   };
   return result;
 }
@@ -187,12 +223,21 @@ template <class T, class V>
   result.describe = [=](const std::string& path, const T&, std::vector<KeyText>& out) {
     inner.describe(path, V{}, out);
   };
+  result.list = [=](const std::string& path, const T& value, std::vector<JobValue>& out) {
+    const std::size_t first = out.size();
+    inner.list(path, (value.*member).value_or(V{}), out);
+    if (value.*member) return;
+    for (std::size_t i = first; i < out.size(); ++i) out[i].value = value_text(std::nullopt);
+  };
   return result;
 }
 
 /// A list of mappings, each filling a V.
 template <class T, class V>
-[[nodiscard]] Key<T> sections(const std::string& name, std::vector<V> T::*member, Keys<V> keys) {
+[[nodiscard]] Key<T> sections(const std::string& name,
+                              std::vector<V> T::*member,
+                              Keys<V> keys_here) {
+  const auto keys = std::make_shared<const Keys<V>>(std::move(keys_here));
   Key<T> result;
   result.name = name;
   result.read = [=](const YAML::Node& node, const Place& place, T& value) {
@@ -202,21 +247,26 @@ template <class T, class V>
     (value.*member).clear();
     for (const YAML::Node& element : node) {
       V item{};
-      read_keys(element, place.child(std::to_string((value.*member).size())), keys, item);
+      read_keys(element, place.child(std::to_string((value.*member).size())), *keys, item);
       (value.*member).push_back(std::move(item));
     }
   };
   result.write = [=](const T& value) -> std::optional<YAML::Node> {
     YAML::Node node(YAML::NodeType::Sequence);
     for (const V& item : value.*member) {
-      YAML::Node written = write_keys(keys, item);
+      YAML::Node written = write_keys(*keys, item);
       written.SetStyle(YAML::EmitterStyle::Flow);
       node.push_back(written);
     }
     return node.size() == 0 ? std::nullopt : std::optional(node);
   };
   result.describe = [=](const std::string& path, const T&, std::vector<KeyText>& out) {
-    describe_keys(keys, path + "[]", V{}, out);
+    describe_keys(*keys, path + "[]", V{}, out);
+  };
+  result.list = [=](const std::string& path, const T& value, std::vector<JobValue>& out) {
+    for (std::size_t i = 0; i < (value.*member).size(); ++i) {
+      list_values(*keys, path + "." + std::to_string(i), (value.*member)[i], out);
+    }
   };
   return result;
 }
@@ -245,6 +295,7 @@ template <class T>
 template <class T>
 [[nodiscard]] Key<T> custom(const std::string& name,
                             const std::string& type,
+                            Decides decides,
                             const std::string& meaning,
                             std::function<void(const YAML::Node&, const Place&, T&)> read,
                             std::function<std::optional<YAML::Node>(const T&)> write) {
@@ -255,6 +306,19 @@ template <class T>
   result.describe = [=](const std::string& path, const T&, std::vector<KeyText>& out) {
     out.push_back({path, type, "", meaning});
   };
+  result.list = list_one(result.write, decides);
+  return result;
+}
+
+/// A key that only sets other keys, which are written and listed in its place.
+template <class T>
+[[nodiscard]] Key<T> shorthand(const std::string& name,
+                               const std::string& type,
+                               const std::string& meaning,
+                               std::function<void(const YAML::Node&, const Place&, T&)> read) {
+  Key<T> result = custom<T>(name, type, Decides::nothing, meaning, std::move(read),
+                            [](const T&) { return std::nullopt; });
+  result.list = [](const std::string&, const T&, std::vector<JobValue>&) {};
   return result;
 }
 
@@ -269,6 +333,7 @@ template <class T>
   };
   result.write = [](const T&) { return std::nullopt; };
   result.describe = [](const std::string&, const T&, std::vector<KeyText>&) {};
+  result.list = [](const std::string&, const T&, std::vector<JobValue>&) {};
   return result;
 }
 

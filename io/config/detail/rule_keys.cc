@@ -80,27 +80,30 @@ void read_blocks(const YAML::Node& node, const Place& place, QuantizerAttributes
 
 Keys<QuantizerAttributes> attribute_keys() {
   using A = QuantizerAttributes;
+  // Rules only spell a scheme: its own identity covers them.
+  constexpr Decides kNone = Decides::nothing;
   const auto nothing = [](const A&) { return std::nullopt; };
   return {
-      key("enable", &A::enable, flag(), "false: kept in high precision"),
+      key("enable", &A::enable, flag(), kNone, "false: kept in high precision"),
       custom<A>(
-          "num_bits", "integer or [exponent, significand]", "width of the format",
+          "num_bits", "integer or [exponent, significand]", kNone, "width of the format",
           [](const YAML::Node& node, const Place& place, A& a) {
             a.num_bits = bit_list(node, place);
           },
           nothing),
       custom<A>(
-          "axis", "0 or null", "a scale per output channel, or one for the tensor",
+          "axis", "0 or null", kNone, "a scale per output channel, or one for the tensor",
           [](const YAML::Node& node, const Place& place, A& a) {
             a.axis.reset();
             if (!node.IsNull()) a.axis = static_cast<int>(integer(-8, 8).parse(node, place));
           },
           nothing),
-      custom<A>("block_sizes", "mapping", "blocks of the last axis that share a scale", read_blocks,
-                nothing),
-      key("unsigned", &A::is_unsigned, flag(), "UINT8 or UINT4 with zero point"),
+      custom<A>("block_sizes", "mapping", kNone, "blocks of the last axis that share a scale",
+                read_blocks, nothing),
+      key("unsigned", &A::is_unsigned, flag(), kNone, "UINT8 or UINT4 with zero point"),
       custom<A>(
-          "type", "static or dynamic", "whether ranges are calibrated; the format decides it",
+          "type", "static or dynamic", kNone,
+          "whether ranges are calibrated; the format decides it",
           [](const YAML::Node& node, const Place& place, A&) {
             (void)choice({"static", "dynamic"}).parse(node, place);
           },
