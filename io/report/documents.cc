@@ -1,7 +1,8 @@
 // The JSON documents.
 #include "src/base/error.h"
 
-#include "io/report/detail/common.h"
+#include "src/results/views.h"
+
 #include "io/report/detail/json.h"
 #include "io/report/detail/manifest.h"
 #include "io/report/detail/tables.h"
@@ -10,16 +11,16 @@
 namespace qsweep {
 namespace {
 
-using report::Evaluation;
 using report::Json;
-using report::Sensitivity;
 using report::to_json;
+using view::Evaluation;
+using view::Sensitivity;
 
 /// What sweep_index.{csv,json} list: the baseline, then all evaluations, each scheme once.
 Json index_rows(const RunResults& results, bool successes) {
   Json rows = Json::array();
   const auto add = [&](const Evaluation& e) {
-    if (report::is_ok(e) == successes) rows.push_back(to_json(results, e));
+    if (view::is_ok(e) == successes) rows.push_back(to_json(results, e));
   };
   add(results.baseline);
   for (const Evaluation& e : results.evaluations) {
@@ -31,8 +32,8 @@ Json index_rows(const RunResults& results, bool successes) {
 Json layer_formats(const RunResults& results, const Evaluation& e) {
   Json layers = Json::array();
   for (std::size_t i = 0; i < results.layers.size() && i < e.precision.size(); ++i) {
-    const std::string precision = report::precision_name(results, e.precision[i]);
-    const report::FormatNames names = report::format_names(precision);
+    const std::string precision = view::precision_name(results, e.precision[i]);
+    const view::FormatNames names = view::format_names(precision);
     layers.push_back({{"layer", results.layers[i].name},
                       {"op", results.layers[i].op},
                       {"precision", precision},
@@ -48,7 +49,7 @@ Json layer_formats(const RunResults& results, const Evaluation& e) {
 std::size_t quantized_layers(const RunResults& results, const Evaluation& e) {
   std::size_t count = 0;
   for (const std::uint8_t index : e.precision) {
-    count += report::precision_name(results, index) != "FP32" ? 1U : 0U;
+    count += view::precision_name(results, index) != "FP32" ? 1U : 0U;
   }
   return count;
 }
@@ -87,9 +88,9 @@ Json configuration_json(const RunResults& results) {
 
 }  // namespace
 
-std::string render_sensitivity_json(const RunResults& results) {
+std::string render_sensitivity_json(const RunResults& results, const Conclusions& conclusions) {
   Json json;
-  json["scheme"] = decide(results).recommended->text;
+  json["scheme"] = conclusions.decision.recommended->text;
   json["model"] = to_json(results.model);
   json["dataset"] = report::datasets_json(results, false);
   json["quantization"] = {{"calibrator", results.calibrator}, {"precisions", results.precisions}};
@@ -98,8 +99,8 @@ std::string render_sensitivity_json(const RunResults& results) {
   json["layer_sensitivity"] = report::sensitivity_json(results);
   json["baseline"] = to_json(results, results.baseline);
   json["groups"] = report::groups_json(results);
-  if (const auto tied = report::tied_layers(results); !tied.empty()) json["tied_layers"] = tied;
-  json["explanations"] = report::explanations_json(results);
+  if (const auto tied = view::tied_layers(results); !tied.empty()) json["tied_layers"] = tied;
+  json["explanations"] = report::explanations_json(results, conclusions.explanations);
   json["remarks"] = results.remarks;
   return report::to_text(json);
 }
@@ -108,15 +109,15 @@ std::string render_pareto_json(const RunResults& results) {
   return report::to_text(report::pareto_json(results));
 }
 
-std::string render_decision_json(const RunResults& results) {
-  return report::to_text(to_json(results, decide(results)));
+std::string render_decision_json(const RunResults& results, const Conclusions& conclusions) {
+  return report::to_text(to_json(results, conclusions.decision));
 }
 
-std::string render_manifest_json(const RunResults& results) {
-  return report::manifest_json(results, {});
+std::string render_manifest_json(const RunResults& results, const Conclusions& conclusions) {
+  return report::manifest_json(results, conclusions, {});
 }
 
-std::string render_results_json(const RunResults& results) {
+std::string render_results_json(const RunResults& results, const Conclusions& conclusions) {
   Json json;
   json["model"] = to_json(results.model);
   json["dataset"] = report::datasets_json(results, true);
@@ -129,7 +130,7 @@ std::string render_results_json(const RunResults& results) {
   for (const Evaluation& e : results.evaluations)
     json["evaluations"].push_back(to_json(results, e));
   json["pareto"] = report::pareto_json(results);
-  json["decision"] = to_json(results, decide(results));
+  json["decision"] = to_json(results, conclusions.decision);
   json["latency"] = report::latency_json(results);
   json["remarks"] = results.remarks;
   json["provenance"] = Json::object();
@@ -153,8 +154,10 @@ std::string failures_json(const RunResults& results) {
   return to_text(json);
 }
 
-std::string manifest_json(const RunResults& results, std::span<const Artifact> artifacts) {
-  const Evaluation& chosen = *decide(results).recommended;
+std::string manifest_json(const RunResults& results,
+                          const Conclusions& conclusions,
+                          std::span<const Artifact> artifacts) {
+  const Evaluation& chosen = *conclusions.decision.recommended;
   Json json;
   json["scheme"] = chosen.text;
   json["scheme_id"] = chosen.id;
@@ -165,13 +168,13 @@ std::string manifest_json(const RunResults& results, std::span<const Artifact> a
   json["autoquant_state"] = nullptr;
   json["layer_sensitivity"] = sensitivity_json(results);
   json["sensitivity_ranking"] = Json::array();
-  for (const std::string& precision : probed_precisions(results, "only")) {
+  for (const std::string& precision : view::probed_precisions(results, "only")) {
     int rank = 0;
-    for (const Sensitivity* row : ranked(results, "only", precision)) {
+    for (const Sensitivity* row : view::ranked(results, "only", precision)) {
       json["sensitivity_ranking"].push_back({{"rank", ++rank},
                                              {"layer", row->layer},
                                              {"precision", precision},
-                                             {"sensitivity", score_of(results, *row)}});
+                                             {"sensitivity", view::score_of(results, *row)}});
     }
   }
   json["activation_ranges"] = Json::array();
@@ -183,7 +186,7 @@ std::string manifest_json(const RunResults& results, std::span<const Artifact> a
                                          {"images", stats.images}});
   }
   json["front"] = Json::array();
-  for (const Evaluation* e : front(results)) {
+  for (const Evaluation* e : view::front(results)) {
     json["front"].push_back({{"scheme_id", e->id}, {"scheme", e->text}});
   }
   json["settings"] = settings_json(results);

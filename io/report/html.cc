@@ -5,17 +5,18 @@
 
 #include "src/base/error.h"
 
-#include "io/report/decision.h"
+#include "src/results/conclusions.h"
+#include "src/results/views.h"
+
 #include "io/report/detail/assets.h"
-#include "io/report/detail/common.h"
 #include "io/report/detail/json.h"
 #include "io/report/report.h"
 
 namespace qsweep {
 namespace {
 
-using report::Evaluation;
 using report::Json;
+using view::Evaluation;
 
 std::string escaped(std::string_view text) {
   std::string safe;
@@ -46,15 +47,15 @@ constexpr std::size_t kMostDrawn = 2'000;
 /// The schemes of the page: all, or of too many those that matter (float, the front, the
 /// decision's, failures) and an even choice of the others along the cost axis.
 std::vector<const Evaluation*> drawn_schemes(const RunResults& results, const Decision& decision) {
-  const std::vector<const Evaluation*> all = report::all_schemes(results);
+  const std::vector<const Evaluation*> all = view::all_schemes(results);
   if (all.size() <= kMostDrawn) return all;
   std::set<const Evaluation*> drawn = {&results.baseline, decision.recommended};
   for (const Choice& choice : decision.choices) drawn.insert(choice.scheme);
   for (const ProfileVerdict& verdict : decision.profiles) drawn.insert(verdict.scheme);
   for (const Evaluation* e : all) {
-    if (e->on_front || !report::is_ok(*e)) drawn.insert(e);
+    if (e->on_front || !view::is_ok(*e)) drawn.insert(e);
   }
-  const std::vector<const Evaluation*> points = report::points(results);
+  const std::vector<const Evaluation*> points = view::points(results);
   const std::size_t step = points.size() / kMostDrawn + 1;
   for (std::size_t i = 0; i < points.size(); i += step) drawn.insert(points[i]);
   std::vector<const Evaluation*> in_order;
@@ -64,14 +65,14 @@ std::vector<const Evaluation*> drawn_schemes(const RunResults& results, const De
   return in_order;
 }
 
-Json page_data(const RunResults& results) {
-  const Decision decision = decide(results);
+Json page_data(const RunResults& results, const Conclusions& conclusions) {
+  const Decision& decision = conclusions.decision;
   Json data;
   data["model"] = report::to_json(results.model);
   data["dataset"] = report::datasets_json(results, false);
   data["settings"] = report::settings_json(results);
-  data["metric_title"] = report::metric_title(results.metric);
-  data["cost_axis"] = name_of(report::cost_axis(results));
+  data["metric_title"] = view::metric_title(results.metric);
+  data["cost_axis"] = name_of(view::cost_axis(results));
   data["decision"] = report::to_json(results, decision);
   data["layers"] = Json::array();
   for (const RunResults::Layer& layer : results.layers) {
@@ -83,7 +84,7 @@ Json page_data(const RunResults& results) {
                               {"parameters", layer.parameters}});
   }
   data["schemes"] = Json::array();
-  data["evaluated"] = report::all_schemes(results).size();
+  data["evaluated"] = view::all_schemes(results).size();
   for (const Evaluation* e : drawn_schemes(results, decision)) {
     Json scheme = report::to_json(results, *e);
     scheme["baseline"] = e == &results.baseline;
@@ -93,10 +94,10 @@ Json page_data(const RunResults& results) {
   }
   data["classes"] = Json::array();
   for (std::size_t i = 0; i < results.baseline.class_metric.size(); ++i) {
-    data["classes"].push_back(report::class_name(results, i));
+    data["classes"].push_back(view::class_name(results, i));
   }
   data["sensitivity"] = report::sensitivity_json(results);
-  data["explanations"] = report::explanations_json(results);
+  data["explanations"] = report::explanations_json(results, conclusions.explanations);
   data["groups"] = report::groups_json(results);
   data["latency"] = report::latency_json(results);
   data["remarks"] = results.remarks;
@@ -125,12 +126,13 @@ std::string filled(std::string_view skeleton,
 
 }  // namespace
 
-std::string render_html(const RunResults& results) {
-  return filled(report::kPageHtml, {{"TITLE", escaped(results.model.name)},
-                                    {"STYLE", report::kPageStyle},
-                                    {"DATA", report::to_script_text(page_data(results))},
-                                    {"CHART", report::kChartScript},
-                                    {"SCRIPT", report::kPageScript}});
+std::string render_html(const RunResults& results, const Conclusions& conclusions) {
+  return filled(report::kPageHtml,
+                {{"TITLE", escaped(results.model.name)},
+                 {"STYLE", report::kPageStyle},
+                 {"DATA", report::to_script_text(page_data(results, conclusions))},
+                 {"CHART", report::kChartScript},
+                 {"SCRIPT", report::kPageScript}});
 }
 
 }  // namespace qsweep

@@ -4,7 +4,8 @@
 #include <span>
 #include <string>
 
-#include "io/report/results.h"
+#include "src/results/conclusions.h"
+#include "src/results/results.h"
 
 namespace qsweep {
 
@@ -21,25 +22,31 @@ class FileSystem;
 void write_reports(FileSystem& files,
                    const std::filesystem::path& directory,
                    const RunResults& results,
+                   const Conclusions& conclusions,
                    std::span<const std::string> other_files = {});
 
 /// Renderers, pure; one golden test each.
-[[nodiscard]] std::string render_sensitivity_markdown(const RunResults& results);
-[[nodiscard]] std::string render_sensitivity_json(const RunResults& results);
+[[nodiscard]] std::string render_sensitivity_markdown(const RunResults& results,
+                                                      const Conclusions& conclusions);
+[[nodiscard]] std::string render_sensitivity_json(const RunResults& results,
+                                                  const Conclusions& conclusions);
 [[nodiscard]] std::string render_sweep_index_csv(const RunResults& results);
 [[nodiscard]] std::string render_pareto_csv(const RunResults& results);
 [[nodiscard]] std::string render_pareto_json(const RunResults& results);
 [[nodiscard]] std::string render_tradeoff_csv(const RunResults& results);
-[[nodiscard]] std::string render_decision_json(const RunResults& results);
+[[nodiscard]] std::string render_decision_json(const RunResults& results,
+                                               const Conclusions& conclusions);
 /// As a job's `latency: {table: FILE}` reads it; layer `*` is the time outside layers.
 [[nodiscard]] std::string render_latency_csv(const RunResults& results);
 /// Every calibrated tensor's range by each calibrator, and the warnings (calibration.json).
 [[nodiscard]] std::string render_calibration_json(const RunResults& results);
-[[nodiscard]] std::string render_manifest_json(const RunResults& results);
+[[nodiscard]] std::string render_manifest_json(const RunResults& results,
+                                               const Conclusions& conclusions);
 /// One document with everything but predictions and confusion matrices; what `--json` prints.
-[[nodiscard]] std::string render_results_json(const RunResults& results);
+[[nodiscard]] std::string render_results_json(const RunResults& results,
+                                              const Conclusions& conclusions);
 /// One self-contained page: no request leaves it.
-[[nodiscard]] std::string render_html(const RunResults& results);
+[[nodiscard]] std::string render_html(const RunResults& results, const Conclusions& conclusions);
 /// The front as a table for the terminal.
 [[nodiscard]] std::string render_front_table(const RunResults& results);
 

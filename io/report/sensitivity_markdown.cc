@@ -7,17 +7,17 @@
 
 #include "src/base/text.h"
 
-#include "io/report/decision.h"
-#include "io/report/detail/common.h"
+#include "src/results/conclusions.h"
+#include "src/results/views.h"
+
 #include "io/report/detail/json.h"
-#include "io/report/explanation.h"
 #include "io/report/report.h"
 
 namespace qsweep {
 namespace {
 
-using report::Evaluation;
-using report::Sensitivity;
+using view::Evaluation;
+using view::Sensitivity;
 
 constexpr std::size_t kMostSensitive = 10;
 
@@ -45,25 +45,23 @@ class Page {
   std::string text_;
 };
 
-void summary(Page& page, const RunResults& results) {
-  const Decision decision = decide(results);
+void summary(Page& page, const RunResults& results, const Decision& decision) {
   const Evaluation& base = results.baseline;
   page.line("## Summary");
   page.blank();
   page.line("- {} in float: {:.2f} % [{:.2f}, {:.2f}] on {} images ({:g} % interval)",
-            report::metric_title(results.metric), base.metric * 100, base.ci_low * 100,
+            view::metric_title(results.metric), base.metric * 100, base.ci_low * 100,
             base.ci_high * 100, base.images, results.confidence * 100);
   page.line("- Verdict: **{}**. {}", decision.verdict, decision.headline);
   for (const std::string& advice : decision.advice) page.line("- {}", advice);
   page.line("- Model: `{}` (sha256 `{}`), opset {}, {} layers, {} parameters, {} MACs",
             results.model.name, results.model.sha256, results.model.opset, results.layers.size(),
             results.model.parameters, results.model.macs);
-  const auto schemes = report::all_schemes(results);
+  const auto schemes = view::all_schemes(results);
   const auto failed = std::count_if(schemes.begin(), schemes.end(),
-                                    [](const Evaluation* e) { return !report::is_ok(*e); });
+                                    [](const Evaluation* e) { return !view::is_ok(*e); });
   page.line("- Schemes: {} evaluated, {} on the front, {} failed or skipped",
-            schemes.size() - static_cast<std::size_t>(failed), report::front(results).size(),
-            failed);
+            schemes.size() - static_cast<std::size_t>(failed), view::front(results).size(), failed);
   page.blank();
 }
 
@@ -90,8 +88,8 @@ void quantization(Page& page, const RunResults& results) {
   if (results.sensitivity_base) {
     const Evaluation& base = *results.sensitivity_base;
     page.line("- Sensitivity base: {} on every layer, {} {:.2f} %, {} against float", base.name,
-              report::metric_title(results.metric), base.metric * 100,
-              report::drop_text(base.drop, base.drop_low, base.drop_high));
+              view::metric_title(results.metric), base.metric * 100,
+              view::drop_text(base.drop, base.drop_low, base.drop_high));
   }
   page.line("- BatchNorms folded: {}", results.model.batch_norms_folded);
   page.blank();
@@ -106,23 +104,23 @@ void table(Page& page, const RunResults& results, std::string_view mode) {
       "| Layer | Precision | Num Bits | Sensitivity | Size Cost | KL | SQNR dB | Cosine | QDQ "
       "error | "
       "{} drop | Class |",
-      report::metric_title(results.metric));
+      view::metric_title(results.metric));
   page.line("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |");
-  for (const Sensitivity* row : report::ranked(results, mode)) {
+  for (const Sensitivity* row : view::ranked(results, mode)) {
     page.line("| {} | {} | {:.1f} | {} | {} | {} | {} | {} | {} | {} | {}{} |", cell(row->layer),
-              row->precision, static_cast<double>(report::format_names(row->precision).weight_bits),
-              figure("{:.3e}", report::score_of(results, *row)), row->size_cost,
+              row->precision, static_cast<double>(view::format_names(row->precision).weight_bits),
+              figure("{:.3e}", view::score_of(results, *row)), row->size_cost,
               figure("{:.3e}", row->kl), figure("{:.2f}", row->sqnr_db),
               figure("{:.6f}", row->cosine), figure("{:.3e}", row->qdq_error),
-              report::drop_text(row->metric_drop, row->ci_low, row->ci_high),
-              row->sensitivity_class, row->nonfinite ? " (NaN or infinity)" : "");
+              view::drop_text(row->metric_drop, row->ci_low, row->ci_high), row->sensitivity_class,
+              row->nonfinite ? " (NaN or infinity)" : "");
   }
   page.blank();
 }
 
 /// Layers that were ranked and swept as one.
 void ties(Page& page, const RunResults& results) {
-  const auto tied = report::tied_layers(results);
+  const auto tied = view::tied_layers(results);
   if (tied.empty()) return;
   page.line("Tied layers share one precision; the run of the first stands for all:");
   page.blank();
@@ -131,14 +129,14 @@ void ties(Page& page, const RunResults& results) {
 }
 
 void most_sensitive(Page& page, const RunResults& results) {
-  for (const std::string& precision : report::probed_precisions(results, "only")) {
+  for (const std::string& precision : view::probed_precisions(results, "only")) {
     page.line("### Most Sensitive Layers: {}", precision);
     page.blank();
     page.line("```");
-    const auto rows = report::ranked(results, "only", precision);
+    const auto rows = view::ranked(results, "only", precision);
     for (std::size_t i = 0; i < rows.size() && i < kMostSensitive; ++i) {
       const auto relative =
-          report::relative_percent(rows[i]->metric_drop, report::sensitivity_base(results).metric);
+          view::relative_percent(rows[i]->metric_drop, view::sensitivity_base(results).metric);
       page.line("{}: degradation={:+.4f} ({})", rows[i]->layer, rows[i]->metric_drop,
                 relative ? fmt::format("{:+.1f}%", *relative) : std::string("baseline is 0"));
     }
@@ -147,14 +145,14 @@ void most_sensitive(Page& page, const RunResults& results) {
   }
 }
 
-void explanations(Page& page, const RunResults& results) {
-  for (const Explanation& x : explain_losses(results)) {
+void explanations(Page& page, const RunResults& results, const std::vector<Explanation>& found) {
+  for (const Explanation& x : found) {
     page.line("## Why {} Everywhere Fails", x.precision);
     page.blank();
     page.line("{}", x.headline);
     page.blank();
     page.line("| Layer | Kind | Group | Share of the error | {} drop | Measured there |",
-              report::metric_title(results.metric));
+              view::metric_title(results.metric));
     page.line("| --- | --- | --- | ---: | ---: | --- |");
     for (const Explanation::Cause& cause : x.causes) {
       page.line("| {} | {}{} | {} | {:.1f} % | {} | {} |", cell(cause.layer->name),
@@ -170,7 +168,7 @@ void explanations(Page& page, const RunResults& results) {
 
 /// What the rows of a mode are, above its table.
 void only_lead(Page& page, const RunResults& results) {
-  const std::string metric = report::metric_title(results.metric);
+  const std::string metric = view::metric_title(results.metric);
   const double confidence = results.confidence * 100;
   if (!results.sensitivity_base) {
     page.line(
@@ -207,7 +205,7 @@ void groups(Page& page, const RunResults& results) {
     page.blank();
   }
   page.line("| Layer Group | Sensitivity | Speed Impact | Recommendation | Layers | {} drop | KL |",
-            report::metric_title(results.metric));
+            view::metric_title(results.metric));
   page.line("| --- | --- | ---: | --- | ---: | ---: | ---: |");
   for (const RunResults::Group& group : results.groups) {
     page.line("| {} | {} | {:.1f} % | {} | {} | {} | {} |", cell(group.name),
@@ -217,8 +215,7 @@ void groups(Page& page, const RunResults& results) {
   page.blank();
 }
 
-void findings(Page& page, const RunResults& results) {
-  const Decision decision = decide(results);
+void findings(Page& page, const RunResults& results, const Decision& decision) {
   if (results.remarks.empty() && decision.diagnosis.empty()) return;
   page.line("## Findings");
   page.blank();
@@ -229,14 +226,14 @@ void findings(Page& page, const RunResults& results) {
 
 }  // namespace
 
-std::string render_sensitivity_markdown(const RunResults& results) {
+std::string render_sensitivity_markdown(const RunResults& results, const Conclusions& conclusions) {
   Page page;
   page.line("# Layer sensitivity: {}", results.model.name);
   page.blank();
-  summary(page, results);
+  summary(page, results, conclusions.decision);
   dataset(page, results);
   quantization(page, results);
-  explanations(page, results);
+  explanations(page, results, conclusions.explanations);
   page.line("## Layer Sensitivity Table");
   page.blank();
   only_lead(page, results);
@@ -244,7 +241,7 @@ std::string render_sensitivity_markdown(const RunResults& results) {
   table(page, results, "only");
   ties(page, results);
   most_sensitive(page, results);
-  if (!report::probed_precisions(results, "all_but").empty()) {
+  if (!view::probed_precisions(results, "all_but").empty()) {
     page.line("### All But This Layer");
     page.blank();
     all_but_lead(page, results);
@@ -252,7 +249,7 @@ std::string render_sensitivity_markdown(const RunResults& results) {
     table(page, results, "all_but");
   }
   groups(page, results);
-  findings(page, results);
+  findings(page, results, conclusions.decision);
   return page.take();
 }
 

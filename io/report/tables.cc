@@ -10,7 +10,9 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 
-#include "io/report/detail/common.h"
+#include "src/results/views.h"
+
+#include "io/report/detail/csv.h"
 #include "io/report/detail/json.h"
 #include "io/report/report.h"
 
@@ -18,10 +20,10 @@ namespace qsweep {
 namespace {
 
 using report::Csv;
-using report::Evaluation;
-using report::FormatNames;
 using report::number;
-using report::Sensitivity;
+using view::Evaluation;
+using view::FormatNames;
+using view::Sensitivity;
 
 constexpr std::size_t kTopLayers = 5;
 
@@ -45,7 +47,7 @@ SchemeFormats scheme_formats(const RunResults& results, const Evaluation& e) {
   const std::set<std::uint8_t> used(e.precision.begin(), e.precision.end());
   for (const std::uint8_t index : used) {
     if (index >= results.precisions.size()) continue;
-    const FormatNames names = report::format_names(results.precisions[index]);
+    const FormatNames names = view::format_names(results.precisions[index]);
     add(weight, names.weight);
     add(activation, names.activation);
     add(granularity, names.granularity);
@@ -56,10 +58,9 @@ SchemeFormats scheme_formats(const RunResults& results, const Evaluation& e) {
 /// `layer:score;...` of the layers most sensitive to the scheme's base precision (R235).
 std::string top_layers(const RunResults& results, const Evaluation& e) {
   std::vector<std::string> parts;
-  for (const Sensitivity* row :
-       report::ranked(results, "only", report::base_precision(results, e))) {
+  for (const Sensitivity* row : view::ranked(results, "only", view::base_precision(results, e))) {
     if (parts.size() == kTopLayers) break;
-    const double score = report::score_of(results, *row);
+    const double score = view::score_of(results, *row);
     parts.push_back(row->layer + ":" + (std::isfinite(score) ? fmt::format("{:.3e}", score) : ""));
   }
   return join(parts, ";");
@@ -68,13 +69,13 @@ std::string top_layers(const RunResults& results, const Evaluation& e) {
 std::vector<std::string> index_row(const RunResults& results,
                                    const Evaluation& e,
                                    std::string_view kind) {
-  const bool ok = report::is_ok(e);
+  const bool ok = view::is_ok(e);
   const auto figure = [&](double value) { return ok ? number(value) : std::string(); };
   const SchemeFormats formats = scheme_formats(results, e);
   std::vector<std::string> row = {
       std::string(kind), e.id, e.text, e.name, fmt::format("{}", e.images), figure(e.metric)};
   for (std::size_t i = 0; i < results.other_metrics.size(); ++i)
-    row.push_back(figure(report::other_of(e, i)));
+    row.push_back(figure(view::other_of(e, i)));
   const std::vector<std::string> rest = {figure(e.ci_low),
                                          figure(e.ci_high),
                                          figure(e.drop),
@@ -92,7 +93,7 @@ std::vector<std::string> index_row(const RunResults& results,
                                          formats.weight,
                                          formats.activation,
                                          formats.granularity,
-                                         report::base_precision(results, e),
+                                         view::base_precision(results, e),
                                          fmt::format("{:.3f}", e.elapsed_s),
                                          "outputs",
                                          "logs",
@@ -159,9 +160,9 @@ std::string render_pareto_csv(const RunResults& results) {
   Csv csv({"scheme_id", "name", "scheme", "cost_axis", "latency_ms", "latency_source", "size_bytes",
            "effective_bits", results.metric, "ci_low", "ci_high", "drop", "drop_low", "drop_high",
            "kl", "images", "front", "inseparable"});
-  const std::string axis(report::name_of(report::cost_axis(results)));
-  for (const Evaluation* e : report::points(results)) {
-    csv.row({e->id, report::label_of(*e), e->text, axis, latency_cell(*e), e->latency_source,
+  const std::string axis(view::name_of(view::cost_axis(results)));
+  for (const Evaluation* e : view::points(results)) {
+    csv.row({e->id, view::label_of(*e), e->text, axis, latency_cell(*e), e->latency_source,
              fmt::format("{}", e->size_bytes), number(e->effective_bits), number(e->metric),
              number(e->ci_low), number(e->ci_high), number(e->drop), number(e->drop_low),
              number(e->drop_high), number(e->kl), fmt::format("{}", e->images), yes(e->on_front),
@@ -173,10 +174,10 @@ std::string render_pareto_csv(const RunResults& results) {
 std::string render_tradeoff_csv(const RunResults& results) {
   Csv csv({"config", "accuracy", "latency_ms", "efficiency", "scheme_id", "ci_low", "ci_high",
            "drop", "size_bytes", "effective_bits", "latency_source", "front"});
-  for (const Evaluation* e : report::all_schemes(results)) {
-    if (!report::is_ok(*e)) continue;
+  for (const Evaluation* e : view::all_schemes(results)) {
+    if (!view::is_ok(*e)) continue;
     const bool has_latency = !e->latency_source.empty() && e->latency_ms > 0.0;
-    csv.row({report::label_of(*e), number(e->metric), latency_cell(*e),
+    csv.row({view::label_of(*e), number(e->metric), latency_cell(*e),
              has_latency ? number(e->metric / e->latency_ms) : std::string(), e->id,
              number(e->ci_low), number(e->ci_high), number(e->drop),
              fmt::format("{}", e->size_bytes), number(e->effective_bits), e->latency_source,
@@ -199,13 +200,13 @@ std::string render_latency_csv(const RunResults& results) {
 }
 
 std::string render_front_table(const RunResults& results) {
-  const std::vector<const Evaluation*> front = report::front(results);
+  const std::vector<const Evaluation*> front = view::front(results);
   if (front.empty()) return "No scheme is on the front: none was evaluated.\n";
-  const bool has_latency = report::cost_axis(results) == report::CostAxis::latency;
+  const bool has_latency = view::cost_axis(results) == view::CostAxis::latency;
   std::vector<std::string> header = {"scheme"};
   if (has_latency) header.emplace_back("latency ms");
   for (const std::string& name :
-       {report::metric_title(results.metric) + " %", std::string("drop (points)"),
+       {view::metric_title(results.metric) + " %", std::string("drop (points)"),
         std::string("size"), std::string("bits"), std::string("note")}) {
     header.push_back(name);
   }
@@ -214,10 +215,10 @@ std::string render_front_table(const RunResults& results) {
   bool any_zero = false;
   for (const Evaluation* e : front) {
     const bool is_baseline = e == &results.baseline;
-    const bool is_zero = !is_baseline && report::contains_zero(e->drop_low, e->drop_high);
+    const bool is_zero = !is_baseline && view::contains_zero(e->drop_low, e->drop_high);
     any_inseparable = any_inseparable || e->inseparable;
     any_zero = any_zero || is_zero;
-    std::vector<std::string> row = {report::label_of(*e)};
+    std::vector<std::string> row = {view::label_of(*e)};
     if (has_latency) row.push_back(fmt::format("{:.3f}", e->latency_ms));
     row.push_back(fmt::format("{:.2f} ± {:.2f}", e->metric * 100, (e->ci_high - e->ci_low) * 50));
     row.push_back(is_baseline ? "float" : points_text(e->drop));
@@ -246,10 +247,10 @@ std::string per_class_csv(const RunResults& results) {
   Csv csv({"scheme_id", "scheme", "class_index", "class", results.metric + "_float", results.metric,
            "delta"});
   const std::vector<double>& reference = results.baseline.class_metric;
-  for (const Evaluation* e : front(results)) {
+  for (const Evaluation* e : view::front(results)) {
     if (e->class_metric.size() != reference.size()) continue;
     for (std::size_t i = 0; i < reference.size(); ++i) {
-      csv.row({e->id, label_of(*e), fmt::format("{}", i), class_name(results, i),
+      csv.row({e->id, view::label_of(*e), fmt::format("{}", i), view::class_name(results, i),
                number(reference[i]), number(e->class_metric[i]),
                number(e->class_metric[i] - reference[i])});
     }
@@ -262,10 +263,10 @@ std::string confusion_csv(const RunResults& results, const Evaluation& e) {
       static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(e.confusion.size()))));
   QSWEEP_CHECK(classes * classes == e.confusion.size());
   std::vector<std::string> header = {"label"};
-  for (std::size_t i = 0; i < classes; ++i) header.push_back(class_name(results, i));
+  for (std::size_t i = 0; i < classes; ++i) header.push_back(view::class_name(results, i));
   Csv csv(header);
   for (std::size_t label = 0; label < classes; ++label) {
-    std::vector<std::string> row = {class_name(results, label)};
+    std::vector<std::string> row = {view::class_name(results, label)};
     for (std::size_t i = 0; i < classes; ++i) {
       row.push_back(fmt::format("{}", e.confusion[label * classes + i]));
     }

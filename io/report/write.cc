@@ -4,8 +4,9 @@
 #include "src/base/bytes.h"
 #include "src/base/hash.h"
 
+#include "src/results/views.h"
+
 #include "io/fs/file_system.h"
-#include "io/report/detail/common.h"
 #include "io/report/detail/manifest.h"
 #include "io/report/detail/tables.h"
 #include "io/report/report.h"
@@ -15,6 +16,7 @@ namespace qsweep {
 void write_reports(FileSystem& files,
                    const std::filesystem::path& directory,
                    const RunResults& results,
+                   const Conclusions& conclusions,
                    std::span<const std::string> other_files) {
   std::vector<report::Artifact> artifacts;
   const auto write = [&](const std::string& name, const std::string& text) {
@@ -22,8 +24,8 @@ void write_reports(FileSystem& files,
     artifacts.push_back({name, text.size(), sha256_hex(text)});
   };
   files.create_directories(directory / "outputs");
-  write("layer-sensitivity-report.md", render_sensitivity_markdown(results));
-  write("layer-sensitivity-report.json", render_sensitivity_json(results));
+  write("layer-sensitivity-report.md", render_sensitivity_markdown(results, conclusions));
+  write("layer-sensitivity-report.json", render_sensitivity_json(results, conclusions));
   write("outputs/sweep_index.csv", render_sweep_index_csv(results));
   write("outputs/sweep_index.json", report::sweep_index_json(results));
   write("outputs/failures.json", report::failures_json(results));
@@ -31,7 +33,7 @@ void write_reports(FileSystem& files,
   if (!results.baseline.confusion.empty()) {
     write("outputs/confusion_float.csv", report::confusion_csv(results, results.baseline));
   }
-  for (const report::Evaluation* e : report::front(results)) {
+  for (const view::Evaluation* e : view::front(results)) {
     if (e == &results.baseline || e->confusion.empty()) continue;
     write("outputs/confusion_" + e->id + ".csv", report::confusion_csv(results, *e));
   }
@@ -41,15 +43,15 @@ void write_reports(FileSystem& files,
   write("pareto.csv", render_pareto_csv(results));
   write("pareto.json", render_pareto_json(results));
   write("tradeoff.csv", render_tradeoff_csv(results));
-  write("decision.json", render_decision_json(results));
-  write("report.html", render_html(results));
+  write("decision.json", render_decision_json(results, conclusions));
+  write("report.html", render_html(results, conclusions));
   for (const std::string& name : other_files) {
     const Bytes contents = files.read(directory / name);
     artifacts.push_back({name, contents.size(), sha256_hex(contents)});
   }
   // Last: it vouches for the others.
   files.replace(directory / "manifest.json",
-                std::string_view(report::manifest_json(results, artifacts)));
+                std::string_view(report::manifest_json(results, conclusions, artifacts)));
 }
 
 }  // namespace qsweep

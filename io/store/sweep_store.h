@@ -6,7 +6,7 @@
 
 #include "src/tensor/tensor.h"
 
-#include "io/report/results.h"
+#include "src/results/results.h"
 
 namespace qsweep {
 

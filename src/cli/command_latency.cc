@@ -12,6 +12,7 @@
 
 #include "io/report/report.h"
 
+#include "sweep/plan/conclusions.h"
 #include "sweep/run/driver.h"
 
 namespace qsweep {
@@ -38,7 +39,8 @@ void add_latency_command(CLI::App& app, Invocation& invocation) {
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
       return run_stage(*options, Stage::latency, [&](const RunOutcome& outcome) {
-        print(invocation.json ? render_results_json(outcome.results) : to_text(outcome.results));
+        print(invocation.json ? render_results_json(outcome.results, conclude(outcome.results))
+                              : to_text(outcome.results));
       });
     };
   });

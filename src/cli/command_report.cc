@@ -9,6 +9,7 @@
 
 #include "io/report/report.h"
 
+#include "sweep/plan/conclusions.h"
 #include "sweep/run/driver.h"
 
 namespace qsweep {
@@ -23,7 +24,7 @@ void add_report_command(CLI::App& app, Invocation& invocation) {
     invocation.action = [directory, &invocation] {
       const RunResults results = rebuild_reports(*directory);
       print(invocation.json
-                ? render_results_json(results)
+                ? render_results_json(results, conclude(results))
                 : fmt::format("report: {}\n",
                               (std::filesystem::path(*directory) / "report.html").string()));
       return kExitOk;

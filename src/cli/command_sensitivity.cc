@@ -12,13 +12,14 @@
 
 #include "io/report/report.h"
 
+#include "sweep/plan/conclusions.h"
 #include "sweep/run/driver.h"
 
 namespace qsweep {
 namespace {
 
 std::string to_text(const RunResults& r) {
-  return render_sensitivity_markdown(r);
+  return render_sensitivity_markdown(r, conclude(r));
 }
 
 }  // namespace
@@ -39,7 +40,7 @@ void add_sensitivity_command(CLI::App& app, Invocation& invocation) {
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
       return run_stage(*options, Stage::sensitivity, [&](const RunOutcome& outcome) {
-        print(invocation.json ? render_sensitivity_json(outcome.results)
+        print(invocation.json ? render_sensitivity_json(outcome.results, conclude(outcome.results))
                               : to_text(outcome.results));
       });
     };

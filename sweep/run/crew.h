@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "io/report/results.h"
+#include "src/results/results.h"
 
 #include "ranks/coordinator.h"
 

@@ -16,6 +16,7 @@
 #include "io/report/report.h"
 #include "io/store/sweep_store.h"
 
+#include "sweep/plan/conclusions.h"
 #include "sweep/plan/families.h"
 #include "sweep/run/activations.h"
 #include "sweep/run/adaptation.h"
@@ -339,7 +340,8 @@ RunOutcome run_job(const JobConfig& job,
   RunOutcome outcome{.results = assemble(*workload, findings, ledger),
                      .failed = count_failed(findings)};
   write_sweep_store(directory.store(), outcome.results, parts);
-  write_reports(files, directory.root, outcome.results, other_files(directory, parts));
+  write_reports(files, directory.root, outcome.results, conclude(outcome.results),
+                other_files(directory, parts));
   if (crew.coordinator().lost_ranks() > 0)
     log_warning(fmt::format("{} rank(s) were lost on the way; the others did their work",
                             crew.coordinator().lost_ranks()));
@@ -376,7 +378,7 @@ RunResults load_results(const std::filesystem::path& root) {
 
 RunResults rebuild_reports(const std::filesystem::path& root) {
   RunResults results = load_results(root);
-  write_reports(real_file_system(), std::filesystem::absolute(root), results);
+  write_reports(real_file_system(), std::filesystem::absolute(root), results, conclude(results));
   return results;
 }
 

@@ -4,8 +4,9 @@
 #include <filesystem>
 #include <string>
 
+#include "src/results/results.h"
+
 #include "io/config/job.h"
-#include "io/report/results.h"
 
 #include "ranks/coordinator.h"
 

@@ -4,8 +4,7 @@
 #include <vector>
 
 #include "src/exec/bank.h"
-
-#include "io/report/results.h"
+#include "src/results/results.h"
 
 #include "sweep/plan/latency.h"
 #include "sweep/plan/sensitivity.h"

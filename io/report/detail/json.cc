@@ -4,11 +4,13 @@
 
 #include <fmt/format.h>
 
-#include "src/quant/format.h"
-
-#include "io/report/detail/common.h"
+#include "src/results/views.h"
 
 namespace qsweep::report {
+
+using view::Evaluation;
+using view::Sensitivity;
+
 namespace {
 
 Json optional_json(const std::optional<double>& value) {
@@ -18,24 +20,12 @@ Json optional_json(const std::optional<double>& value) {
 Json reference(const RunResults& results, const Evaluation* e) {
   if (e == nullptr) return nullptr;
   return {{"scheme_id", e->id},
-          {"name", label_of(*e)},
+          {"name", view::label_of(*e)},
           {"scheme", e->text},
           {results.metric, e->metric},
           {"drop", e->drop},
           {"latency_ms", e->latency_source.empty() ? Json(nullptr) : Json(e->latency_ms)},
           {"size_bytes", e->size_bytes}};
-}
-
-std::string_view granularity_name(const Format& format) {
-  switch (format.granularity) {
-    case Granularity::per_tensor:
-      return "per_tensor";
-    case Granularity::per_channel:
-      return "per_channel";
-    case Granularity::per_block:
-      return "per_block";
-  }
-  return "";
 }
 
 }  // namespace
@@ -99,20 +89,20 @@ Json settings_json(const RunResults& results) {
 
 Json to_json(const RunResults& results, const Sensitivity& row) {
   Json json = {{"layer", row.layer},
-               {"num_bits", format_names(row.precision).weight_bits},
-               {"sensitivity", score_of(results, row)},
+               {"num_bits", view::format_names(row.precision).weight_bits},
+               {"sensitivity", view::score_of(results, row)},
                {"size_cost", row.size_cost},
                {"precision", row.precision},
                {"mode", row.mode},
                {"rank", row.rank},
-               {"score", score_of(results, row)},
+               {"score", view::score_of(results, row)},
                {"degradation", row.metric_drop},
-               {"relative",
-                optional_json(relative_percent(row.metric_drop, sensitivity_base(results).metric))},
+               {"relative", optional_json(view::relative_percent(
+                                row.metric_drop, view::sensitivity_base(results).metric))},
                {results.metric, row.metric},
                {"ci_low", row.ci_low},
                {"ci_high", row.ci_high},
-               {"distinguishable", !contains_zero(row.ci_low, row.ci_high)},
+               {"distinguishable", !view::contains_zero(row.ci_low, row.ci_high)},
                {"kl", row.kl},
                {"sqnr_db", row.sqnr_db},
                {"mse", row.mse},
@@ -128,7 +118,8 @@ Json to_json(const RunResults& results, const Sensitivity& row) {
 Json sensitivity_json(const RunResults& results) {
   Json rows = Json::array();
   for (const std::string_view mode : {"only", "all_but"}) {
-    for (const Sensitivity* row : ranked(results, mode)) rows.push_back(to_json(results, *row));
+    for (const Sensitivity* row : view::ranked(results, mode))
+      rows.push_back(to_json(results, *row));
   }
   return rows;
 }
@@ -147,9 +138,9 @@ Json groups_json(const RunResults& results) {
   return rows;
 }
 
-Json explanations_json(const RunResults& results) {
+Json explanations_json(const RunResults& results, const std::vector<Explanation>& explanations) {
   Json rows = Json::array();
-  for (const Explanation& x : explain_losses(results)) {
+  for (const Explanation& x : explanations) {
     Json causes = Json::array();
     for (const Explanation::Cause& cause : x.causes) {
       causes.push_back({{"layer", cause.layer->name},
@@ -182,9 +173,9 @@ Json explanations_json(const RunResults& results) {
 }
 
 Json to_json(const RunResults& results, const Evaluation& e) {
-  Json json = {{"scheme_id", e.id}, {"name", label_of(e)}, {"scheme", e.text},
-               {"kind", e.kind},    {"status", e.status},  {"images", e.images}};
-  if (!is_ok(e)) {
+  Json json = {{"scheme_id", e.id}, {"name", view::label_of(e)}, {"scheme", e.text},
+               {"kind", e.kind},    {"status", e.status},        {"images", e.images}};
+  if (!view::is_ok(e)) {
     json["reason"] = e.reason;
     return json;
   }
@@ -192,14 +183,15 @@ Json to_json(const RunResults& results, const Evaluation& e) {
   json["ci_low"] = e.ci_low;
   json["ci_high"] = e.ci_high;
   for (std::size_t i = 0; i < results.other_metrics.size(); ++i)
-    json[results.other_metrics[i]] = other_of(e, i);
+    json[results.other_metrics[i]] = view::other_of(e, i);
   json["drop"] = e.drop;
   json["drop_low"] = e.drop_low;
   json["drop_high"] = e.drop_high;
   json["drop_se"] = e.drop_se;
   json["p_value"] = e.p_value;
-  json["relative_drop_percent"] = optional_json(relative_percent(e.drop, results.baseline.metric));
-  json["distinguishable"] = !contains_zero(e.drop_low, e.drop_high);
+  json["relative_drop_percent"] =
+      optional_json(view::relative_percent(e.drop, results.baseline.metric));
+  json["distinguishable"] = !view::contains_zero(e.drop_low, e.drop_high);
   json["kl"] = e.kl;
   json["agreement"] = e.agreement;
   json["size_bytes"] = e.size_bytes;
@@ -216,7 +208,7 @@ Json to_json(const RunResults& results, const Decision& decision) {
   Json json = {{"verdict", decision.verdict},
                {"accuracy_verdict", decision.accuracy_verdict},
                {"headline", decision.headline},
-               {"cost_axis", name_of(cost_axis(results))},
+               {"cost_axis", name_of(view::cost_axis(results))},
                {"latency_source", results.latency_source}};
   const Evaluation& e = *decision.recommended;
   Json recommended = reference(results, &e);
@@ -224,8 +216,8 @@ Json to_json(const RunResults& results, const Decision& decision) {
   recommended["drop_high"] = e.drop_high;
   recommended["absolute_degradation"] = e.drop;
   recommended["relative_degradation_percent"] =
-      optional_json(relative_percent(e.drop, results.baseline.metric));
-  recommended["distinguishable"] = !contains_zero(e.drop_low, e.drop_high);
+      optional_json(view::relative_percent(e.drop, results.baseline.metric));
+  recommended["distinguishable"] = !view::contains_zero(e.drop_low, e.drop_high);
   json["recommended"] = std::move(recommended);
   json["baseline"] = reference(results, &results.baseline);
   for (const Choice& choice : decision.choices) {
@@ -248,7 +240,7 @@ Json to_json(const RunResults& results, const Decision& decision) {
 
 Json pareto_json(const RunResults& results) {
   Json json = {
-      {"cost_axis", name_of(cost_axis(results))},
+      {"cost_axis", name_of(view::cost_axis(results))},
       {"metric", results.metric},
       {"confidence", results.confidence},
       {"latency_source", results.latency_source},
@@ -256,9 +248,9 @@ Json pareto_json(const RunResults& results) {
       {"note", "inseparable: within two paired standard errors of the next point of the front"},
       {"baseline", results.baseline.id}};
   json["front"] = Json::array();
-  for (const Evaluation* e : front(results)) json["front"].push_back(to_json(results, *e));
+  for (const Evaluation* e : view::front(results)) json["front"].push_back(to_json(results, *e));
   json["points"] = Json::array();
-  for (const Evaluation* e : points(results)) json["points"].push_back(to_json(results, *e));
+  for (const Evaluation* e : view::points(results)) json["points"].push_back(to_json(results, *e));
   return json;
 }
 
@@ -275,17 +267,6 @@ Json latency_json(const RunResults& results) {
                             {"kernel", row.kernel}});
   }
   return json;
-}
-
-FormatNames format_names(const std::string& precision) {
-  const Precision parsed = parse_precision(precision);
-  FormatNames names;
-  names.weight = name_of(parsed.weight.dtype);
-  names.activation = name_of(parsed.activation.dtype);
-  names.granularity = parsed.weight.is_quantized() ? granularity_name(parsed.weight) : "none";
-  names.weight_bits = weight_bits(parsed);
-  names.activation_bits = activation_bits(parsed);
-  return names;
 }
 
 }  // namespace qsweep::report

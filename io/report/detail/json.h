@@ -4,9 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "io/report/decision.h"
-#include "io/report/explanation.h"
-#include "io/report/results.h"
+#include "src/results/conclusions.h"
+#include "src/results/results.h"
 
 /// Results as JSON values in a fixed key order. NaN and infinity become null.
 namespace qsweep::report {
@@ -28,8 +27,9 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json to_json(const RunResults& results, const RunResults::Sensitivity& row);
 [[nodiscard]] Json sensitivity_json(const RunResults& results);
 [[nodiscard]] Json groups_json(const RunResults& results);
-/// explain_losses(), one object each.
-[[nodiscard]] Json explanations_json(const RunResults& results);
+/// One object each.
+[[nodiscard]] Json explanations_json(const RunResults& results,
+                                     const std::vector<Explanation>& explanations);
 /// A scheme with its figures; a failed one with its reason instead. No predictions, times or
 /// confusion.
 [[nodiscard]] Json to_json(const RunResults& results, const RunResults::Evaluation& evaluation);
@@ -37,12 +37,5 @@ using Json = nlohmann::ordered_json;
 /// {cost_axis, ..., front, points} (pareto.json).
 [[nodiscard]] Json pareto_json(const RunResults& results);
 [[nodiscard]] Json latency_json(const RunResults& results);
-
-/// Names of a layer's weight and activation format at a precision, for manifests and tables.
-struct FormatNames {
-  std::string weight, activation, granularity;
-  int weight_bits = 32, activation_bits = 32;
-};
-[[nodiscard]] FormatNames format_names(const std::string& precision);
 
 }  // namespace qsweep::report

@@ -4,7 +4,7 @@
 #include <span>
 #include <string>
 
-#include "io/report/results.h"
+#include "src/results/conclusions.h"
 
 namespace qsweep::report {
 
@@ -18,6 +18,7 @@ struct Artifact {
 /// manifest.json: what was measured on what, the recommended scheme's formats layer by layer (R238,
 /// rank 1 = most sensitive), the environment, and the files with their digests.
 [[nodiscard]] std::string manifest_json(const RunResults& results,
+                                        const Conclusions& conclusions,
                                         std::span<const Artifact> artifacts);
 
 }  // namespace qsweep::report

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "io/report/results.h"
+#include "src/results/results.h"
 
 namespace qsweep::report {
 

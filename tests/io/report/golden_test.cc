@@ -7,11 +7,13 @@
 
 #include <gtest/gtest.h>
 
-#include "io/report/detail/common.h"
+#include "src/results/views.h"
+
+#include "io/report/detail/csv.h"
 #include "io/report/detail/json.h"
 #include "io/report/report.h"
 
-#include "tests/io/report/fixture.h"
+#include "tests/io/report/concluded.h"
 
 namespace qsweep {
 namespace {
@@ -34,10 +36,12 @@ void expect_golden(const std::string& name, const std::string& text) {
 }
 
 TEST(ReportGoldenTest, sensitivity_markdown) {
-  expect_golden("layer-sensitivity-report.md", render_sensitivity_markdown(small_run()));
+  expect_golden("layer-sensitivity-report.md",
+                render_sensitivity_markdown(the_run(), its_conclusions()));
 }
 TEST(ReportGoldenTest, sensitivity_json) {
-  expect_golden("layer-sensitivity-report.json", render_sensitivity_json(small_run()));
+  expect_golden("layer-sensitivity-report.json",
+                render_sensitivity_json(the_run(), its_conclusions()));
 }
 TEST(ReportGoldenTest, sweep_index_csv) {
   expect_golden("sweep_index.csv", render_sweep_index_csv(small_run()));
@@ -55,13 +59,13 @@ TEST(ReportGoldenTest, latency_csv) {
   expect_golden("latency.csv", render_latency_csv(small_run()));
 }
 TEST(ReportGoldenTest, decision_json) {
-  expect_golden("decision.json", render_decision_json(small_run()));
+  expect_golden("decision.json", render_decision_json(the_run(), its_conclusions()));
 }
 TEST(ReportGoldenTest, manifest_json) {
-  expect_golden("manifest.json", render_manifest_json(small_run()));
+  expect_golden("manifest.json", render_manifest_json(the_run(), its_conclusions()));
 }
 TEST(ReportGoldenTest, results_json) {
-  expect_golden("results.json", render_results_json(small_run()));
+  expect_golden("results.json", render_results_json(the_run(), its_conclusions()));
 }
 TEST(ReportGoldenTest, front_table) {
   expect_golden("front_table.txt", render_front_table(small_run()));
@@ -70,13 +74,13 @@ TEST(ReportGoldenTest, front_table) {
 TEST(ReportTest, front_without_latency_is_size_against_metric_and_says_so) {
   RunResults run = small_run();
   run.latency_source.clear();
-  EXPECT_EQ(report::cost_axis(run), report::CostAxis::size);
+  EXPECT_EQ(view::cost_axis(run), view::CostAxis::size);
   const std::string table = render_front_table(run);
   EXPECT_EQ(table.find("latency ms"), std::string::npos) << table;
   EXPECT_NE(table.find("latency: none known, so the front is size against metric"),
             std::string::npos);
-  EXPECT_EQ(report::front(run).front()->id, "333333333333");
-  EXPECT_EQ(report::front(run).back()->id, "000000000000");
+  EXPECT_EQ(view::front(run).front()->id, "333333333333");
+  EXPECT_EQ(view::front(run).back()->id, "000000000000");
 }
 
 TEST(ReportTest, a_sensitivity_base_is_named_and_is_what_drops_are_relative_to) {
@@ -85,7 +89,7 @@ TEST(ReportTest, a_sensitivity_base_is_named_and_is_what_drops_are_relative_to) 
   run.sensitivity_base->name = "W8A8";
   run.sensitivity_base->metric = 0.31;
   run.sensitivity_base->drop = 0.59;
-  const std::string page = render_sensitivity_markdown(run);
+  const std::string page = render_sensitivity_markdown(run, conclude(run));
   for (const char* text :
        {"Only this layer at the precision, everything else at W8A8; most sensitive first. Drops "
         "are Top-1 points lost against W8A8 on every layer with their 95 % intervals",
@@ -98,7 +102,7 @@ TEST(ReportTest, a_sensitivity_base_is_named_and_is_what_drops_are_relative_to) 
   }
   EXPECT_EQ(page.find("else float"), std::string::npos);
   EXPECT_EQ(page.find("everything else quantized"), std::string::npos);
-  const auto json = report::Json::parse(render_sensitivity_json(run));
+  const auto json = report::Json::parse(render_sensitivity_json(run, conclude(run)));
   EXPECT_EQ(json["run_config"]["sensitivity_base"]["name"], "W8A8");
   EXPECT_EQ(json["run_config"]["sensitivity_base"]["drop"], 0.59);
   for (const auto& row : json["layer_sensitivity"]) {
@@ -107,8 +111,9 @@ TEST(ReportTest, a_sensitivity_base_is_named_and_is_what_drops_are_relative_to) 
       EXPECT_NEAR(row["relative"].get<double>(), 10.0, 1e-12);
     }
   }
-  EXPECT_NE(render_html(run).find("\"sensitivity_base\":{"), std::string::npos);
-  EXPECT_EQ(render_sensitivity_json(small_run()).find("base\""), std::string::npos);
+  EXPECT_NE(render_html(run, conclude(run)).find("\"sensitivity_base\":{"), std::string::npos);
+  EXPECT_EQ(render_sensitivity_json(the_run(), its_conclusions()).find("base\""),
+            std::string::npos);
 }
 
 TEST(ReportTest, a_scheme_with_the_baselines_id_is_listed_once) {
@@ -120,12 +125,12 @@ TEST(ReportTest, a_scheme_with_the_baselines_id_is_listed_once) {
 
 TEST(ReportTest, ranks_a_layer_that_gave_nan_first_and_keeps_ties_in_order) {
   RunResults run = small_run();
-  EXPECT_EQ(report::ranked(run, "only", "W4A8").front()->layer, "conv2|</script>");
+  EXPECT_EQ(view::ranked(run, "only", "W4A8").front()->layer, "conv2|</script>");
   for (auto& row : run.sensitivity) {
     row.kl = 1;
     row.nonfinite = false;
   }
-  const auto rows = report::ranked(run, "only", "W8A8");
+  const auto rows = view::ranked(run, "only", "W8A8");
   EXPECT_EQ(rows[0]->layer, "conv1");
   EXPECT_EQ(rows[2]->layer, "fc");
 }
@@ -133,10 +138,12 @@ TEST(ReportTest, ranks_a_layer_that_gave_nan_first_and_keeps_ties_in_order) {
 TEST(ReportTest, relative_degradation_of_a_zero_baseline_is_absent) {
   RunResults run = small_run();
   run.baseline.metric = 0;
-  EXPECT_FALSE(report::relative_percent(0.1, 0).has_value());
-  EXPECT_NE(render_sensitivity_markdown(run).find("conv1: degradation=+0.0012 (baseline is 0)"),
+  EXPECT_FALSE(view::relative_percent(0.1, 0).has_value());
+  EXPECT_NE(render_sensitivity_markdown(run, conclude(run))
+                .find("conv1: degradation=+0.0012 (baseline is 0)"),
             std::string::npos);
-  EXPECT_NE(render_sensitivity_json(run).find("\"relative\": null"), std::string::npos);
+  EXPECT_NE(render_sensitivity_json(run, conclude(run)).find("\"relative\": null"),
+            std::string::npos);
 }
 
 TEST(CsvTest, quotes_what_rfc_4180_says) {

@@ -8,7 +8,7 @@
 
 #include "io/report/report.h"
 
-#include "tests/io/report/fixture.h"
+#include "tests/io/report/concluded.h"
 
 namespace qsweep {
 namespace {
@@ -25,7 +25,7 @@ std::string cut(std::string& page, const std::string& open, const std::string& c
 }
 
 TEST(HtmlTest, tags_balance) {
-  std::string page = render_html(small_run());
+  std::string page = render_html(the_run(), its_conclusions());
   cut(page, "<style>", "</style>");
   cut(page, "<script type=\"application/json\" id=\"data\">", "</script>");
   cut(page, "<script>", "</script>");
@@ -49,7 +49,7 @@ TEST(HtmlTest, tags_balance) {
 }
 
 TEST(HtmlTest, no_placeholder_is_left_and_every_id_the_script_asks_for_exists) {
-  std::string page = render_html(small_run());
+  std::string page = render_html(the_run(), its_conclusions());
   cut(page, "<script type=\"application/json\" id=\"data\">", "</script>");
   cut(page, "<script>", "</script>");
   const std::string script = cut(page, "<script>", "</script>");
@@ -64,7 +64,7 @@ TEST(HtmlTest, no_placeholder_is_left_and_every_id_the_script_asks_for_exists) {
 }
 
 TEST(HtmlTest, asks_for_nothing_from_elsewhere) {
-  const std::string page = render_html(small_run());
+  const std::string page = render_html(the_run(), its_conclusions());
   EXPECT_FALSE(std::regex_search(page, std::regex("(src|href)=[\"']?(https?:)?//")));
   for (const char* request :
        {"@import", "url(http", "fetch(", "XMLHttpRequest", "<link", "<iframe", "<img"}) {
@@ -75,7 +75,7 @@ TEST(HtmlTest, asks_for_nothing_from_elsewhere) {
 }
 
 TEST(HtmlTest, data_island_parses_and_cannot_close_its_element) {
-  std::string page = render_html(small_run());
+  std::string page = render_html(the_run(), its_conclusions());
   const std::string island =
       cut(page, "<script type=\"application/json\" id=\"data\">", "</script>");
   EXPECT_EQ(island.find('<'), std::string::npos);
@@ -89,17 +89,17 @@ TEST(HtmlTest, data_island_parses_and_cannot_close_its_element) {
 
 TEST(HtmlTest, holds_no_times_of_the_run) {
   RunResults run = small_run();
-  const std::string before = render_html(run);
+  const std::string before = render_html(run, conclude(run));
   run.ledger.ranks = 7;
   run.ledger.stage_seconds = {{"sweep", 99}};
   for (auto& e : run.evaluations) e.elapsed_s += 1;
-  EXPECT_EQ(render_html(run), before);
+  EXPECT_EQ(render_html(run, conclude(run)), before);
 }
 
 TEST(HtmlTest, escapes_the_title) {
   RunResults run = small_run();
   run.model.name = "<b>&\"";
-  EXPECT_NE(render_html(run).find("<title>&lt;b&gt;&amp;&quot; · qsweep</title>"),
+  EXPECT_NE(render_html(run, conclude(run)).find("<title>&lt;b&gt;&amp;&quot; · qsweep</title>"),
             std::string::npos);
 }
 
@@ -118,7 +118,7 @@ TEST(HtmlTest, a_page_of_very_many_schemes_keeps_those_that_matter) {
     }
     results.evaluations.push_back(e);
   }
-  std::string page = render_html(results);
+  std::string page = render_html(results, conclude(results));
   const auto data = nlohmann::json::parse(
       cut(page, "<script type=\"application/json\" id=\"data\">", "</script>"));
   const auto& drawn = data["schemes"];

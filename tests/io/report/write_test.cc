@@ -11,7 +11,7 @@
 #include "io/fs/file_system.h"
 #include "io/report/report.h"
 
-#include "tests/io/report/fixture.h"
+#include "tests/io/report/concluded.h"
 
 namespace qsweep {
 namespace {
@@ -52,7 +52,7 @@ class MemoryFiles : public FileSystem {
 
 TEST(WriteReportsTest, writes_every_file_and_the_manifest_last) {
   MemoryFiles disk;
-  write_reports(disk, "run", small_run());
+  write_reports(disk, "run", the_run(), its_conclusions());
   for (const char* name :
        {"layer-sensitivity-report.md", "layer-sensitivity-report.json", "outputs/sweep_index.csv",
         "outputs/sweep_index.json", "outputs/failures.json", "outputs/per_class.csv",
@@ -69,7 +69,7 @@ TEST(WriteReportsTest, manifest_lists_each_file_with_its_digest) {
   MemoryFiles disk;
   disk.files["run/sweep.h5"] = "store";
   const std::vector<std::string> others = {"sweep.h5"};
-  write_reports(disk, "run", small_run(), others);
+  write_reports(disk, "run", the_run(), its_conclusions(), others);
   const auto manifest = nlohmann::json::parse(disk.files["run/manifest.json"]);
   EXPECT_EQ(manifest["files"].size(), 17U);
   for (const auto& file : manifest["files"]) {
@@ -81,11 +81,11 @@ TEST(WriteReportsTest, manifest_lists_each_file_with_its_digest) {
 
 TEST(WriteReportsTest, equal_results_give_equal_bytes) {
   MemoryFiles a, b;
-  write_reports(a, "run", small_run());
+  write_reports(a, "run", the_run(), its_conclusions());
   RunResults other = small_run();
   other.ledger.ranks = 16;
   other.ledger.stage_seconds = {{"sweep", 123.0}};
-  write_reports(b, "run", other);
+  write_reports(b, "run", other, conclude(other));
   EXPECT_EQ(a.files, b.files);
 }
 
@@ -93,14 +93,14 @@ TEST(WriteReportsTest, a_failed_write_leaves_no_manifest) {
   for (int n = 1; n <= 16; ++n) {
     MemoryFiles disk;
     disk.fail_at = n;
-    EXPECT_THROW(write_reports(disk, "run", small_run()), Error) << n;
+    EXPECT_THROW(write_reports(disk, "run", the_run(), its_conclusions()), Error) << n;
     EXPECT_FALSE(disk.exists("run/manifest.json")) << n;
   }
 }
 
 TEST(WriteReportsTest, class_files_hold_counts_and_signed_change) {
   MemoryFiles disk;
-  write_reports(disk, "run", small_run());
+  write_reports(disk, "run", the_run(), its_conclusions());
   EXPECT_EQ(disk.files["run/outputs/confusion_float.csv"],
             "label,cat,\"dog, small\"\ncat,440,60\n\"dog, small\",40,460\n");
   EXPECT_NE(disk.files["run/outputs/per_class.csv"].find(
@@ -110,7 +110,7 @@ TEST(WriteReportsTest, class_files_hold_counts_and_signed_change) {
 
 TEST(WriteReportsTest, index_json_agrees_with_the_csv) {
   MemoryFiles disk;
-  write_reports(disk, "run", small_run());
+  write_reports(disk, "run", the_run(), its_conclusions());
   const auto index = nlohmann::json::parse(disk.files["run/outputs/sweep_index.json"]);
   EXPECT_EQ(index["successes"].size(), 4U);
   ASSERT_EQ(index["failures"].size(), 1U);
@@ -122,7 +122,7 @@ TEST(WriteReportsTest, index_json_agrees_with_the_csv) {
 TEST(WriteReportsTest, empty_run_renders) {
   RunResults empty;
   MemoryFiles disk;
-  write_reports(disk, "run", empty);
+  write_reports(disk, "run", empty, conclude(empty));
   EXPECT_TRUE(disk.exists("run/report.html"));
   EXPECT_EQ(render_front_table(empty), "No scheme is on the front: none was evaluated.\n");
 }

@@ -1,23 +1,22 @@
-#include "io/report/decision.h"
+#include "sweep/plan/decision.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
 #include "src/base/text.h"
 
-#include "io/report/detail/common.h"
+#include "src/results/views.h"
 
 namespace qsweep {
 namespace {
 
-using report::CostAxis;
-using report::Evaluation;
-using report::label_of;
-using report::metric_title;
+using view::CostAxis;
+using view::Evaluation;
+using view::label_of;
+using view::metric_title;
 
 constexpr std::array kProfiles = {Profile::high_precision, Profile::general, Profile::realtime};
 
@@ -34,7 +33,7 @@ double limit_of(Profile profile) {
 }
 
 Prefer cheapest(const RunResults& results) {
-  return report::cost_axis(results) == CostAxis::latency ? Prefer::latency : Prefer::size;
+  return view::cost_axis(results) == CostAxis::latency ? Prefer::latency : Prefer::size;
 }
 
 /// Lower is better, for every preference.
@@ -62,8 +61,8 @@ bool keeps(const Evaluation& e, const RunResults& results, const Limits& limits,
 }
 
 std::string gain_text(const RunResults& results, const Evaluation& e) {
-  if (report::cost_axis(results) == CostAxis::latency) {
-    const double gain = speedup(results, e);
+  if (view::cost_axis(results) == CostAxis::latency) {
+    const double gain = view::speedup(results, e);
     return std::isfinite(gain) ? fmt::format(", {:.2f}x the speed of float", gain) : "";
   }
   if (e.size_bytes <= 0 || results.baseline.size_bytes <= 0) return {};
@@ -73,14 +72,14 @@ std::string gain_text(const RunResults& results, const Evaluation& e) {
 }
 
 std::string speed_text(const Evaluation& e) {
-  const double speed = images_per_second(e);
+  const double speed = view::images_per_second(e);
   if (!std::isfinite(speed)) return {};
   return fmt::format(" at {:.3g} ms, {:.1f} images/s", e.latency_ms, speed);
 }
 
 std::vector<Choice> make_choices(const RunResults& results) {
   const Prefer cost = cheapest(results);
-  const std::string metric = metric_title(results.metric);
+  const std::string metric = view::metric_title(results.metric);
   std::vector<Choice> choices;
   choices.push_back(
       {"best_for_accuracy",
@@ -124,7 +123,7 @@ ProfileVerdict judge_profile(const RunResults& results, Profile profile) {
   verdict.acceptance = judge(profile, e.drop, e.metric);
   verdict.is_certain = e.drop_high < verdict.limit;
   verdict.text = fmt::format(
-      "{}: {}{}{}", label_of(e), report::drop_text(e.drop, e.drop_low, e.drop_high),
+      "{}: {}{}{}", view::label_of(e), view::drop_text(e.drop, e.drop_low, e.drop_high),
       gain_text(results, e), verdict.is_certain ? "" : "; the interval reaches beyond the limit");
   return verdict;
 }
@@ -135,8 +134,8 @@ const Evaluation* cheaper_than_float(const RunResults& results,
                                      std::optional<double> max_drop,
                                      Prefer prefer) {
   Limits limits{.max_drop = max_drop, .quantized_only = true};
-  const CostAxis axis = report::cost_axis(results);
-  const double below = std::nextafter(report::cost_of(results.baseline, axis), 0.0);
+  const CostAxis axis = view::cost_axis(results);
+  const double below = std::nextafter(view::cost_of(results.baseline, axis), 0.0);
   (axis == CostAxis::latency ? limits.max_latency_ms : limits.max_size_bytes) = below;
   return pick(results, limits, prefer);
 }
@@ -147,8 +146,8 @@ std::vector<std::string> diagnose(const RunResults& results, const Evaluation& s
   found.push_back(
       fmt::format("calibration: {} images with the {} calibrator; 100 to 1000 images are usual",
                   results.calibration.images, results.calibrator));
-  const std::string base = report::base_precision(results, scheme);
-  std::vector<const report::Sensitivity*> rows = report::ranked(results, "only", base);
+  const std::string base = view::base_precision(results, scheme);
+  std::vector<const view::Sensitivity*> rows = view::ranked(results, "only", base);
   std::stable_sort(rows.begin(), rows.end(),
                    [](const auto* a, const auto* b) { return a->sqnr_db < b->sqnr_db; });
   std::vector<std::string> worst;
@@ -189,40 +188,6 @@ constexpr std::array kTiers = {Tier{kHighPrecisionLimit, "accept"}, Tier{kGenera
 
 }  // namespace
 
-std::string_view name_of(Profile profile) {
-  switch (profile) {
-    case Profile::high_precision:
-      return "high-precision";
-    case Profile::general:
-      return "general";
-    case Profile::realtime:
-      return "realtime";
-  }
-  return "";
-}
-
-std::string_view name_of(Acceptance acceptance) {
-  switch (acceptance) {
-    case Acceptance::accept:
-      return "accept";
-    case Acceptance::warn:
-      return "accept with a warning";
-    case Acceptance::reject:
-      return "reject";
-  }
-  return "";
-}
-
-double images_per_second(const Evaluation& scheme) {
-  return scheme.latency_source.empty() || !(scheme.latency_ms > 0.0)
-             ? std::numeric_limits<double>::quiet_NaN()
-             : 1000.0 / scheme.latency_ms;
-}
-
-double speedup(const RunResults& results, const Evaluation& scheme) {
-  return images_per_second(scheme) / images_per_second(results.baseline);
-}
-
 Acceptance judge(Profile profile, double drop, double metric) {
   if (!(drop < limit_of(profile))) return Acceptance::reject;
   if (profile == Profile::high_precision && !(metric > kHighPrecisionMetric))
@@ -234,8 +199,8 @@ Acceptance judge(Profile profile, double drop, double metric) {
 const Evaluation* pick(const RunResults& results, const Limits& limits, Prefer prefer) {
   const Prefer second = prefer == Prefer::accuracy ? cheapest(results) : Prefer::accuracy;
   const Evaluation* best = nullptr;
-  for (const Evaluation* e : report::all_schemes(results)) {
-    if (!report::is_ok(*e) || !std::isfinite(e->metric)) continue;
+  for (const Evaluation* e : view::all_schemes(results)) {
+    if (!view::is_ok(*e) || !std::isfinite(e->metric)) continue;
     if (!keeps(*e, results, limits, prefer)) continue;
     if (best == nullptr || primary(*e, prefer) < primary(*best, prefer) ||
         (primary(*e, prefer) == primary(*best, prefer) &&
@@ -248,7 +213,7 @@ const Evaluation* pick(const RunResults& results, const Limits& limits, Prefer p
 
 Decision decide(const RunResults& results) {
   Decision decision;
-  decision.is_verified = report::cost_axis(results) == CostAxis::latency;
+  decision.is_verified = view::cost_axis(results) == CostAxis::latency;
   decision.choices = make_choices(results);
   for (const Profile profile : kProfiles)
     decision.profiles.push_back(judge_profile(results, profile));
@@ -261,7 +226,7 @@ Decision decide(const RunResults& results) {
   }
   // The scheme that advice is about: the recommended one, or the rejected one that came nearest.
   const Evaluation* subject = decision.recommended;
-  const std::string metric = metric_title(results.metric);
+  const std::string metric = view::metric_title(results.metric);
   const std::string_view cheaper = decision.is_verified ? "faster" : "smaller";
   if (subject != nullptr) {
     const Evaluation& e = *subject;
@@ -269,9 +234,9 @@ Decision decide(const RunResults& results) {
       decision.accuracy_verdict = name_of(judge(Profile::general, e.drop, e.metric));
     }
     decision.headline =
-        fmt::format("{}: {} {:.2f} % against {:.2f} % in float; drop {}{}", label_of(e), metric,
-                    e.metric * 100, results.baseline.metric * 100,
-                    report::drop_text(e.drop, e.drop_low, e.drop_high), gain_text(results, e));
+        fmt::format("{}: {} {:.2f} % against {:.2f} % in float; drop {}{}", view::label_of(e),
+                    metric, e.metric * 100, results.baseline.metric * 100,
+                    view::drop_text(e.drop, e.drop_low, e.drop_high), gain_text(results, e));
   } else {
     decision.recommended = &results.baseline;
     subject = cheaper_than_float(results, std::nullopt, Prefer::accuracy);
@@ -279,8 +244,8 @@ Decision decide(const RunResults& results) {
       decision.accuracy_verdict = "reject";
       decision.headline = fmt::format(
           "keep float: no scheme that is {} loses less than 5 points; the nearest is {}, drop {}",
-          cheaper, label_of(*subject),
-          report::drop_text(subject->drop, subject->drop_low, subject->drop_high));
+          cheaper, view::label_of(*subject),
+          view::drop_text(subject->drop, subject->drop_low, subject->drop_high));
     } else if (pick(results, {.quantized_only = true}, Prefer::accuracy) != nullptr) {
       decision.accuracy_verdict = "no quantization needed";
       decision.headline =
@@ -307,9 +272,10 @@ Decision decide(const RunResults& results) {
                       "gets to 0.1 to 0.5",
                       e.drop * 100));
     }
-    if (report::contains_zero(e.drop_low, e.drop_high)) {
-      decision.advice.push_back(fmt::format(
-          "the drop of {} is not distinguishable from 0 on {} images", label_of(e), e.images));
+    if (view::contains_zero(e.drop_low, e.drop_high)) {
+      decision.advice.push_back(
+          fmt::format("the drop of {} is not distinguishable from 0 on {} images",
+                      view::label_of(e), e.images));
     }
     if (e.drop > kDiagnosis) decision.diagnosis = diagnose(results, e);
   }

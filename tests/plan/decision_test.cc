@@ -1,11 +1,11 @@
-#include "io/report/decision.h"
+#include "sweep/plan/decision.h"
 
 #include <cmath>
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "tests/io/report/fixture.h"
+#include "tests/support/small_run.h"
 
 namespace qsweep {
 namespace {

@@ -1,4 +1,4 @@
-#include "io/report/explanation.h"
+#include "sweep/plan/explanation.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,15 +7,15 @@
 
 #include <fmt/format.h>
 
-#include "io/report/decision.h"
-#include "io/report/detail/common.h"
-#include "io/report/detail/json.h"
+#include "src/results/views.h"
+
+#include "sweep/plan/decision.h"
 
 namespace qsweep {
 namespace {
 
-using report::Evaluation;
-using report::Sensitivity;
+using view::Evaluation;
+using view::Sensitivity;
 using Cause = Explanation::Cause;
 
 constexpr double kCovered = 0.9;
@@ -76,7 +76,7 @@ void explain_range(const RunResults& results, const Cause& cause, std::vector<st
 }
 
 void explain_weights(const Cause& cause, std::vector<std::string>& found) {
-  const report::FormatNames names = report::format_names(cause.row->precision);
+  const view::FormatNames names = view::format_names(cause.row->precision);
   if (!is_integer(names.weight)) return;
   const RunResults::Layer& layer = *cause.layer;
   if (layer.weight_channel_ratio > kUnevenChannels) {
@@ -96,11 +96,11 @@ void explain_side(const RunResults& results,
                   const std::string& score,
                   const Cause& cause,
                   std::vector<std::string>& found) {
-  const report::FormatNames here = report::format_names(cause.row->precision);
+  const view::FormatNames here = view::format_names(cause.row->precision);
   if (here.activation_bits >= 16 || !(amount(score, *cause.row) > 0.0)) return;
   for (const Sensitivity& other : results.sensitivity) {
     if (other.mode != "only" || other.layer != cause.row->layer || is_broken(other)) continue;
-    const report::FormatNames there = report::format_names(other.precision);
+    const view::FormatNames there = view::format_names(other.precision);
     if (there.activation_bits < 16 || there.weight_bits > here.weight_bits) continue;
     const double part = amount(score, other) / amount(score, *cause.row);
     if (part < kMuchLess) {
@@ -151,7 +151,7 @@ std::vector<std::string> reasons(const RunResults& results,
                                  const Cause& cause) {
   std::vector<std::string> found;
   if (is_broken(*cause.row)) found.emplace_back("NaN or infinity appeared");
-  if (is_integer(report::format_names(cause.row->precision).activation))
+  if (is_integer(view::format_names(cause.row->precision).activation))
     explain_range(results, cause, found);
   if (!is_broken(*cause.row)) explain_side(results, score, cause, found);
   explain_rounding(results, *cause.row, found);
@@ -162,9 +162,9 @@ std::vector<std::string> reasons(const RunResults& results,
 /// The scheme of one precision for all layers that was evaluated; nullptr: none.
 const Evaluation* uniform_scheme(const RunResults& results, const std::string& precision) {
   for (const Evaluation& e : results.evaluations) {
-    if (e.kind == "scheme" && report::is_ok(e) &&
+    if (e.kind == "scheme" && view::is_ok(e) &&
         std::ranges::all_of(e.precision, [&](std::uint8_t p) {
-          return report::precision_name(results, p) == precision;
+          return view::precision_name(results, p) == precision;
         }))
       return &e;
   }
@@ -174,11 +174,11 @@ const Evaluation* uniform_scheme(const RunResults& results, const std::string& p
 void find_remedies(const RunResults& results, Explanation& x) {
   using Remedy = Explanation::Remedy;
   const auto at_precision = [&](std::uint8_t p) {
-    return report::precision_name(results, p) == x.precision;
+    return view::precision_name(results, p) == x.precision;
   };
   std::vector<Remedy> found;
   for (const Evaluation& e : results.evaluations) {
-    if (e.kind != "scheme" || !report::is_ok(e) || !(e.metric > x.uniform->metric)) continue;
+    if (e.kind != "scheme" || !view::is_ok(e) || !(e.metric > x.uniform->metric)) continue;
     const auto quantized = static_cast<int>(std::ranges::count_if(e.precision, at_precision));
     const bool spares_carriers =
         std::ranges::none_of(std::span(x.causes).first(x.carriers), [&](const Cause& cause) {
@@ -197,7 +197,7 @@ void find_remedies(const RunResults& results, Explanation& x) {
 }
 
 void put_into_words(const RunResults& results, Explanation& x) {
-  const std::string metric = report::metric_title(results.metric);
+  const std::string metric = view::metric_title(results.metric);
   const std::string score = x.score == "drop" ? metric + " drop" : x.score == "mse" ? "MSE" : "KL";
   x.headline = fmt::format("{} everywhere takes {} from {:.2f} % to {:.2f} %.", x.precision, metric,
                            100.0 * results.baseline.metric, 100.0 * x.uniform->metric);
@@ -224,7 +224,7 @@ void put_into_words(const RunResults& results, Explanation& x) {
         fmt::format("With {} layer{} spared and {} of {} at {} ({}), {} is {:.2f} %, {:.2f} points "
                     "below float.",
                     spared, spared == 1 ? "" : "s", remedy.quantized, results.layers.size(),
-                    x.precision, report::label_of(*remedy.scheme), metric,
+                    x.precision, view::label_of(*remedy.scheme), metric,
                     100.0 * remedy.scheme->metric, 100.0 * remedy.scheme->drop));
   }
 }
@@ -276,7 +276,7 @@ std::vector<Explanation> explain_losses(const RunResults& results) {
   std::vector<Explanation> found;
   // On another base a row's error is that of the base too: rows are no parts that add up.
   if (results.sensitivity_base) return found;
-  for (const std::string& precision : report::probed_precisions(results, "only")) {
+  for (const std::string& precision : view::probed_precisions(results, "only")) {
     const Evaluation* uniform = uniform_scheme(results, precision);
     if (uniform == nullptr || !(uniform->drop > kTrainingAdvice) || !(uniform->drop_low > 0.0))
       continue;

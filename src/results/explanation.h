@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "io/report/results.h"
+#include "src/results/results.h"
 
 namespace qsweep {
 
@@ -43,9 +43,5 @@ struct Explanation {
   /// Whether errors add up or compound, and what sparing the carriers gives back.
   std::vector<std::string> consequences{};
 };
-
-/// One for each probed precision whose uniform scheme loses over kTrainingAdvice, and more than
-/// noise. Sums the run's score; for `sqnr`, which does not add up, KL. Pure.
-[[nodiscard]] std::vector<Explanation> explain_losses(const RunResults& results);
 
 }  // namespace qsweep

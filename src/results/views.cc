@@ -1,4 +1,4 @@
-#include "io/report/detail/common.h"
+#include "src/results/views.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,24 @@
 
 #include <fmt/format.h>
 
-namespace qsweep::report {
+#include "src/quant/format.h"
+
+namespace qsweep::view {
+namespace {
+
+std::string_view granularity_name(const Format& format) {
+  switch (format.granularity) {
+    case Granularity::per_tensor:
+      return "per_tensor";
+    case Granularity::per_channel:
+      return "per_channel";
+    case Granularity::per_block:
+      return "per_block";
+  }
+  return "";
+}
+
+}  // namespace
 
 CostAxis cost_axis(const RunResults& results) {
   return results.latency_source.empty() ? CostAxis::size : CostAxis::latency;
@@ -60,6 +77,16 @@ bool is_ok(const Evaluation& evaluation) {
 double other_of(const Evaluation& evaluation, std::size_t index) {
   return index < evaluation.others.size() ? evaluation.others[index]
                                           : std::numeric_limits<double>::quiet_NaN();
+}
+
+double images_per_second(const Evaluation& scheme) {
+  return scheme.latency_source.empty() || !(scheme.latency_ms > 0.0)
+             ? std::numeric_limits<double>::quiet_NaN()
+             : 1000.0 / scheme.latency_ms;
+}
+
+double speedup(const RunResults& results, const Evaluation& scheme) {
+  return images_per_second(scheme) / images_per_second(results.baseline);
 }
 
 bool contains_zero(double low, double high) {
@@ -143,10 +170,6 @@ std::string class_name(const RunResults& results, std::size_t index) {
   return index < results.class_names.size() ? results.class_names[index] : fmt::format("{}", index);
 }
 
-std::string number(double value) {
-  return std::isfinite(value) ? fmt::format("{}", value) : std::string();
-}
-
 std::string metric_title(std::string_view metric) {
   if (metric == "top1") return "Top-1";
   if (metric == "map") return "mAP";
@@ -160,22 +183,15 @@ std::string drop_text(double drop, double low, double high) {
                      contains_zero(low, high) ? ", not distinguishable from 0" : "");
 }
 
-void Csv::row(const std::vector<std::string>& cells) {
-  for (std::size_t i = 0; i < cells.size(); ++i) {
-    if (i != 0) text_ += ',';
-    const std::string& cell = cells[i];
-    if (cell.find_first_of(",\"\r\n") == std::string::npos) {
-      text_ += cell;
-      continue;
-    }
-    text_ += '"';
-    for (const char c : cell) {
-      if (c == '"') text_ += '"';
-      text_ += c;
-    }
-    text_ += '"';
-  }
-  text_ += '\n';
+FormatNames format_names(const std::string& precision) {
+  const Precision parsed = parse_precision(precision);
+  FormatNames names;
+  names.weight = name_of(parsed.weight.dtype);
+  names.activation = name_of(parsed.activation.dtype);
+  names.granularity = parsed.weight.is_quantized() ? granularity_name(parsed.weight) : "none";
+  names.weight_bits = weight_bits(parsed);
+  names.activation_bits = activation_bits(parsed);
+  return names;
 }
 
-}  // namespace qsweep::report
+}  // namespace qsweep::view

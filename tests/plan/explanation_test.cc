@@ -1,4 +1,4 @@
-#include "io/report/explanation.h"
+#include "sweep/plan/explanation.h"
 
 #include <cmath>
 #include <limits>
@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "io/report/report.h"
+
+#include "sweep/plan/conclusions.h"
 
 namespace qsweep {
 namespace {
@@ -208,13 +210,16 @@ TEST(ExplanationTest, adds_up_the_score_of_the_run) {
 TEST(ExplanationTest, the_documents_carry_it) {
   const RunResults run = collapsed_run();
   EXPECT_NE(
-      render_sensitivity_markdown(run).find(
-          "## Why W8A8 Everywhere Fails\n\nW8A8 everywhere takes mAP from 34.20 % to 3.00 %."),
+      render_sensitivity_markdown(run, conclude(run))
+          .find(
+              "## Why W8A8 Everywhere Fails\n\nW8A8 everywhere takes mAP from 34.20 % to 3.00 %."),
       std::string::npos);
-  EXPECT_NE(render_sensitivity_markdown(run).find("| conv2 | depthwise Conv | stem | 61.0 % | "),
+  EXPECT_NE(render_sensitivity_markdown(run, conclude(run))
+                .find("| conv2 | depthwise Conv | stem | 61.0 % | "),
             std::string::npos);
-  EXPECT_NE(render_sensitivity_json(run).find("\"explanations\": [\n    {"), std::string::npos);
-  EXPECT_NE(render_html(run).find("outliers set the step"), std::string::npos);
+  EXPECT_NE(render_sensitivity_json(run, conclude(run)).find("\"explanations\": [\n    {"),
+            std::string::npos);
+  EXPECT_NE(render_html(run, conclude(run)).find("outliers set the step"), std::string::npos);
 }
 
 }  // namespace

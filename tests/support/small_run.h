@@ -3,7 +3,7 @@
 #include <limits>
 #include <string>
 
-#include "io/report/results.h"
+#include "src/results/results.h"
 
 namespace qsweep {
 

@@ -16,8 +16,9 @@
 
 #include "src/base/text.h"
 
-#include "io/report/decision.h"
+#include "src/results/views.h"
 
+#include "sweep/plan/decision.h"
 #include "sweep/plan/pareto.h"
 
 namespace qsweep {
@@ -39,7 +40,7 @@ class ReplayTest : public testing::Test {
   void SetUp() override {
     const char* source = std::getenv("QSWEEP_SOURCE_DIR");
     ASSERT_NE(source, nullptr) << "run through ctest, or set QSWEEP_SOURCE_DIR";
-    std::ifstream file(std::filesystem::path(source) / "tests/io/report/encoder_latency.csv");
+    std::ifstream file(std::filesystem::path(source) / "tests/plan/encoder_latency.csv");
     std::string line;
     ASSERT_TRUE(std::getline(file, line));
     ASSERT_EQ(line, "model,mode,ms");
@@ -107,11 +108,11 @@ TEST_F(ReplayTest, throughput_is_that_of_the_source_within_its_rounding) {
       {"repvgg_a0/int8", 40.8},       {"regnetx_008/int8", 40.3}, {"resnet50/int8", 24.6},
       {"regnety_004/compiled", 30.9}, {"regnety_004/int8", 28.0}};
   for (const auto& [id, speed] : published) {
-    EXPECT_NEAR(images_per_second(entry(id)), speed, 0.18) << id;
+    EXPECT_NEAR(view::images_per_second(entry(id)), speed, 0.18) << id;
   }
   Evaluation unmeasured = entry("resnet18/int8");
   unmeasured.latency_source.clear();
-  EXPECT_TRUE(std::isnan(images_per_second(unmeasured)));
+  EXPECT_TRUE(std::isnan(view::images_per_second(unmeasured)));
 }
 
 TEST_F(ReplayTest, best_speedups_are_those_of_the_source) {
@@ -122,8 +123,8 @@ TEST_F(ReplayTest, best_speedups_are_those_of_the_source) {
     ASSERT_EQ(run.evaluations.size(), 4u);
     const Evaluation* best = pick(run, {}, Prefer::latency);
     ASSERT_NE(best, nullptr);
-    EXPECT_NEAR(speedup(run, *best), published[i], 0.01) << best->id;
-    EXPECT_EQ(speedup(run, run.baseline), 1.0);
+    EXPECT_NEAR(view::speedup(run, *best), published[i], 0.01) << best->id;
+    EXPECT_EQ(view::speedup(run, run.baseline), 1.0);
   }
 }
 

@@ -5,11 +5,11 @@
 #include <string_view>
 #include <vector>
 
-#include "io/report/results.h"
+#include "src/results/results.h"
 
-/// What the renderers share: which evaluations are points of the front, how numbers and cells are
-/// written.
-namespace qsweep::report {
+/// What decisions, reports and the store ask of results: which evaluations are points of the front,
+/// which layers rank first, how a scheme is called. Pure; pointers point into the results.
+namespace qsweep::view {
 
 using Evaluation = RunResults::Evaluation;
 using Sensitivity = RunResults::Sensitivity;
@@ -32,6 +32,10 @@ enum class CostAxis { latency, size };
 [[nodiscard]] bool is_ok(const Evaluation& evaluation);
 /// The figure of RunResults::other_metrics[index]; NaN where there is none.
 [[nodiscard]] double other_of(const Evaluation& evaluation, std::size_t index);
+/// Images a second, one after another: 1000 / latency; NaN without a latency (R192).
+[[nodiscard]] double images_per_second(const Evaluation& scheme);
+/// Times as fast as the baseline: its latency over the scheme's; NaN where one is missing (R206).
+[[nodiscard]] double speedup(const RunResults& results, const Evaluation& scheme);
 /// An interval that contains 0: the difference is called `not distinguishable from 0`.
 [[nodiscard]] bool contains_zero(double low, double high);
 /// degradation / baseline * 100, in percent; nothing where the baseline is 0 (R120).
@@ -61,22 +65,16 @@ enum class CostAxis { latency, size };
 
 [[nodiscard]] std::string class_name(const RunResults& results, std::size_t index);
 
-/// Shortest text that reads back as the same number; empty for NaN and infinity.
-[[nodiscard]] std::string number(double value);
 /// `Top-1` for top1, `mAP` for map, `mIoU` for miou, else the column name.
 [[nodiscard]] std::string metric_title(std::string_view metric);
 /// `+1.20 points [+0.40, +2.10]`, and `not distinguishable from 0` where the interval says so.
 [[nodiscard]] std::string drop_text(double drop, double low, double high);
 
-/// Rows of an RFC 4180 file: cells with a comma, quote or line break are quoted, lines end in LF.
-class Csv {
- public:
-  explicit Csv(const std::vector<std::string>& header) { row(header); }
-  void row(const std::vector<std::string>& cells);
-  [[nodiscard]] const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
+/// Names of a layer's weight and activation format at a precision, for manifests and tables.
+struct FormatNames {
+  std::string weight, activation, granularity;
+  int weight_bits = 32, activation_bits = 32;
 };
+[[nodiscard]] FormatNames format_names(const std::string& precision);
 
-}  // namespace qsweep::report
+}  // namespace qsweep::view
