@@ -11,11 +11,11 @@
 #include "src/quant/affine.h"
 
 #include "io/config/job.h"
+#include "io/handoff/handoff.h"
 #include "io/onnx/export.h"
 
 #include "ranks/transport.h"
 
-#include "sweep/plan/handoff.h"
 #include "sweep/run/progress.h"
 
 namespace qsweep {

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <span>
 #include <string>
 #include <vector>
 
-#include "src/graph/layers.h"
+#include "src/quant/format.h"
 
-#include "sweep/plan/scheme.h"
+#include "src/graph/layers.h"
 
 namespace qsweep {
 

@@ -1,4 +1,4 @@
-#include "sweep/plan/handoff.h"
+#include "io/handoff/handoff.h"
 
 #include <algorithm>
 #include <functional>
