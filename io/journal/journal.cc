@@ -19,7 +19,7 @@ namespace {
 
 // Layout: FORMATS.md.
 constexpr std::string_view kMagic = "QSJ";
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 constexpr std::string_view kMarker = "QSR\n";
 constexpr std::size_t kFrameBytes = 12;  ///< marker, u32 length, u32 CRC-32C of length and body
 constexpr std::uint32_t kMaxRecordBytes = std::uint32_t{1} << 30;
@@ -41,11 +41,11 @@ Bytes frame(ByteView body) {
   return out.take();
 }
 
-Bytes header_frame(const std::string& fingerprint) {
+Bytes header_frame(const std::string& header) {
   ByteWriter body;
   body.raw(as_bytes(kMagic));
   body.u8(kVersion);
-  body.str(fingerprint);
+  body.str(header);
   return frame(body.bytes());
 }
 
@@ -109,11 +109,11 @@ std::string read_header(FrameReader& frames, const std::string& where) {
     throw Error(ErrorCode::unsupported,
                 fmt::format("the journal has format version {}, and this qsweep reads {}", version,
                             int{kVersion}),
-                where, "Go on with the qsweep that began this run");
+                where, "Resume with the qsweep that began this run, or choose another --out");
   }
-  std::string fingerprint = in.str();
+  std::string header = in.str();
   in.finish();
-  return fingerprint;
+  return header;
 }
 
 Journal::Record decode(ByteView body, const std::string& where) {
@@ -188,26 +188,20 @@ class FileJournal final : public Journal {
 
 std::unique_ptr<Journal> Journal::open(FileSystem& files,
                                        const std::filesystem::path& path,
-                                       const std::string& fingerprint,
+                                       const std::string& header,
+                                       const std::function<void(const std::string&)>& check,
                                        const std::function<void(const Record&)>& replay) {
   std::filesystem::path lock_path = path;
   lock_path += ".lock";
   auto lock = std::make_unique<RunLock>(lock_path);
   const Bytes bytes = files.exists(path) ? files.read(path) : Bytes{};
-  const Bytes header = header_frame(fingerprint);
-  if (bytes.size() < header.size() && std::equal(bytes.begin(), bytes.end(), header.begin())) {
-    files.replace(path, header);  // new, or cut off while its header was written
+  const Bytes first = header_frame(header);
+  if (bytes.size() < first.size() && std::equal(bytes.begin(), bytes.end(), first.begin())) {
+    files.replace(path, first);  // new, or cut off while its header was written
     return std::make_unique<FileJournal>(path, std::move(lock), files.open_append(path));
   }
   FrameReader frames(bytes, path.string());
-  const std::string found = read_header(frames, path.string());
-  if (found != fingerprint) {
-    throw Error(
-        ErrorCode::mismatch,
-        "this run directory belongs to another model, data set, configuration or kind of machine",
-        path.string(),
-        "Choose another --out, or restore what the run was started with (its run_config.yaml)");
-  }
+  check(read_header(frames, path.string()));
   while (const auto body = frames.next()) replay(decode(*body, path.string()));
   if (frames.at() < bytes.size()) {
     log_info(fmt::format("journal: {} bytes of an unfinished record at its end are dropped",
@@ -220,11 +214,11 @@ std::unique_ptr<Journal> Journal::open(FileSystem& files,
 void Journal::read(FileSystem& files,
                    const std::filesystem::path& path,
                    const std::function<void(const Record&)>& replay,
-                   std::string* fingerprint) {
+                   std::string* header) {
   const Bytes bytes = files.read(path);
   FrameReader frames(bytes, path.string());
   const std::string found = read_header(frames, path.string());
-  if (fingerprint) *fingerprint = found;
+  if (header) *header = found;
   while (const auto body = frames.next()) replay(decode(*body, path.string()));
 }
 

@@ -23,18 +23,19 @@ class Journal {
     Bytes payload{};
   };
 
-  /// Opens or creates `path`. `fingerprint` names what the records are about (model, data,
-  /// configuration, engine); an existing journal with another one is refused with Error(mismatch).
-  /// Existing records are passed to `replay` in order.
+  /// Opens or creates `path`. `header` says what the records are about; that of an existing journal
+  /// is given to `check`, which throws when it is not what the caller will add to. Existing records
+  /// are passed to `replay` in order.
   static std::unique_ptr<Journal> open(FileSystem& files,
                                        const std::filesystem::path& path,
-                                       const std::string& fingerprint,
+                                       const std::string& header,
+                                       const std::function<void(const std::string&)>& check,
                                        const std::function<void(const Record&)>& replay);
   /// Reads the records of a finished or running journal without opening it for writing.
   static void read(FileSystem& files,
                    const std::filesystem::path& path,
                    const std::function<void(const Record&)>& replay,
-                   std::string* fingerprint = nullptr);
+                   std::string* header = nullptr);
 
   virtual ~Journal() = default;
   /// Durable after the next sync(), which happens by itself at least once a second while appending.

@@ -97,7 +97,7 @@ ExitCode study_sizes(const Options& o, bool json) {
   const JobConfig& job = opened;  // clang cannot capture a structured binding
   if (use != WorkloadUse::evaluate)
     throw Error(ErrorCode::usage, "--sizes needs evaluation images", {}, "Add --data");
-  return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
+  return with_ranks([&](Session& session) {
     std::vector<std::vector<std::string>> rows = {
         {"calibration images", "metric", "drop", "95 % interval", "KL"}};
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
@@ -106,7 +106,7 @@ ExitCode study_sizes(const Options& o, bool json) {
       sized.calibration.images = size;
       sized.calibration.cache.clear();
       ProgressLine progress;
-      const SingleEvaluation e = evaluate_once(sized, o.scheme, transport, progress, stop);
+      const SingleEvaluation e = evaluate_once(sized, o.scheme, session, progress);
       const std::string count =
           e.correct.empty() ? "" : fmt::format("{}/{} = ", e.correct.front(), e.images);
       rows[0][1] = e.metrics.front().title;
@@ -138,16 +138,15 @@ ExitCode calibrate(const Options& o, bool json) {
   if (!o.out.empty()) {
     if (!is_job_file(o.data.model))
       throw Error(ErrorCode::usage, "--out is for job files", {}, "Name a job, or drop --out");
-    return run_stage({.job = o.data.model, .out = o.out, .set = o.set}, Stage::baseline,
+    return run_stage({.job = o.data.model, .out = o.out, .set = o.set}, StageId::baseline,
                      [&](const RunOutcome& outcome) { show(outcome.results); });
   }
   const auto [job, use] = job_of(o);
-  return with_ranks(
-      [&, &job = job, use = use](Transport& transport, const std::atomic<bool>& stop) {
-        ProgressLine progress;
-        show(calibrate_once(job, use, transport, progress, stop));
-        return kExitOk;
-      });
+  return with_ranks([&, &job = job, use = use](Session& session) {
+    ProgressLine progress;
+    show(calibrate_once(job, use, session, progress));
+    return kExitOk;
+  });
 }
 
 }  // namespace

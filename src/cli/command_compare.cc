@@ -70,7 +70,7 @@ std::string to_text(const ModelComparison& c) {
   for (std::size_t i = 0; i < c.unmatched.size(); ++i)
     text += (i == 0 ? "; quantized, but not in the float model: " : ", ") + c.unmatched[i];
   const double before = c.float_summary.metrics.front();
-  const auto figure = [&](const TaskSummary& summary) {
+  const auto figure = [&](const ScoreSummary& summary) {
     const std::string count =
         summary.correct.empty() ? ""
                                 : fmt::format("{}/{} = ", summary.correct.front(), summary.images);

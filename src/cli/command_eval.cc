@@ -105,11 +105,11 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
       "found.json");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
-      return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
+      return with_ranks([&](Session& session) {
         ProgressLine progress;
         JobConfig job = to_job(options->data);
         apply(options->preset, options->data.algorithm, job);
-        const SingleEvaluation e = evaluate_once(job, options->scheme, transport, progress, stop);
+        const SingleEvaluation e = evaluate_once(job, options->scheme, session, progress);
         if (!options->predictions.empty())
           real_file_system().replace(options->predictions, e.verdict->predictions());
         if (!options->annotated.empty()) {

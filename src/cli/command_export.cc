@@ -112,11 +112,11 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
     invocation.action = [options, &invocation] {
       const Options& o = *options;
       check_source(o.source, "export");
-      return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
+      return with_ranks([&](Session& session) {
         ProgressLine progress;
         ExportOptions as = o.file;
         as.external_name = external_place(o.places).filename().string();
-        const SchemeFile file = make_scheme_file(o.source, as, o.places, transport, progress, stop);
+        const SchemeFile file = make_scheme_file(o.source, as, o.places, session, progress);
         write(file, o.places);
         const std::string path = o.places.model.string();
         print(invocation.json ? to_json(file, path) : to_text(file, path));

@@ -38,7 +38,7 @@ void add_latency_command(CLI::App& app, Invocation& invocation) {
   command->footer("Example:\n  qsweep latency job.yaml --out runs/r8");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
-      return run_stage(*options, Stage::latency, [&](const RunOutcome& outcome) {
+      return run_stage(*options, StageId::latency, [&](const RunOutcome& outcome) {
         print(invocation.json ? render_results_json(outcome.results, conclude(outcome.results))
                               : to_text(outcome.results));
       });

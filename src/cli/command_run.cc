@@ -62,14 +62,14 @@ ExitCode run(const Options& o, bool json) {
   if (o.job.out.empty())
     throw Error(ErrorCode::usage, "--out is required", {},
                 "Name the run directory, e.g. --out runs/first");
-  return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
+  return with_ranks([&](Session& session) {
     const RunOptions options{.directory = o.job.out};
     if (o.dry_run) {
-      print_plan(plan_job(job, options), transport.size(), json);
+      print_plan(plan_job(job, options), session.transport.size(), json);
       return kExitOk;
     }
     ProgressLine progress;
-    const RunOutcome outcome = run_job(job, options, transport, progress, stop);
+    const RunOutcome outcome = run_job(job, options, session, progress);
     if (json) {
       print(render_pareto_json(outcome.results));
     } else {

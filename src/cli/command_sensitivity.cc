@@ -39,7 +39,7 @@ void add_sensitivity_command(CLI::App& app, Invocation& invocation) {
       "    --set sensitivity.precisions=[W4A8]");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
-      return run_stage(*options, Stage::sensitivity, [&](const RunOutcome& outcome) {
+      return run_stage(*options, StageId::sensitivity, [&](const RunOutcome& outcome) {
         print(invocation.json ? render_sensitivity_json(outcome.results, conclude(outcome.results))
                               : to_text(outcome.results));
       });

@@ -140,9 +140,9 @@ void add_summary_command(CLI::App& app, Invocation& invocation) {
   command->callback([source, &invocation] {
     invocation.action = [source, &invocation] {
       check_source(*source, "summary");
-      return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
+      return with_ranks([&](Session& session) {
         ProgressLine progress;
-        const SchemeFile file = make_scheme_file(*source, {}, {}, transport, progress, stop);
+        const SchemeFile file = make_scheme_file(*source, {}, {}, session, progress);
         print(invocation.json ? to_json(file) : to_text(file));
         return kExitOk;
       });

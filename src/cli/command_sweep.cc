@@ -30,13 +30,13 @@ struct Options {
 /// Every model's sweep, one after another; a run found in its directory is continued.
 ExitCode sweep_grid(const GridOptions& grid, bool json) {
   const std::vector<GridRun> runs = to_runs(grid);
-  return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
+  return with_ranks([&](Session& session) {
     ExitCode worst = kExitOk;
     for (const GridRun& run : runs) {
       ProgressLine progress;
       const RunOutcome outcome =
-          run_job(run.job, {.directory = run.directory, .last = Stage::sweep, .logs = run.logs},
-                  transport, progress, stop);
+          run_job(run.job, {.directory = run.directory, .last = StageId::sweep, .logs = run.logs},
+                  session, progress);
       if (json) {
         print(render_pareto_json(outcome.results));
       } else {
@@ -71,7 +71,7 @@ void add_sweep_command(CLI::App& app, Invocation& invocation) {
     if (!is_grid && options->job.out.empty()) throw CLI::RequiredError("--out");
     invocation.action = [options, is_grid, &invocation] {
       if (is_grid) return sweep_grid(options->grid, invocation.json);
-      return run_stage(options->job, Stage::sweep, [&](const RunOutcome& outcome) {
+      return run_stage(options->job, StageId::sweep, [&](const RunOutcome& outcome) {
         print(invocation.json ? render_pareto_json(outcome.results) : to_text(outcome.results));
       });
     };

@@ -37,25 +37,26 @@ int& threads_wanted() {
 }
 
 /// A rank other than 0, until rank 0 needs it no more.
-Parting serve_to_the_end(Transport& transport) {
+Parting serve_to_the_end(Transport& transport, WorkloadShelf& shelf) {
   Parting parting = Parting::released;
-  while (parting == Parting::released) parting = serve_job(transport);
+  while (parting == Parting::released) parting = serve_job(transport, shelf);
   return parting;
 }
 
-using Work = std::function<ExitCode(Transport&, const std::atomic<bool>& stop)>;
+using Work = std::function<ExitCode(Session&)>;
 
 ExitCode with_threads(const Work& work) {
   const int wanted = threads_wanted();
   const auto transports =
       make_thread_transports(wanted > 0 ? wanted : std::max(1, this_machine().logical_cores));
+  WorkloadShelf shelf;
   std::vector<std::jthread> ranks;
   const Dismissal at_the_end(*transports.front());  // before `ranks` waits for them
   try {
     for (std::size_t r = 1; r < transports.size(); ++r) {
-      ranks.emplace_back([&transport = *transports[r]] {
+      ranks.emplace_back([&shelf, &transport = *transports[r]] {
         try {
-          (void)serve_to_the_end(transport);
+          (void)serve_to_the_end(transport, shelf);
         } catch (const std::exception& e) {  // to rank 0 a rank that has fallen silent
           log_warning(fmt::format("rank {} ends: {}", transport.rank(), e.what()));
         }
@@ -66,7 +67,8 @@ ExitCode with_threads(const Work& work) {
                 fmt::format("cannot start {} threads: {}", transports.size(), e.what()), {},
                 "Ask for fewer: --threads N");
   }
-  return work(*transports.front(), stop_on_signals());
+  Session session{*transports.front(), stop_on_signals(), shelf};
+  return work(session);
 }
 
 }  // namespace
@@ -80,26 +82,28 @@ void set_threads(int threads) {
 
 ExitCode with_ranks(const Work& work) {
   if (!MpiSession::launched_by_mpi()) return with_threads(work);
-  MpiSession session;
-  Transport& transport = session.transport();
+  MpiSession mpi;
+  Transport& transport = mpi.transport();
+  WorkloadShelf shelf;
   if (transport.rank() != 0) {
     ignore_stop_signals();
-    if (serve_to_the_end(transport) == Parting::dismissed) return kExitOk;
-    session.abandon();
+    if (serve_to_the_end(transport, shelf) == Parting::dismissed) return kExitOk;
+    mpi.abandon();
     return kExitEnvironment;
   }
   const Dismissal at_the_end(transport);
-  return work(transport, stop_on_signals());
+  Session session{transport, stop_on_signals(), shelf};
+  return work(session);
 }
 
 ExitCode run_stage(const JobOptions& options,
-                   Stage last,
+                   StageId last,
                    const std::function<void(const RunOutcome&)>& show) {
   const JobConfig job = load_job(options);
-  return with_ranks([&](Transport& transport, const std::atomic<bool>& stop) {
+  return with_ranks([&](Session& session) {
     ProgressLine progress;
     const RunOutcome outcome =
-        run_job(job, {.directory = options.out, .last = last}, transport, progress, stop);
+        run_job(job, {.directory = options.out, .last = last}, session, progress);
     show(outcome);
     return outcome.failed > 0 ? kExitPartial : kExitOk;
   });

@@ -1,13 +1,10 @@
 #pragma once
 
-#include <atomic>
 #include <functional>
 
 #include "src/base/error.h"
 
 #include "src/cli/data_options.h"
-
-#include "ranks/transport.h"
 
 #include "sweep/run/driver.h"
 
@@ -17,15 +14,15 @@ namespace qsweep {
 /// as at first: one for each core. @throws Error(usage) under MPI, where ranks are processes
 void set_threads(int threads);
 
-/// Runs `work` on rank 0 with the transport of all ranks: MPI when started by mpirun or srun, else
+/// Runs `work` on rank 0 with the way to all ranks: MPI when started by mpirun or srun, else
 /// threads of this process. The other ranks serve until rank 0 is done. Signals ask for a stop
 /// through the flag.
 /// @return what `work` returned; on other ranks kExitOk, or kExitEnvironment when rank 0 was lost
-ExitCode with_ranks(const std::function<ExitCode(Transport&, const std::atomic<bool>& stop)>& work);
+ExitCode with_ranks(const std::function<ExitCode(Session&)>& work);
 
 /// Takes a job through the stages up to `last` and shows the outcome on rank 0.
 ExitCode run_stage(const JobOptions& options,
-                   Stage last,
+                   StageId last,
                    const std::function<void(const RunOutcome&)>& show);
 
 }  // namespace qsweep

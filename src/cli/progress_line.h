@@ -3,7 +3,7 @@
 #include <chrono>
 #include <string>
 
-#include "sweep/run/progress.h"
+#include "sweep/stages/progress.h"
 
 namespace qsweep {
 

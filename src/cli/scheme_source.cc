@@ -32,15 +32,13 @@ void check_source(const SchemeSource& source, const std::string& command) {
 SchemeFile make_scheme_file(const SchemeSource& source,
                             const ExportOptions& options,
                             const ExportPlaces& places,
-                            Transport& transport,
-                            Progress& progress,
-                            const std::atomic<bool>& stop) {
+                            Session& session,
+                            Progress& progress) {
   if (!source.run.empty()) return export_from_run(source.run, source.scheme, options, places);
   JobConfig job = to_job(source.data);
   apply(source.preset, source.data.algorithm, job);
   const bool is_half = options.half_graph && source.scheme.empty() && !job.quantization.has_rules();
-  return export_scheme(job, is_half ? "*=FP16" : source.scheme, options, places, transport,
-                       progress, stop);
+  return export_scheme(job, is_half ? "*=FP16" : source.scheme, options, places, session, progress);
 }
 
 }  // namespace qsweep

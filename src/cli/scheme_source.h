@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -31,8 +30,7 @@ void check_source(const SchemeSource& source, const std::string& command);
 [[nodiscard]] SchemeFile make_scheme_file(const SchemeSource& source,
                                           const ExportOptions& options,
                                           const ExportPlaces& places,
-                                          Transport& transport,
-                                          Progress& progress,
-                                          const std::atomic<bool>& stop);
+                                          Session& session,
+                                          Progress& progress);
 
 }  // namespace qsweep

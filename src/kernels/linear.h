@@ -131,5 +131,8 @@ class InputRows {
 /// Name and version of the libraries behind the kernels (`oneDNN 2.6.3, OpenBLAS 0.3.21
 /// (SkylakeX)`).
 [[nodiscard]] std::string kernel_libraries();
+/// The instruction sets that oneDNN uses here, as far as the CPU and ONEDNN_MAX_CPU_ISA let it:
+/// `avx512_core_vnni`, or its number where it has no name here.
+[[nodiscard]] std::string library_instruction_set();
 
 }  // namespace qsweep

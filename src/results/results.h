@@ -130,6 +130,7 @@ struct RunResults {
     /// Evaluations: MACs and moved elements computed, and what each scheme from the input on would
     /// have taken.
     double work = 0, work_without_reuse = 0;
+    int session = 0;  ///< how often the run had been started before
   };
   struct Ledger {
     std::vector<TaskTime> tasks;

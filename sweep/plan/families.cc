@@ -35,11 +35,9 @@ std::vector<int> complete(std::span<const int> ranking, std::span<const int> lea
 std::vector<Scheme> enumerate_family(const TopKFamily& family,
                                      std::span<const int> ranking,
                                      std::span<const Layer> layers,
-                                     PrecisionSet& precisions,
+                                     const PrecisionSet& precisions,
                                      std::string_view settings,
                                      std::span<const int> leaders) {
-  const std::uint8_t rest = precisions.add(family.rest);
-  const std::uint8_t keep = precisions.add(family.keep);
   std::vector<int> each(layers.size());
   std::iota(each.begin(), each.end(), 0);
   if (leaders.empty()) leaders = each;
@@ -55,42 +53,38 @@ std::vector<Scheme> enumerate_family(const TopKFamily& family,
   for (std::int64_t wanted : ks) {
     const std::int64_t k = wanted < 0 ? all : std::min(wanted, all);
     const std::set<int> kept(order.begin(), order.begin() + k);
-    std::vector<std::uint8_t> precision(layers.size(), rest);
+    std::vector<std::uint8_t> precision(layers.size(), family.rest);
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      if (kept.contains(leaders[i])) precision[i] = keep;
+      if (kept.contains(leaders[i])) precision[i] = family.keep;
     }
-    std::string name =
-        fmt::format("{} keep {} top {}", precisions.at(rest).name, precisions.at(keep).name, k);
+    std::string name = fmt::format("{} keep {} top {}", precisions.at(family.rest).name,
+                                   precisions.at(family.keep).name, k);
     schemes.push_back(
         make_scheme(std::move(name), std::move(precision), layers, precisions, settings));
   }
   return schemes;
 }
 
+void check_size(const SchemeSpace& space, std::int64_t most) {
+  const double count =
+      std::pow(static_cast<double>(space.choices.size()), static_cast<double>(space.layers.size()));
+  if (count <= static_cast<double>(most)) return;
+  throw Error(ErrorCode::config,
+              fmt::format("{} precisions on {} layers are {:.6g} schemes, more than {}",
+                          space.choices.size(), space.layers.size(), count, most),
+              "sweep.search", "Raise budget.schemes, or let fewer 'layers' vary");
+}
+
 std::vector<Scheme> enumerate_space(const SchemeSpace& space,
                                     std::span<const Layer> layers,
-                                    PrecisionSet& precisions,
-                                    std::string_view settings,
-                                    std::int64_t most) {
-  std::vector<std::uint8_t> choices;
-  for (const std::string& name : space.precisions) {
-    const std::uint8_t p = precisions.add(name);
-    if (std::ranges::find(choices, p) == choices.end()) choices.push_back(p);
-  }
-  QSWEEP_CHECK(!choices.empty());
-  const double count =
-      std::pow(static_cast<double>(choices.size()), static_cast<double>(space.layers.size()));
-  if (count > static_cast<double>(most)) {
-    throw Error(ErrorCode::config,
-                fmt::format("{} precisions on {} layers are {:.6g} schemes, more than {}",
-                            choices.size(), space.layers.size(), count, most),
-                "sweep.search", "Raise budget.schemes, or let fewer 'layers' vary");
-  }
-  std::vector<std::uint8_t> precision(layers.size(), precisions.add(space.rest));
+                                    const PrecisionSet& precisions,
+                                    std::string_view settings) {
+  QSWEEP_CHECK(!space.choices.empty());
+  std::vector<std::uint8_t> precision(layers.size(), space.rest);
   std::vector<std::size_t> digits(space.layers.size(), 0);
   const auto set = [&](std::size_t place, std::size_t digit) {
     digits[place] = digit;
-    precision.at(static_cast<std::size_t>(space.layers[place])) = choices[digit];
+    precision.at(static_cast<std::size_t>(space.layers[place])) = space.choices[digit];
   };
   for (std::size_t place = 0; place < digits.size(); ++place) set(place, 0);
   std::vector<Scheme> schemes;
@@ -98,7 +92,7 @@ std::vector<Scheme> enumerate_space(const SchemeSpace& space,
     schemes.push_back(make_scheme(fmt::format("exhaustive {}", schemes.size() + 1), precision,
                                   layers, precisions, settings));
     std::size_t place = digits.size();
-    while (place > 0 && digits[place - 1] + 1 == choices.size()) set(--place, 0);
+    while (place > 0 && digits[place - 1] + 1 == space.choices.size()) set(--place, 0);
     more = place > 0;
     if (more) set(place - 1, digits[place - 1] + 1);
   }

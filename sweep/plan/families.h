@@ -10,8 +10,8 @@ namespace qsweep {
 
 /// Top-K family: the K most sensitive layers keep `keep`, the others get `rest` (R150).
 struct TopKFamily {
-  std::string rest;
-  std::string keep;
+  std::uint8_t rest = 0;        ///< precision
+  std::uint8_t keep = 0;        ///< precision
   std::vector<std::int64_t> k;  ///< -1 = all layers; values over the number of layers are clamped
   bool every = false;           ///< 0..L instead of k
 };
@@ -23,24 +23,24 @@ struct TopKFamily {
 [[nodiscard]] std::vector<Scheme> enumerate_family(const TopKFamily& family,
                                                    std::span<const int> ranking,
                                                    std::span<const Layer> layers,
-                                                   PrecisionSet& precisions,
+                                                   const PrecisionSet& precisions,
                                                    std::string_view settings,
                                                    std::span<const int> leaders = {});
 
-/// Every assignment of `precisions` to the layers that vary; the others get `rest`.
+/// Every assignment of the chosen precisions to the layers that vary; the others get `rest`.
 struct SchemeSpace {
-  std::vector<std::string> precisions;
-  std::vector<int> layers;  ///< those that vary, ascending
-  std::string rest;
+  std::vector<std::uint8_t> choices;  ///< precisions, each once
+  std::vector<int> layers;            ///< those that vary, ascending
+  std::uint8_t rest = 0;              ///< precision
 };
+/// @throws Error(config) when the space has more than `most` schemes, with their number
+void check_size(const SchemeSpace& space, std::int64_t most);
 
 /// The schemes of a space, in lexicographic order: the last layer's precision changes fastest.
-/// @throws Error(config) when there are more than `most`, with their number
 [[nodiscard]] std::vector<Scheme> enumerate_space(const SchemeSpace& space,
                                                   std::span<const Layer> layers,
-                                                  PrecisionSet& precisions,
-                                                  std::string_view settings,
-                                                  std::int64_t most);
+                                                  const PrecisionSet& precisions,
+                                                  std::string_view settings);
 
 /// Drops schemes whose id occurred before; names of the dropped are appended to the one kept
 /// (R164).

@@ -47,7 +47,7 @@ std::vector<GroupSensitivity> collect(std::span<const std::string> names,
   }
   std::vector<int> probes(groups.size(), 0);
   for (const SensitivityRecord& r : records) {
-    if (r.mode != "only") continue;
+    if (r.mode != SensitivityMode::only) continue;
     const std::size_t group = group_of.at(static_cast<std::size_t>(r.layer));
     GroupSensitivity& g = groups[group];
     ++probes[group];

@@ -15,7 +15,6 @@ namespace qsweep {
 namespace {
 
 constexpr std::array<std::string_view, 4> kScoreNames = {"kl", "mse", "sqnr", "drop"};
-constexpr std::string_view kOnly = "only";
 
 bool has_nan(std::span<const double> values) {
   return std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); });
@@ -52,6 +51,18 @@ double pearson(std::span<const double> a, std::span<const double> b) {
 
 }  // namespace
 
+SensitivityMode parse_sensitivity_mode(std::string_view name) {
+  for (const SensitivityMode mode : {SensitivityMode::only, SensitivityMode::all_but}) {
+    if (name_of(mode) == name) return mode;
+  }
+  throw Error(ErrorCode::config, fmt::format("unknown mode '{}'", name), "sensitivity.modes",
+              "Use only or all_but");
+}
+
+std::string_view name_of(SensitivityMode mode) {
+  return mode == SensitivityMode::only ? "only" : "all_but";
+}
+
 Score parse_score(std::string_view name) {
   for (std::size_t i = 0; i < kScoreNames.size(); ++i) {
     if (kScoreNames[i] == name) return static_cast<Score>(i);
@@ -83,11 +94,11 @@ std::vector<int> rank_layers(std::span<const SensitivityRecord> records,
                              std::uint8_t precision,
                              Score score) {
   const bool has_only = std::any_of(records.begin(), records.end(), [&](const auto& r) {
-    return r.precision == precision && r.mode == kOnly;
+    return r.precision == precision && r.mode == SensitivityMode::only;
   });
   std::vector<std::pair<double, int>> ranked;
   for (const SensitivityRecord& r : records) {
-    if (r.precision != precision || (r.mode == kOnly) != has_only) continue;
+    if (r.precision != precision || (r.mode == SensitivityMode::only) != has_only) continue;
     const double s = score_of(r, score);
     ranked.emplace_back(std::isnan(s) ? std::numeric_limits<double>::infinity() : s, r.layer);
   }

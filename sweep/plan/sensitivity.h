@@ -9,12 +9,17 @@
 
 namespace qsweep {
 
+/// Which layers a single-layer run sets to the probed precision.
+enum class SensitivityMode : std::uint8_t { only, all_but };
+[[nodiscard]] SensitivityMode parse_sensitivity_mode(std::string_view name);
+[[nodiscard]] std::string_view name_of(SensitivityMode mode);
+
 /// One layer at the probed precision and all others at the base (`only`), or the reverse
 /// (`all_but`). The base is the float model unless the job names another precision.
 struct SensitivityRecord {
   int layer = 0;
   std::uint8_t precision = 0;
-  std::string mode = "only";
+  SensitivityMode mode = SensitivityMode::only;
   double kl = 0.0;       ///< mean KL(float || quantized) of the model's outputs, nats
   double sqnr_db = 0.0;  ///< of the layer's output; as mse, cosine and qdq_error known (not NaN)
                          ///< only of a layer quantized alone: mode `only`, base float

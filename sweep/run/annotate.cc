@@ -57,7 +57,9 @@ std::int64_t save_annotated(const Workload& workload,
                             const Verdict& verdict,
                             const std::filesystem::path& directory,
                             double least_score) {
-  const auto* data = dynamic_cast<const DetectionData*>(workload.evaluation.get());
+  const auto* data = workload.evaluation.is_given()
+                         ? dynamic_cast<const DetectionData*>(&workload.evaluation.data())
+                         : nullptr;
   if (data == nullptr || workload.job.task != "detection") {
     throw Error(ErrorCode::config, "only detections can be drawn", "--save-annotated",
                 "Evaluate a detector on coco: data");

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "sweep/run/workload.h"
+#include "sweep/job/workload.h"
 
 namespace qsweep {
 

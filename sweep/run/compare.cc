@@ -15,7 +15,7 @@
 
 #include "io/onnx/import.h"
 
-#include "sweep/run/workload.h"
+#include "sweep/job/workload.h"
 
 namespace qsweep {
 namespace {
@@ -170,36 +170,34 @@ ModelComparison compare_models(const JobConfig& job,
   const Program reference = open_program(reference_model);
   const Program other = open_program(other_model);
   if (other.graph().inputs.size() != 1 ||
-      other.image_shape(workload->image_shape) != workload->image_shape) {
-    throw Error(
-        ErrorCode::corrupt_input,
-        fmt::format("the models take different inputs: {} and {}", to_string(workload->image_shape),
-                    to_string(other.image_shape(workload->image_shape))),
-        other_path.string(), "Compare a model with one made from it");
+      other.image_shape(workload->model.image_shape) != workload->model.image_shape) {
+    throw Error(ErrorCode::corrupt_input,
+                fmt::format("the models take different inputs: {} and {}",
+                            to_string(workload->model.image_shape),
+                            to_string(other.image_shape(workload->model.image_shape))),
+                other_path.string(), "Compare a model with one made from it");
   }
-  const std::int64_t batch = other.batchable() ? workload->batch : 1;
-  const auto& ids = workload->evaluation_ids;
-  result.images = static_cast<std::int64_t>(ids.size());
+  const std::int64_t batch = other.batchable() ? workload->model.batch : 1;
+  result.images = workload->evaluation.size();
   if (reference.graph().outputs.size() != other.graph().outputs.size()) {
     throw Error(ErrorCode::corrupt_input, "the models have different outputs", other_path.string(),
                 "Compare a model with one made from it");
   }
   Comparer comparer(reference, other);
-  const VisionTask& task = *workload->task;
+  const Scorer& scorer = *workload->all.scorer;
   ByteWriter float_outcomes, other_outcomes;
-  progress.begin("compare", static_cast<double>(ids.size()));
+  progress.begin("compare", static_cast<double>(result.images));
   for (const Range& r : cut(result.images, batch)) {
-    const auto chunk = std::span(ids).subspan(static_cast<std::size_t>(r.begin),
-                                              static_cast<std::size_t>(r.end - r.begin));
-    const auto [first, second] = comparer.run(workload->evaluation->images(chunk));
-    (void)task.score(first, first, chunk, false, float_outcomes);
-    (void)task.score(second, first, chunk, false, other_outcomes);
+    const auto chunk = workload->evaluation.ids(r);
+    const auto [first, second] = comparer.run(workload->evaluation.images(r));
+    (void)scorer.score(first, first, chunk, false, float_outcomes);
+    (void)scorer.score(second, first, chunk, false, other_outcomes);
     progress.advance(static_cast<double>(r.end), {});
   }
   progress.end();
-  const auto float_verdict = task.judge(float_outcomes.bytes(), false);
-  const auto other_verdict = task.judge(other_outcomes.bytes(), false);
-  result.metrics = task.metrics();
+  const auto float_verdict = scorer.judge(float_outcomes.bytes(), false);
+  const auto other_verdict = scorer.judge(other_outcomes.bytes(), false);
+  result.metrics = scorer.metrics();
   result.float_summary = float_verdict->summary();
   result.other_summary = other_verdict->summary();
   result.drop = other_verdict->compare(*float_verdict);

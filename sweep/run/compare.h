@@ -9,8 +9,8 @@
 
 #include "io/config/job.h"
 
-#include "sweep/run/progress.h"
-#include "sweep/run/task/task.h"
+#include "sweep/scoring/scorer.h"
+#include "sweep/stages/progress.h"
 
 namespace qsweep {
 
@@ -36,8 +36,8 @@ struct ModelComparison {
   std::vector<TensorComparison> tensors;  ///< in the order in which the other model computes them
   std::vector<std::string> unmatched;     ///< quantized tensors that the float model does not have
   std::vector<Metric> metrics;
-  TaskSummary float_summary, other_summary;
-  TaskComparison drop;  ///< of the other model against the float one
+  ScoreSummary float_summary, other_summary;
+  ScoreComparison drop;  ///< of the other model against the float one
 };
 
 /// Runs the job's model and another (a QDQ or QOperator file, an FP16 model) on the job's

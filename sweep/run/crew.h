@@ -1,74 +1,87 @@
 #pragma once
 
-#include <atomic>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "src/results/results.h"
-
 #include "ranks/coordinator.h"
 
-#include "sweep/run/evaluator.h"
-#include "sweep/run/progress.h"
-#include "sweep/run/record_store.h"
+#include "sweep/run/session.h"
+#include "sweep/stages/progress.h"
+#include "sweep/stages/stage.h"
+#include "sweep/work/handler.h"
+#include "sweep/work/record_store.h"
 
 namespace qsweep {
 
-/// Thrown by run_tasks() when the stop flag ended a stage early; what is finished is in the record
-/// store.
+/// Thrown when the stop flag ended a stage early; what is finished is in the record store.
 class Stopped : public Error {
  public:
   Stopped()
       : Error(ErrorCode::interrupted,
               "stopped early; what is finished is saved",
               {},
-              "Run the same command again to go on") {}
+              "Rerun the same command to resume") {}
 };
 
-/// The ranks at work on one job: rank 0's evaluator and the coordinator of all, with the records
-/// they fill.
+/// A job that rank 0 has opened, and the name under which its ranks share memory.
+struct OpenedRun {
+  std::string name;  ///< no other run has it
+  std::shared_ptr<const Workload> workload;
+};
+/// Opens the job for the ranks of the session. Warnings of the job are logged.
+[[nodiscard]] OpenedRun open_run(const JobConfig& job, WorkloadUse use, Session& session);
+
+/// The ranks at work on one job: rank 0's handler and the coordinator of all, with the records they
+/// fill. Every rank has the job open, and the same one, once it is constructed.
 class Crew {
  public:
-  Crew(Transport& transport,
-       std::shared_ptr<const Workload> workload,
+  /// @param log_directory where the other ranks keep their logs; empty = nowhere
+  /// @throws Error naming the ranks that cannot open the job, or see another one
+  Crew(Session& session,
+       const OpenedRun& run,
        RecordStore& records,
        Progress& progress,
-       const std::atomic<bool>& stop,
-       CoordinatorOptions options = {},
        const std::filesystem::path& log_directory = {});
 
-  struct Piece {
-    std::string key;  ///< for messages and the ledger
-    Task task;
-  };
-  /// Runs a stage. `done` gets each result, `failed` each error, on this thread. @throws Stopped
-  void run_tasks(const std::string& stage,
-                 const std::vector<Piece>& pieces,
-                 const std::function<void(std::size_t piece, const Bytes& result)>& done,
-                 const std::function<void(std::size_t piece, const std::string& error)>& failed);
-  /// Enters in the ledger what the task computed whose result `done` is given.
-  void note_work(double work, double work_without_reuse);
-  /// Sends layer statistics to every rank.
-  void set_ranges(const std::vector<TensorStats>& by_layer);
-  void set_adaptations(const Adaptations& adaptations);
+  /// Takes the ranks through pieces of a stage; results go to the records, the times to the ledger.
+  /// @throws Stopped, or what a piece throws
+  void run(const std::string& stage, std::vector<Piece> pieces);
+  /// State for the pieces that follow, sent before the next of them.
+  void set_state(Bytes state) { pending_.push_back(std::move(state)); }
+  /// Enters a stage's seconds in the ledger.
+  void note_stage(const std::string& stage, double seconds);
 
   [[nodiscard]] const Workload& workload() const { return *workload_; }
   [[nodiscard]] RecordStore& records() { return records_; }
-  [[nodiscard]] RunResults::Ledger& ledger() { return ledger_; }
   [[nodiscard]] const Coordinator& coordinator() const { return coordinator_; }
   [[nodiscard]] Progress& progress() { return progress_; }
+  [[nodiscard]] int ranks() const { return session_record_.ranks; }
 
  private:
+  void note_task(const std::string& stage,
+                 const Piece& piece,
+                 const TaskOutcome& outcome,
+                 const WorkDone& work);
+
   std::shared_ptr<const Workload> workload_;
   RecordStore& records_;
   Progress& progress_;
   const std::atomic<bool>& stop_;
-  Evaluator evaluator_;
+  JobHandler handler_;
   Coordinator coordinator_;
-  RunResults::Ledger ledger_;
+  std::vector<Bytes> pending_;
+  int session_ = 0;  ///< how often the run was started before
+  std::int64_t tasks_ = 0;
+  SessionRecord session_record_;
 };
+
+/// The stages of a run, in order: each computes what the records lack, then reads what they hold.
+/// @throws Stopped
+[[nodiscard]] Findings run_stages(Crew& crew, const Stages& stages);
+
+/// The cost ledger of all starts of a run.
+[[nodiscard]] RunResults::Ledger ledger_of(const RecordStore& records);
 
 }  // namespace qsweep

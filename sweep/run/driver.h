@@ -1,8 +1,9 @@
 #pragma once
 
-#include <atomic>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "src/results/results.h"
 
@@ -10,20 +11,16 @@
 
 #include "ranks/coordinator.h"
 
-#include "sweep/run/progress.h"
-#include "sweep/run/records.h"
-#include "sweep/run/workload.h"
+#include "sweep/run/session.h"
+#include "sweep/stages/progress.h"
+#include "sweep/stages/stage.h"
 
 namespace qsweep {
 
-/// The stages of `qsweep run`, in order; each needs the ones before it. `baseline` calibrates and
-/// evaluates the float model; `report` also keeps activations.
-enum class Stage { baseline, sensitivity, sweep, latency, report };
-
 struct RunOptions {
   std::filesystem::path directory;
-  Stage last = Stage::report;
-  std::filesystem::path logs = {};  ///< empty: in the directory
+  StageId last = StageId::activations;  ///< stages behind it are read, not run
+  std::filesystem::path logs = {};      ///< empty: in the directory
 };
 
 struct RunOutcome {
@@ -32,29 +29,28 @@ struct RunOutcome {
 };
 
 /// Rank 0 of a run: opens or resumes the run directory, takes the ranks through the stages and
-/// leaves every file of the run directory. @throws Stopped when `stop` ended it early (state
-/// saved), Error otherwise.
+/// leaves every file of the run directory, each with all that the journal holds. @throws Stopped
+/// when `session.stop` ended it early (state saved), Error otherwise.
 [[nodiscard]] RunOutcome run_job(const JobConfig& job,
                                  const RunOptions& options,
-                                 Transport& transport,
-                                 Progress& progress,
-                                 const std::atomic<bool>& stop);
+                                 Session& session,
+                                 Progress& progress);
 
 /// A rank other than 0: serves one crew of rank 0's until told to leave.
-Parting serve_job(Transport& transport);
+/// @param shelf of the process; must outlive the call
+Parting serve_job(Transport& transport, WorkloadShelf& shelf);
 
 /// Results of a run directory from its journal, without computing; writes nothing.
 [[nodiscard]] RunResults load_results(const std::filesystem::path& directory);
 
-/// load_results(), and every report file written anew from them.
+/// load_results(), and every file that follows from the journal written anew.
 [[nodiscard]] RunResults rebuild_reports(const std::filesystem::path& directory);
 
 /// Calibrates without a run directory: model, data, calibration_stats, calibration_warnings.
 [[nodiscard]] RunResults calibrate_once(const JobConfig& job,
                                         WorkloadUse use,
-                                        Transport& transport,
-                                        Progress& progress,
-                                        const std::atomic<bool>& stop);
+                                        Session& session,
+                                        Progress& progress);
 
 /// What run_job() would do, for --dry-run.
 struct RunPlan {
@@ -83,8 +79,7 @@ struct SingleEvaluation {
 /// @param scheme text form; empty = the scheme of the job's preset and rules, or the float model
 [[nodiscard]] SingleEvaluation evaluate_once(const JobConfig& job,
                                              const std::string& scheme,
-                                             Transport& transport,
-                                             Progress& progress,
-                                             const std::atomic<bool>& stop);
+                                             Session& session,
+                                             Progress& progress);
 
 }  // namespace qsweep

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -14,9 +13,8 @@
 #include "io/handoff/handoff.h"
 #include "io/onnx/export.h"
 
-#include "ranks/transport.h"
-
-#include "sweep/run/progress.h"
+#include "sweep/run/session.h"
+#include "sweep/stages/progress.h"
 
 namespace qsweep {
 
@@ -58,9 +56,8 @@ struct SchemeFile {
                                        const std::string& scheme,
                                        const ExportOptions& options,
                                        const ExportPlaces& places,
-                                       Transport& transport,
-                                       Progress& progress,
-                                       const std::atomic<bool>& stop);
+                                       Session& session,
+                                       Progress& progress);
 
 /// The same with the model, settings and calibration of a run directory.
 /// @param scheme id of one of the run's evaluations, or text form

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <numeric>
 
@@ -16,13 +15,11 @@
 
 #include "sweep/plan/groups.h"
 #include "sweep/plan/pareto.h"
-#include "sweep/run/adaptation.h"
-#include "sweep/run/calibration.h"
+#include "sweep/stages/adaptation.h"
+#include "sweep/stages/calibration.h"
 
 namespace qsweep {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 class Assembler {
  public:
@@ -42,7 +39,7 @@ class Assembler {
     describe_layers();
     describe_calibration();
     records_ = sensitivity_records(f_);
-    r_.baseline = evaluation("scheme", uniform_scheme(w_, 0), f_.baseline);
+    r_.baseline = evaluation("scheme", w_.uniform(0), f_.baseline, f_.baseline);
     add_sensitivity();
     add_schemes();
     mark_front();
@@ -55,70 +52,70 @@ class Assembler {
   }
 
  private:
-  const std::vector<Layer>& layers() const { return w_.program->layers(); }
+  const std::vector<Layer>& layers() const { return w_.layers(); }
   const Shape& weight_shape(const Layer& layer) const {
-    return w_.program->graph().value(layer.weight).constant->shape();
+    return w_.model.program->graph().value(layer.weight).constant->shape();
   }
 
   void describe_inputs() {
-    r_.model = {
-        .path = w_.job.model.filename().string(),
-        .sha256 = w_.model.sha256,
-        .name = w_.job.model.stem().string(),
-        .opset = w_.program->graph().opset,
-        .batch_norms_folded = w_.program->batch_norms_folded(),
-        .parameters = 0,
-        .macs = std::accumulate(w_.trace.macs.begin(), w_.trace.macs.end(), std::int64_t{0}),
-        .float_bytes = 0,
-        .input_shape = to_string(w_.image_shape)};
-    const auto set = [](const JobConfig::Data& data, const Dataset& d,
-                        const std::vector<std::int64_t>& ids) {
+    r_.model = {.path = w_.job.model.filename().string(),
+                .sha256 = w_.model.file_digest,
+                .name = w_.job.model.stem().string(),
+                .opset = w_.model.program->graph().opset,
+                .batch_norms_folded = w_.model.program->batch_norms_folded(),
+                .parameters = 0,
+                .macs = std::accumulate(w_.model.trace.macs.begin(), w_.model.trace.macs.end(),
+                                        std::int64_t{0}),
+                .float_bytes = 0,
+                .input_shape = to_string(w_.model.image_shape)};
+    const auto set = [](const JobConfig::Data& data, const ImageSet& images) {
       return RunResults::Dataset{.spec = data.format + ":" + data.path.filename().string(),
-                                 .digest = d.digest(),
-                                 .images = static_cast<std::int64_t>(ids.size()),
+                                 .digest = images.digest(),
+                                 .images = images.size(),
                                  .sampling = data.sampling,
-                                 .sample_ids = ids};
+                                 .sample_ids = {images.ids().begin(), images.ids().end()}};
     };
-    if (w_.calibration)
-      r_.calibration = set(w_.job.calibration, *w_.calibration, w_.calibration_ids);
-    r_.evaluation = set(w_.job.evaluation, *w_.evaluation, w_.evaluation_ids);
+    if (w_.calibration.is_given()) r_.calibration = set(w_.job.calibration, w_.calibration);
+    r_.evaluation = set(w_.job.evaluation, w_.evaluation);
     r_.confidence = w_.job.confidence;
     r_.calibrator = w_.job.quantization.calibrator;
     r_.preset = w_.job.quantization.preset;
-    r_.algorithm = describe(w_.weights);
-    for (const QuantRule& rule : w_.rules) r_.rules.push_back(to_json(rule));
+    r_.algorithm = describe(w_.plan.weights);
+    for (const QuantRule& rule : w_.plan.rules) r_.rules.push_back(to_json(rule));
     r_.score = w_.job.sensitivity.score;
-    for (const Precision& p : w_.precisions.all()) r_.precisions.push_back(p.name);
-    if (!w_.task) return;
+    for (const Precision& p : w_.plan.precisions.all()) r_.precisions.push_back(p.name);
+    if (!w_.all.scorer) return;
     r_.task = w_.job.task;
-    r_.class_names = w_.task->class_names();
-    r_.metric = w_.task->metrics().front().name;
+    r_.class_names = w_.all.scorer->class_names();
+    r_.metric = w_.all.scorer->metrics().front().name;
     r_.other_metrics.clear();
-    for (const Metric& metric : std::span(w_.task->metrics()).subspan(1))
+    for (const Metric& metric : std::span(w_.all.scorer->metrics()).subspan(1))
       r_.other_metrics.push_back(metric.name);
   }
 
   void describe_layers() {
     for (std::size_t i = 0; i < layers().size(); ++i) {
       const Layer& layer = layers()[i];
-      const Step& step = w_.program->steps()[static_cast<std::size_t>(w_.layer_step[i])];
-      const WeightRisk risk = weight_risk(w_.program->weight(static_cast<int>(i)),
+      const Step& step =
+          w_.model.program->steps()[static_cast<std::size_t>(w_.model.layer_step[i])];
+      const WeightRisk risk = weight_risk(w_.model.program->weight(static_cast<int>(i)),
                                           {layer.output_axis, layer.input_axis});
-      r_.layers.push_back({.name = layer.name,
-                           .op = layer.op,
-                           .group = layer.group,
-                           .weight_shape = to_string(weight_shape(layer)),
-                           .output_shape = to_string(
-                               w_.trace.shapes.at(static_cast<std::size_t>(step.outputs.at(0)))),
-                           .macs = w_.layer_macs[i],
-                           .parameters = layer.parameters,
-                           .depthwise = layer.is_depthwise,
-                           .tied_to = w_.leaders[i] == static_cast<int>(i)
-                                          ? std::string()
-                                          : layers()[static_cast<std::size_t>(w_.leaders[i])].name,
-                           .input = w_.program->graph().value(layer.input).name,
-                           .weight_outlier_ratio = risk.outlier_ratio,
-                           .weight_channel_ratio = risk.channel_ratio});
+      r_.layers.push_back(
+          {.name = layer.name,
+           .op = layer.op,
+           .group = layer.group,
+           .weight_shape = to_string(weight_shape(layer)),
+           .output_shape =
+               to_string(w_.model.trace.shapes.at(static_cast<std::size_t>(step.outputs.at(0)))),
+           .macs = w_.model.layer_macs[i],
+           .parameters = layer.parameters,
+           .depthwise = layer.is_depthwise,
+           .tied_to = w_.plan.leaders[i] == static_cast<int>(i)
+                          ? std::string()
+                          : layers()[static_cast<std::size_t>(w_.plan.leaders[i])].name,
+           .input = w_.model.program->graph().value(layer.input).name,
+           .weight_outlier_ratio = risk.outlier_ratio,
+           .weight_channel_ratio = risk.channel_ratio});
       r_.model.parameters += layer.parameters;
       const std::int64_t bias = layer.parameters - element_count(weight_shape(layer));
       sizes_.push_back({weight_shape(layer),
@@ -127,7 +124,8 @@ class Assembler {
                         input_factors(f_.adaptations, static_cast<int>(i))});
     }
     r_.model.float_bytes =
-        scheme_size(std::vector<std::uint8_t>(layers().size(), 0), sizes_, w_.precisions).bytes;
+        scheme_size(std::vector<std::uint8_t>(layers().size(), 0), sizes_, w_.plan.precisions)
+            .bytes;
   }
 
   void describe_calibration() {
@@ -136,14 +134,14 @@ class Assembler {
     const Format format = parse_precision("W8A8", quant_defaults(w_.job)).activation;
     for (std::size_t i = 0; i < f_.stats.size(); ++i) {
       const TensorStats& s = f_.stats[i];
-      const std::string& tensor = w_.program->graph().value(layers()[i].input).name;
+      const std::string& tensor = w_.model.program->graph().value(layers()[i].input).name;
       const bool seen = std::any_of(r_.calibration_stats.begin(), r_.calibration_stats.end(),
                                     [&](const auto& c) { return c.tensor == tensor; });
       if (seen) continue;  // layers that read one tensor share its statistics
       RunResults::Calibration c{tensor,  layers()[i].name, s.min(),
                                 s.max(), s.histogram(),    s.images()};
       if (!c.histogram.empty() && s.max() > s.min())
-        c.ranges = report_range(s, format, w_.calibrator);
+        c.ranges = report_range(s, format, w_.plan.calibrator);
       if (c.ranges.is_stretched) r_.calibration_warnings.push_back(range_warning(c));
       r_.calibration_stats.push_back(std::move(c));
     }
@@ -166,32 +164,33 @@ class Assembler {
 
   RunResults::Evaluation evaluation(const std::string& kind,
                                     const Scheme& scheme,
-                                    const SchemeResult& result) {
+                                    const SchemeResult& result,
+                                    const SchemeResult& baseline) {
     RunResults::Evaluation e;
     e.kind = kind;
     e.id = scheme.id;
     e.name = scheme.name;
-    e.text = to_text(scheme.precision, layers(), w_.precisions);
+    e.text = to_text(scheme.precision, layers(), w_.plan.precisions);
     e.precision = scheme.precision;
-    const SchemeSize size = scheme_size(scheme.precision, sizes_, w_.precisions);
+    const SchemeSize size = scheme_size(scheme.precision, sizes_, w_.plan.precisions);
     e.size_bytes = size.bytes;
     e.effective_bits = size.effective_bits;
-    e.bops = bit_operations(scheme.precision, w_.layer_macs, w_.precisions);
+    e.bops = bit_operations(scheme.precision, w_.model.layer_macs, w_.plan.precisions);
     if (f_.latency) {
       const LatencyTable::Estimate latency =
-          f_.latency->scheme_ms(scheme.precision, layers(), w_.precisions);
+          f_.latency->scheme_ms(scheme.precision, layers(), w_.plan.precisions);
       if (latency.complete) {
         e.latency_ms = latency.ms;
         e.latency_source = latency.source;
       }
     }
-    if (!result.ok) {
+    if (!result.is_ok()) {
       e.status = "failed";
       e.reason = result.reason;
       return e;
     }
-    TaskSummary summary = result.verdict->summary();
-    const TaskComparison paired = result.verdict->compare(*f_.baseline.verdict);
+    ScoreSummary summary = result.verdict->summary();
+    const ScoreComparison paired = result.verdict->compare(*baseline.verdict);
     e.images = summary.images;
     e.metric = summary.metrics.at(0);
     e.others.assign(summary.metrics.begin() + 1, summary.metrics.end());
@@ -217,22 +216,26 @@ class Assembler {
   }
 
   void add_sensitivity() {
-    if (w_.base != 0 && !f_.cases.empty())
-      r_.sensitivity_base = evaluation("scheme", uniform_scheme(w_, w_.base), f_.base);
+    if (!f_.base.is_ok() || !f_.probing_baseline.is_ok()) return;
+    if (w_.plan.base != 0 && !f_.cases.empty())
+      r_.sensitivity_base =
+          evaluation("scheme", w_.uniform(w_.plan.base), f_.base, f_.probing_baseline);
     const std::vector<SensitivityRecord>& records = records_;
     const Score score = parse_score(w_.job.sensitivity.score);
     std::size_t next = 0;  // records exist for successful cases only, in case order
     for (std::size_t i = 0; i < f_.cases.size(); ++i) {
       const SensitivityCase& c = f_.cases[i];
-      r_.evaluations.push_back(evaluation("sensitivity", c.scheme, f_.case_results[i]));
-      if (!f_.case_results[i].ok) continue;
+      if (f_.case_results[i].state == SchemeResult::State::missing) continue;
+      r_.evaluations.push_back(
+          evaluation("sensitivity", c.scheme, f_.case_results[i], f_.probing_baseline));
+      if (!f_.case_results[i].is_ok()) continue;
       const SensitivityRecord& s = records.at(next++);
       const Layer& layer = layers()[static_cast<std::size_t>(c.layer)];
-      const Precision& p = w_.precisions.at(c.precision);
+      const Precision& p = w_.plan.precisions.at(c.precision);
       r_.sensitivity.push_back(
           {.layer = layer.name,
            .precision = p.name,
-           .mode = c.mode,
+           .mode = std::string(name_of(c.mode)),
            .kl = s.kl,
            .sqnr_db = s.sqnr_db,
            .mse = s.mse,
@@ -251,19 +254,20 @@ class Assembler {
     }
     // Ranks within each (precision, mode); all_but is ranked by what keeping the layer at the
     // base gives back.
-    for (const std::string& mode : w_.job.sensitivity.modes) {
-      for (const Precision& p : w_.precisions.all()) {
+    for (const SensitivityMode mode : w_.plan.modes) {
+      for (const Precision& p : w_.plan.precisions.all()) {
         std::vector<SensitivityRecord> group;
         for (const SensitivityRecord& s : records) {
-          if (s.mode == mode && w_.precisions.at(s.precision).name == p.name) group.push_back(s);
+          if (s.mode == mode && w_.plan.precisions.at(s.precision).name == p.name)
+            group.push_back(s);
         }
         if (group.empty()) continue;
         std::vector<int> order = rank_layers(group, group.front().precision, score);
-        if (mode == "all_but") std::reverse(order.begin(), order.end());
+        if (mode == SensitivityMode::all_but) std::reverse(order.begin(), order.end());
         for (std::size_t rank = 0; rank < order.size(); ++rank) {
           const std::string& name = layers()[static_cast<std::size_t>(order[rank])].name;
           for (auto& s : r_.sensitivity) {
-            if (s.mode == mode && s.precision == p.name && s.layer == name)
+            if (s.mode == name_of(mode) && s.precision == p.name && s.layer == name)
               s.rank = static_cast<int>(rank) + 1;
           }
         }
@@ -274,7 +278,10 @@ class Assembler {
   void add_schemes() {
     first_scheme_ = r_.evaluations.size();
     for (std::size_t i = 0; i < f_.schemes.size(); ++i) {
-      r_.evaluations.push_back(evaluation("scheme", f_.schemes[i], f_.scheme_results[i]));
+      if (f_.scheme_results[i].state == SchemeResult::State::missing) continue;
+      r_.evaluations.push_back(
+          evaluation("scheme", f_.schemes[i], f_.scheme_results[i], f_.baseline));
+      shown_.push_back(i);
     }
   }
 
@@ -303,8 +310,8 @@ class Assembler {
                      [&](std::size_t a, std::size_t b) { return points[a].cost < points[b].cost; });
     // A step to the next, costlier point that is under two paired standard errors may be noise.
     for (std::size_t m = 0; m + 1 < members.size(); ++m) {
-      const TaskComparison step = f_.scheme_results[members[m]].verdict->compare(
-          *f_.scheme_results[members[m + 1]].verdict);
+      const ScoreComparison step = f_.scheme_results[shown_[members[m]]].verdict->compare(
+          *f_.scheme_results[shown_[members[m + 1]]].verdict);
       r_.evaluations[first_scheme_ + members[m]].inseparable =
           std::abs(step.drop) < 2.0 * step.standard_error;
     }
@@ -324,11 +331,12 @@ class Assembler {
     if (f_.cases.empty()) return;
     const double total = static_cast<double>(std::max<std::int64_t>(r_.model.macs, 1));
     std::vector<double> share;
-    for (std::int64_t macs : w_.layer_macs) share.push_back(static_cast<double>(macs) / total);
+    for (std::int64_t macs : w_.model.layer_macs)
+      share.push_back(static_cast<double>(macs) / total);
     std::vector<SensitivityRecord> records;  // a tied layer's are its leader's
     for (const SensitivityRecord& record : records_) {
       for (int i = 0; i < static_cast<int>(layers().size()); ++i) {
-        if (w_.leaders[static_cast<std::size_t>(i)] != record.layer) continue;
+        if (w_.plan.leaders[static_cast<std::size_t>(i)] != record.layer) continue;
         records.push_back(record);
         records.back().layer = i;
       }
@@ -380,9 +388,12 @@ class Assembler {
     const Machine& machine = this_machine();
     std::string features;
     for (const std::string& f : machine.features) features += (features.empty() ? "" : " ") + f;
-    r_.provenance = {{"qsweep_version", version()},        {"compiler", compiler()},
-                     {"libraries", kernel_libraries()},    {"cpu", machine.cpu_model},
-                     {"cpu_features", features},           {"fingerprint", w_.fingerprint()},
+    r_.provenance = {{"qsweep_version", version()},
+                     {"compiler", compiler()},
+                     {"libraries", kernel_libraries()},
+                     {"cpu", machine.cpu_model},
+                     {"cpu_features", features},
+                     {"fingerprint", w_.identity.part(IdentityUse::records).digest()},
                      {"seed", std::to_string(w_.job.seed)}};
   }
 
@@ -391,41 +402,11 @@ class Assembler {
   std::vector<SensitivityRecord> records_;
   std::vector<WeightExtent> sizes_;
   std::size_t first_scheme_ = 0;
+  std::vector<std::size_t> shown_;  ///< schemes with a result, in the order of their evaluations
   RunResults r_;
 };
 
 }  // namespace
-
-std::vector<SensitivityRecord> sensitivity_records(const Findings& f) {
-  std::vector<SensitivityRecord> records;
-  for (std::size_t i = 0; i < f.cases.size(); ++i) {
-    const SensitivityCase& c = f.cases[i];
-    const SchemeResult& result = f.case_results[i];
-    if (!result.ok) continue;
-    const TaskComparison paired = result.verdict->compare(*f.base.verdict);
-    SensitivityRecord s;
-    s.layer = c.layer;
-    s.precision = c.precision;
-    s.mode = c.mode;
-    s.kl = result.mean_kl;
-    s.output_mse = result.output_error.mse();
-    s.metric = result.verdict->metric();
-    s.metric_drop = paired.drop;
-    s.drop_low = paired.interval.low;
-    s.drop_high = paired.interval.high;
-    s.standard_error = paired.standard_error;
-    s.has_nonfinite = result.nonfinite;
-    const auto probe = std::find_if(result.probes.begin(), result.probes.end(),
-                                    [&](const auto& p) { return p.layer == c.layer; });
-    const bool probed = c.detail == Detail::probes && probe != result.probes.end();
-    s.sqnr_db = probed ? probe->output.sqnr_db() : kNaN;
-    s.mse = probed ? probe->output.mse() : kNaN;
-    s.cosine = probed ? probe->output.cosine() : kNaN;
-    s.qdq_error = probed ? probe->input.relative_error() : kNaN;
-    records.push_back(s);
-  }
-  return records;
-}
 
 RunResults assemble(const Workload& workload,
                     const Findings& findings,

@@ -11,13 +11,24 @@
 #include "io/fs/file_system.h"
 #include "io/journal/journal.h"
 
-#include "sweep/run/records.h"
+#include "sweep/work/records.h"
+#include "sweep/work/tasks.h"
 
 namespace {
 
 using qsweep::ByteReader;
 using qsweep::ByteView;
 
+/// Records, which take their bytes whole.
+template <class F>
+void attempt_record(ByteView bytes, const F& decode) {
+  try {
+    (void)decode(bytes, "fuzz");
+  } catch (const qsweep::Error&) {
+  }
+}
+
+/// Messages, which are read field by field.
 template <class F>
 void attempt(ByteView bytes, const F& decode) {
   try {
@@ -44,9 +55,16 @@ void read_as_journal(ByteView bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const ByteView bytes{reinterpret_cast<const std::byte*>(data), size};
-  attempt(bytes, [](ByteReader& in) { return qsweep::ShardResult::read(in); });
-  attempt(bytes, [](ByteReader& in) { return qsweep::decode_stats(in); });
-  attempt(bytes, [](ByteReader& in) { return qsweep::decode_inputs(in); });
+  attempt_record(bytes, qsweep::decode_shard_result);
+  attempt_record(bytes, qsweep::decode_ranges);
+  attempt_record(bytes, qsweep::decode_adaptation);
+  attempt_record(bytes, qsweep::decode_failure);
+  attempt_record(bytes, qsweep::decode_latency);
+  attempt_record(bytes, qsweep::decode_activation_part);
+  attempt_record(bytes, qsweep::decode_task_time);
+  attempt_record(bytes, qsweep::decode_session);
+  attempt_record(bytes, qsweep::decode_inputs);
+  attempt_record(bytes, qsweep::EvaluateResult::decode);
   attempt(bytes, [](ByteReader& in) { return qsweep::decode_adaptations(in); });
   attempt(bytes, [](ByteReader& in) { return qsweep::CalibrateTask::decode(in); });
   attempt(bytes, [](ByteReader& in) { return qsweep::AdaptTask::decode(in); });

@@ -9,23 +9,27 @@
 namespace qsweep {
 namespace {
 
-SensitivityRecord record(int layer, double drop, double low, double kl, std::string mode = "only") {
+SensitivityRecord record(
+    int layer, double drop, double low, double kl, SensitivityMode mode = SensitivityMode::only) {
   SensitivityRecord r;
   r.layer = layer;
   r.metric_drop = drop;
   r.drop_low = low;
   r.kl = kl;
-  r.mode = std::move(mode);
+  r.mode = mode;
   return r;
 }
 
 TEST(GroupSensitivityTest, says_what_the_worst_layer_of_each_block_says) {
   const auto layers = test::layers_named({"stem", "stack1.a", "stack1.b", "stack2.a", "fc"});
   const std::vector<double> share = {0.02, 0.3, 0.2, 0.46, 0.02};
-  const std::vector records = {record(0, 0.03, 0.01, 0.5),         record(1, 0.002, 0.001, 0.1),
-                               record(2, -0.001, -0.01, 0.3),      record(3, 0.02, 0.01, 0.2),
-                               record(4, 0.0, -0.01, 0.01),        record(4, 0.001, -0.01, 0.02),
-                               record(4, 0.9, 0.8, 9.0, "all_but")};
+  const std::vector records = {record(0, 0.03, 0.01, 0.5),
+                               record(1, 0.002, 0.001, 0.1),
+                               record(2, -0.001, -0.01, 0.3),
+                               record(3, 0.02, 0.01, 0.2),
+                               record(4, 0.0, -0.01, 0.01),
+                               record(4, 0.001, -0.01, 0.02),
+                               record(4, 0.9, 0.8, 9.0, SensitivityMode::all_but)};
   const auto groups = group_sensitivity(layers, share, records);
   ASSERT_EQ(groups.size(), 4u);
   EXPECT_EQ(groups[0].name, "stem");

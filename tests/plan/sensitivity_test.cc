@@ -15,13 +15,13 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 SensitivityRecord record(int layer,
                          double kl,
-                         std::string mode = "only",
+                         SensitivityMode mode = SensitivityMode::only,
                          std::uint8_t precision = 1) {
   SensitivityRecord r;
   r.layer = layer;
   r.precision = precision;
   r.kl = kl;
-  r.mode = std::move(mode);
+  r.mode = mode;
   return r;
 }
 
@@ -49,7 +49,7 @@ TEST(ScoreTest, larger_is_more_sensitive) {
 
 TEST(RankLayersTest, sorts_by_score_with_ties_in_layer_order) {
   const std::vector records = {record(3, 0.5), record(0, 0.1), record(2, 0.5), record(1, 0.9),
-                               record(4, 5.0, "only", 2)};
+                               record(4, 5.0, SensitivityMode::only, 2)};
   EXPECT_EQ(rank_layers(records, 1, Score::kl), (std::vector{1, 2, 3, 0}));
   EXPECT_EQ(rank_layers(records, 2, Score::kl), (std::vector{4}));
   EXPECT_TRUE(rank_layers(records, 3, Score::kl).empty());
@@ -61,11 +61,13 @@ TEST(RankLayersTest, a_broken_model_is_the_most_sensitive) {
 }
 
 TEST(RankLayersTest, ranks_each_layer_once_whatever_the_modes) {
-  const std::vector both = {record(0, 1.0), record(1, 2.0), record(0, 9.0, "all_but"),
-                            record(1, 3.0, "all_but")};
+  const std::vector both = {record(0, 1.0), record(1, 2.0),
+                            record(0, 9.0, SensitivityMode::all_but),
+                            record(1, 3.0, SensitivityMode::all_but)};
   EXPECT_EQ(rank_layers(both, 1, Score::kl), (std::vector{1, 0}));
-  const std::vector all_but = {record(0, 9.0, "all_but"), record(1, 3.0, "all_but"),
-                               record(1, 3.0, "only", 2)};
+  const std::vector all_but = {record(0, 9.0, SensitivityMode::all_but),
+                               record(1, 3.0, SensitivityMode::all_but),
+                               record(1, 3.0, SensitivityMode::only, 2)};
   EXPECT_EQ(rank_layers(all_but, 1, Score::kl), (std::vector{0, 1}));
 }
 

@@ -98,8 +98,9 @@ TEST(LeadersTest, a_family_counts_and_keeps_whole_groups) {
   const auto layers = test::layers_named({"a", "b", "c", "d", "e"});
   const std::vector<int> leaders = {0, 1, 0, 3, 1};
   PrecisionSet precisions;
-  const auto schemes = enumerate_family({"W8A8", "FP16", {0, 1, 2, -1}}, std::vector{1, 0, 3},
-                                        layers, precisions, "s", leaders);
+  const TopKFamily family{precisions.add("W8A8"), precisions.add("FP16"), {0, 1, 2, -1}};
+  const auto schemes =
+      enumerate_family(family, std::vector{1, 0, 3}, layers, precisions, "s", leaders);
   ASSERT_EQ(schemes.size(), 4U);
   EXPECT_EQ(to_text(schemes[1].precision, layers, precisions), "*=W8A8; b=FP16; e=FP16");
   EXPECT_EQ(to_text(schemes[2].precision, layers, precisions), "*=FP16; d=W8A8");
@@ -110,7 +111,7 @@ TEST(LeadersTest, a_family_counts_and_keeps_whole_groups) {
 TEST(LeadersTest, nothing_tied_gives_the_same_schemes) {
   const auto layers = test::layers_named({"a", "b", "c"});
   PrecisionSet precisions;
-  const TopKFamily family{"W8A8", "FP16", {0, 1, 2}};
+  const TopKFamily family{precisions.add("W8A8"), precisions.add("FP16"), {0, 1, 2}};
   const auto plain = enumerate_family(family, std::vector{2, 0, 1}, layers, precisions, "s");
   const auto alone = enumerate_family(family, std::vector{2, 0, 1}, layers, precisions, "s",
                                       leaders_of({}, layers.size()));

@@ -30,9 +30,10 @@ JobConfig demo(std::vector<std::string> overrides) {
 RunResults run(const JobConfig& job, const std::filesystem::path& directory) {
   Progress silent;
   const std::atomic<bool> stop{false};
-  return run_job(job, {.directory = directory, .last = Stage::sweep},
-                 *make_thread_transports(1).front(), silent, stop)
-      .results;
+  WorkloadShelf shelf;
+  const auto transports = make_thread_transports(1);
+  Session session{*transports.front(), stop, shelf};
+  return run_job(job, {.directory = directory, .last = StageId::sweep}, session, silent).results;
 }
 
 /// W8A8 is what will be deployed; W4A8 is tried on its layers.

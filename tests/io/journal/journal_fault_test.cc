@@ -15,7 +15,9 @@ using testing::Fault;
 
 std::vector<std::string> keys_in(FileSystem& files, const std::filesystem::path& path) {
   std::vector<std::string> keys;
-  Journal::open(files, path, "fp", [&](const Journal::Record& r) { keys.push_back(r.key); });
+  Journal::open(
+      files, path, "fp", [](const std::string&) {},
+      [&](const Journal::Record& r) { keys.push_back(r.key); });
   return keys;
 }
 
@@ -30,7 +32,8 @@ struct Attempt {
   Attempt(FileSystem& files, const std::filesystem::path& path) {
     try {
       for (int part = 0; part < 2; ++part) {
-        const auto journal = Journal::open(files, path, "fp", [](const Journal::Record&) {});
+        const auto journal = Journal::open(
+            files, path, "fp", [](const std::string&) {}, [](const Journal::Record&) {});
         for (int i = 0; i < 5; ++i) {
           const std::string key = fmt::format("{}.{}", part, i);
           // Counted before it is tried: a failing append or sync may yet have reached the disk.
@@ -84,7 +87,8 @@ TEST(JournalAfterFaultTest, nothing_is_appended_behind_a_torn_record) {
   const std::filesystem::path path = dir.path() / "journal.qsj";
   // Operations: replace, open_append, append, sync, append.
   testing::FaultyFileSystem faulty(real_file_system(), Fault::shortens, 5);
-  const auto journal = Journal::open(faulty, path, "fp", [](const Journal::Record&) {});
+  const auto journal = Journal::open(
+      faulty, path, "fp", [](const std::string&) {}, [](const Journal::Record&) {});
   journal->append({.kind = 1, .key = "a", .payload = {}});
   EXPECT_THROW(journal->append({.kind = 1, .key = "b", .payload = {}}), Error);
   const auto size = std::filesystem::file_size(path);

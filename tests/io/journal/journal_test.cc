@@ -31,9 +31,12 @@ Journal::Record record(int i) {
 
 class JournalTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Journal> open(const std::string& fingerprint = "model data") {
+  std::unique_ptr<Journal> open(const std::string& header = "model data") {
     replayed_.clear();
-    return Journal::open(files_, path_, fingerprint,
+    const auto check = [&](const std::string& found) {
+      if (found != header) throw Error(ErrorCode::mismatch, found + " is not " + header);
+    };
+    return Journal::open(files_, path_, header, check,
                          [&](const Journal::Record& r) { replayed_.push_back(r); });
   }
   void write(int records) {
@@ -73,11 +76,11 @@ TEST_F(JournalTest, records_come_back_in_order_and_can_be_added_to) {
 TEST_F(JournalTest, a_running_journal_can_be_read) {
   const auto journal = open();
   for (int i = 0; i < 5; ++i) journal->append(record(i));
-  std::string fingerprint;
+  std::string header;
   Journal::read(
-      files_, path_, [&](const Journal::Record& r) { replayed_.push_back(r); }, &fingerprint);
+      files_, path_, [&](const Journal::Record& r) { replayed_.push_back(r); }, &header);
   expect_replayed(5);
-  EXPECT_EQ(fingerprint, "model data");
+  EXPECT_EQ(header, "model data");
 }
 
 TEST_F(JournalTest, the_layout_is_the_one_in_formats_md) {
@@ -91,9 +94,9 @@ TEST_F(JournalTest, the_layout_is_the_one_in_formats_md) {
   EXPECT_EQ(hex,
             "5153520a"
             "0e000000"
-            "ce869a90"
+            "7ce8e42c"
             "51534a"
-            "01"
+            "02"
             "0200000000000000"
             "6670"
             "5153520a"
@@ -181,14 +184,14 @@ TEST_F(JournalTest, zeros_that_a_crashed_system_left_at_the_end_are_dropped) {
   expect_replayed(3);
 }
 
-TEST_F(JournalTest, another_fingerprint_is_refused_and_nothing_changes) {
+TEST_F(JournalTest, a_header_that_the_caller_refuses_changes_nothing) {
   write(2);
   const std::string before = read_file(path_);
   try {
     open("other model");
     FAIL() << "no error";
   } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ErrorCode::mismatch);
+    EXPECT_EQ(e.message(), "model data is not other model");
   }
   EXPECT_EQ(read_file(path_), before);
   open();
@@ -224,7 +227,8 @@ TEST_F(JournalTest, killed_processes_lock_nobody_out_and_lose_no_finished_append
   ASSERT_EQ(::pipe(ready), 0);
   const pid_t child = ::fork();
   if (child == 0) {
-    const auto journal = Journal::open(files_, path_, "model data", [](const Journal::Record&) {});
+    const auto journal = Journal::open(
+        files_, path_, "model data", [](const std::string&) {}, [](const Journal::Record&) {});
     for (int i = 0; i < 4; ++i) journal->append(record(i));
     (void)!::write(ready[1], "x", 1);
     ::pause();

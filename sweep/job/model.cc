@@ -1,0 +1,41 @@
+#include "sweep/job/model.h"
+
+#include <numeric>
+#include <utility>
+
+#include "io/onnx/import.h"
+
+namespace qsweep {
+
+double OpenModel::image_work() const {
+  return std::accumulate(trace.work.begin(), trace.work.end(), 0.0);
+}
+
+OpenModel open_model(const JobConfig& job) {
+  ImportedModel imported = import_onnx(job.model);
+  OpenModel m;
+  m.file_digest = imported.sha256;
+  m.digest = imported.external_sha256.empty() ? imported.sha256
+                                              : imported.sha256 + "+" + imported.external_sha256;
+  m.program = std::make_unique<const Program>(std::move(imported.graph));
+  const Program& program = *m.program;
+  const auto pinned = job.shapes.find(program.graph().value(program.input()).name);
+  m.image_shape = program.image_shape(pinned == job.shapes.end() ? Shape{} : Shape(pinned->second));
+  m.image_shape.at(0) = 1;
+  m.trace = program.trace(m.image_shape);
+  m.batch = !program.batchable() ? 1 : job.batch > 0 ? job.batch : natural_batch(program, m.trace);
+  Shape batch_shape = m.image_shape;
+  batch_shape[0] = m.batch;
+  m.batch_trace = m.batch == 1 ? m.trace : program.trace(batch_shape);
+  m.layer_macs.assign(program.layers().size(), 0);
+  m.layer_step.assign(program.layers().size(), -1);
+  for (std::size_t s = 0; s < program.steps().size(); ++s) {
+    const int layer = program.steps()[s].layer;
+    if (layer < 0) continue;
+    m.layer_macs[static_cast<std::size_t>(layer)] = m.trace.macs[s];
+    m.layer_step[static_cast<std::size_t>(layer)] = static_cast<int>(s);
+  }
+  return m;
+}
+
+}  // namespace qsweep

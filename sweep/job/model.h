@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/exec/program.h"
+
+#include "io/config/job.h"
+
+namespace qsweep {
+
+/// A job's model, ready to run: what follows from the file, the pinned shapes and the batch alone.
+/// Immutable, shared by threads.
+struct OpenModel {
+  std::string digest;  ///< of the file, and of its external data
+  std::string file_digest;
+  std::unique_ptr<const Program> program;
+  Shape image_shape;       ///< [1, C, H, W]
+  std::int64_t batch = 1;  ///< images per forward pass; 1 for models that cannot be re-batched
+  Trace trace;             ///< of one image
+  Trace batch_trace;       ///< of one batch
+  std::vector<std::int64_t> layer_macs;
+  std::vector<int> layer_step;  ///< step of each layer
+
+  [[nodiscard]] const std::vector<Layer>& layers() const { return program->layers(); }
+  /// Work units (MACs and moved elements) of the float model on one image.
+  [[nodiscard]] double image_work() const;
+};
+
+/// Reads the file and folds it. @throws as import_onnx(), and Error(unsupported) naming all
+/// operators without kernels
+[[nodiscard]] OpenModel open_model(const JobConfig& job);
+
+}  // namespace qsweep

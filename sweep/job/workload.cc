@@ -1,0 +1,169 @@
+#include "sweep/job/workload.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/base/error.h"
+#include "src/base/hash.h"
+#include "src/base/log.h"
+
+namespace qsweep {
+namespace {
+
+/// Runs independent checks and throws their problems together: one error as it is, several as a
+/// list.
+class ProblemList {
+ public:
+  template <class F>
+  void attempt(F&& check) {
+    try {
+      check();
+    } catch (const Error& e) {
+      errors_.push_back(e);
+    }
+  }
+  void raise() const {
+    if (errors_.empty()) return;
+    if (errors_.size() == 1) throw errors_.front();
+    std::string text = fmt::format("{} problems:", errors_.size());
+    for (const Error& e : errors_) text += fmt::format("\n  - {}", e.what());
+    throw Error(errors_.front().code(), text);
+  }
+
+ private:
+  std::vector<Error> errors_;
+};
+
+std::string ids_digest(std::span<const std::int64_t> ids) {
+  Sha256 hash;
+  for (const std::int64_t id : ids) hash.update(fmt::format("{} ", id));
+  return hash.hex().substr(0, 16);
+}
+
+std::string images_value(const ImageSet& images) {
+  if (!images.is_given()) return "none";
+  return fmt::format("{} images {} of {}", images.size(), ids_digest(images.ids()),
+                     images.digest());
+}
+
+Identity identity_of(const Workload& w) {
+  Identity identity;
+  identity.add("model", w.model.digest, Decides::statistics);
+  identity.add("calibration_images", images_value(w.calibration), Decides::statistics);
+  identity.add("evaluation_images", images_value(w.evaluation), Decides::outcomes);
+  for (JobValue& v : job_values(w.job)) {
+    if (v.decides != Decides::nothing)
+      identity.add(std::move(v.key), std::move(v.value), v.decides);
+  }
+  add_engine(identity);
+  return identity;
+}
+
+void check_fit(const Workload& w) {
+  const Shape& want = w.model.image_shape;
+  const Shape got = w.evaluation.images({0, 1}).shape();
+  if (got == want) return;
+  throw Error(ErrorCode::mismatch,
+              fmt::format("the model takes {} but an image is {}", to_string(want), to_string(got)),
+              w.job.evaluation.path.string(),
+              "Give the model's preprocessing (layout, resize) in the job's input: block");
+}
+
+bool ends_in_softmax(const Graph& graph) {
+  const NodeId producer = graph.producer(graph.outputs.at(0));
+  return producer >= 0 && graph.nodes[static_cast<std::size_t>(producer)].op == "Softmax";
+}
+
+ScoredModel scored_model(const OpenModel& m) {
+  const Graph& graph = m.program->graph();
+  ScoredModel scored{
+      .outputs = {}, .input = m.image_shape, .ends_in_softmax = ends_in_softmax(graph)};
+  for (const ValueId output : graph.outputs)
+    scored.outputs.push_back(m.trace.shapes.at(static_cast<std::size_t>(output)));
+  return scored;
+}
+
+void open_scopes(Workload& w) {
+  check_fit(w);
+  const JobConfig& job = w.job;
+  const ScoredModel scored = scored_model(w.model);
+  w.all.scorer = make_scorer(job, scored, w.evaluation.data(), w.evaluation.ids());
+  w.probing = w.all;
+  const std::int64_t wanted = job.sensitivity.images;
+  if (w.plan.probed.empty() || wanted == 0 || wanted >= w.evaluation.size()) return;
+  w.probing.images = wanted;
+  w.probing.scorer = make_scorer(job, scored, w.evaluation.data(), w.evaluation.ids({0, wanted}));
+}
+
+}  // namespace
+
+Range EvaluationScope::shard(std::int64_t number) const {
+  QSWEEP_CHECK(0 <= number && number < shards());
+  const std::int64_t begin = number * shard_images;
+  return {begin, images - begin <= shard_images ? images : begin + shard_images};
+}
+
+Scheme Workload::scheme(std::string name, std::vector<std::uint8_t> precision) const {
+  return make_scheme(std::move(name), std::move(precision), layers(), plan.precisions,
+                     scheme_settings_);
+}
+
+Scheme Workload::uniform(std::uint8_t precision) const {
+  return scheme(this->precision(precision).name,
+                std::vector<std::uint8_t>(layers().size(), precision));
+}
+
+std::shared_ptr<const Workload> open_workload(const JobConfig& job,
+                                              WorkloadUse use,
+                                              const NodeShare& share) {
+  auto w = std::make_shared<Workload>();
+  w->job = job;
+  w->use = use;
+  w->share = share;
+  ProblemList problems;
+  problems.attempt([&] {
+    w->model = open_model(job);
+    w->plan = compile(job, w->model);
+  });
+  problems.attempt([&] { w->evaluation = open_images(job, job.evaluation, share, " evaluation"); });
+  problems.attempt(
+      [&] { w->calibration = open_images(job, job.calibration, share, " calibration"); });
+  problems.raise();
+  if (w->evaluation.is_given())
+    w->all = {.images = w->evaluation.size(), .shard_images = job.evaluation.shard, .scorer = {}};
+  if (use == WorkloadUse::evaluate && w->evaluation.is_given()) {
+    if (w->calibration.is_given()) check_disjoint(w->calibration, w->evaluation, job);
+    open_scopes(*w);
+  }
+  w->identity = identity_of(*w);
+  w->scheme_settings_ = w->identity.part(IdentityUse::schemes).text();
+  return w;
+}
+
+std::vector<std::string> warnings_of(const Workload& w) {
+  return w.plan.warnings;
+}
+
+void log_decoding(const Workload& w) {
+  for (const auto& [name, images] :
+       {std::pair("calibration", &w.calibration), std::pair("evaluation", &w.evaluation)}) {
+    const std::string text = images->is_given() ? images->data().decoding() : std::string();
+    if (!text.empty()) log_info(fmt::format("{}: {}", name, text));
+  }
+}
+
+void WorkloadShelf::put(const std::string& run, const std::shared_ptr<const Workload>& workload) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(by_run_, [](const auto& entry) { return entry.second.expired(); });
+  by_run_[run] = workload;
+}
+
+std::shared_ptr<const Workload> WorkloadShelf::find(const std::string& run) {
+  const std::lock_guard lock(mutex_);
+  const auto at = by_run_.find(run);
+  return at == by_run_.end() ? nullptr : at->second.lock();
+}
+
+}  // namespace qsweep

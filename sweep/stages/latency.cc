@@ -1,0 +1,210 @@
+#include "sweep/stages/latency.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "src/base/hash.h"
+#include "src/base/text.h"
+
+#include "src/exec/measure.h"
+
+#include "io/fs/csv.h"
+#include "io/fs/file_system.h"
+
+namespace qsweep {
+namespace {
+
+/// The generic CPU whose roofline fills in what this CPU only emulates.
+constexpr std::string_view kHostModel = "cpu-avx512-vnni";
+
+/// The table is of this model, on this machine, for these precisions.
+std::string record_key(const Workload& w) {
+  Identity identity = w.identity.part(IdentityUse::latency);
+  std::string names;
+  for (const Precision& p : w.plan.precisions.all()) names += p.name + " ";
+  identity.add("precisions", names, Decides::latency);
+  return identity.digest().substr(0, 16);
+}
+
+LatencyTable roofline_table(const Workload& w) {
+  const Device& device = find_device(w.job.latency.device);
+  const std::vector<LayerWork> work = layer_work(w);
+  std::vector<LayerLatency> rows;
+  for (const Precision& p : w.plan.precisions.all()) {
+    for (std::size_t i = 0; i < work.size(); ++i) {
+      rows.push_back({w.layers()[i].name, p.name, roofline_ms(device, work[i], p), "roofline", ""});
+    }
+  }
+  return {device.name, 0.0, std::move(rows)};
+}
+
+LatencyTable measured_table(const Workload& w,
+                            const std::vector<TensorStats>& by_layer,
+                            Progress& progress) {
+  const auto precisions = w.plan.precisions.all();
+  const QuantSetup setup{.precisions = {precisions.begin(), precisions.end()},
+                         .input_stats = by_layer,
+                         .calibrator = w.plan.calibrator,
+                         .weight_algorithm = w.plan.weights.algorithm};
+  LayerBank bank(*w.model.program, setup);
+  const TimingOptions timing{.warm_up_ms = w.job.latency.warmup_ms,
+                             .iterations = static_cast<int>(w.job.latency.iterations),
+                             .seed = w.job.seed};
+  Shape shape = w.model.image_shape;
+  shape[0] = w.model.program->batchable() ? w.job.latency.batch : 1;
+  const Trace trace = w.model.program->trace(shape);
+  const Device& host = find_device(kHostModel);
+  const std::vector<LayerWork> work = layer_work(w);
+  const std::size_t layers = w.layers().size();
+  progress.begin("latency", static_cast<double>(layers * precisions.size()));
+  std::vector<LayerLatency> rows;
+  std::vector<double> float_ms;
+  // Precisions that run the same kernel on the same operands share one measurement: W4A8 and W8A8
+  // are one INT8 kernel, FP32 and the weight-only formats one FP32 kernel. Their times differ by
+  // noise only.
+  std::map<std::pair<std::size_t, std::string>, Timing> timed;
+  for (std::size_t p = 0; p < precisions.size(); ++p) {
+    const Precision& precision = precisions[p];
+    for (std::size_t i = 0; i < layers; ++i) {
+      const std::string& name = w.layers()[i].name;
+      if (has_native_kernel(precision)) {
+        const std::string kernel = uses_integer_kernel(precision)
+                                       ? std::string(name_of(precision.activation.dtype))
+                                       : "float";
+        auto at = timed.find({i, kernel});
+        if (at == timed.end()) {
+          at = timed
+                   .emplace(std::pair(i, kernel), time_layer(bank, trace, static_cast<int>(i),
+                                                             static_cast<int>(p), timing))
+                   .first;
+        }
+        if (p == 0) float_ms.push_back(at->second.median_ms);
+        rows.push_back({name, precision.name, at->second.median_ms, "measured", at->second.kernel});
+      } else {
+        const double ratio =
+            roofline_ms(host, work[i], precision) / roofline_ms(host, work[i], precisions[0]);
+        rows.push_back({name, precision.name, float_ms.at(i) * ratio, "roofline",
+                        fmt::format("FP32 time x {:.3f} ({})", ratio, kHostModel)});
+      }
+      progress.advance(static_cast<double>(rows.size()), name);
+    }
+  }
+  const double other = time_outside_layers(*w.model.program, trace, timing).median_ms;
+  progress.end();
+  return {"this machine, batch " + std::to_string(shape[0]), other, std::move(rows)};
+}
+
+class LatencyStage final : public Stage {
+ public:
+  explicit LatencyStage(const Workload& workload) : w_(workload) {}
+  [[nodiscard]] StageId id() const override { return StageId::latency; }
+
+  void prepare(const Findings& findings, RecordStore& records, Progress& progress) const override {
+    if (known_latency_table(w_, records)) return;
+    const std::string csv = to_csv(measured_table(w_, findings.stats, progress));
+    records.put(RecordKind::latency, record_key(w_), encode_latency(csv));
+    records.sync();
+  }
+
+  [[nodiscard]] std::vector<Piece> missing(const Findings&,
+                                           const RecordStore&,
+                                           int) const override {
+    return {};
+  }
+
+  /// From the record, as a resumed run will see it, to the digit.
+  void read(const RecordStore& records, Findings& f) const override {
+    f.latency = known_latency_table(w_, records);
+    f.stages.push_back(
+        {.name = std::string(name_of(id())), .planned = 1, .done = f.latency ? 1 : 0});
+  }
+
+ private:
+  const Workload& w_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Stage> make_latency_stage(const Workload& workload) {
+  return std::make_unique<LatencyStage>(workload);
+}
+
+std::vector<LayerWork> layer_work(const Workload& w) {
+  std::vector<LayerWork> work;
+  for (std::size_t i = 0; i < w.layers().size(); ++i) {
+    const Layer& layer = w.layers()[i];
+    const Step& step = w.model.program->steps()[static_cast<std::size_t>(w.model.layer_step[i])];
+    const auto elements = [&](ValueId v) {
+      return element_count(w.model.trace.shapes.at(static_cast<std::size_t>(v)));
+    };
+    const std::int64_t input = layer.input == w.model.program->input()
+                                   ? element_count(w.model.image_shape)
+                                   : elements(layer.input);
+    work.push_back({w.model.layer_macs[i], input, elements(step.outputs.at(0)),
+                    element_count(w.model.program->graph().value(layer.weight).constant->shape())});
+  }
+  return work;
+}
+
+std::optional<LatencyTable> known_latency_table(const Workload& workload,
+                                                const RecordStore& records) {
+  const JobConfig::Latency& settings = workload.job.latency;
+  if (settings.source == "roofline") return roofline_table(workload);
+  if (settings.source == "table") {
+    const Bytes text = real_file_system().read(settings.table);
+    return parse_latency_csv(as_text(text), settings.table.string());
+  }
+  const Bytes* known = records.find(RecordKind::latency, record_key(workload));
+  if (!known) return std::nullopt;
+  return parse_latency_csv(decode_latency(*known, "latency record"), "latency record");
+}
+
+std::string to_csv(const LatencyTable& table) {
+  std::string csv = "device,layer,precision,ms,source,kernel\n";
+  csv += fmt::format("{},*,*,{},measured,everything outside layers\n", quote_csv(table.device()),
+                     table.other_ms());
+  for (const LayerLatency& row : table.rows()) {
+    csv += fmt::format("{},{},{},{},{},{}\n", quote_csv(table.device()), quote_csv(row.layer),
+                       row.precision, row.ms, row.source, quote_csv(row.kernel));
+  }
+  return csv;
+}
+
+LatencyTable parse_latency_csv(std::string_view text, const std::string& where) {
+  const std::vector<std::vector<std::string>> rows = parse_csv(text, where);
+  if (rows.empty() || rows.front().size() < 5 || rows.front()[0] != "device" ||
+      rows.front()[3] != "ms") {
+    throw Error(ErrorCode::corrupt_input,
+                "a latency table starts with device,layer,precision,ms,source,kernel", where);
+  }
+  std::string device;
+  double other = 0.0;
+  std::vector<LayerLatency> layers;
+  for (std::size_t i = 1; i < rows.size(); ++i) {
+    const auto& row = rows[i];
+    const std::string line = fmt::format("{}:{}", where, i + 1);
+    if (row.size() != rows.front().size())
+      throw Error(ErrorCode::corrupt_input, "this row has another number of columns than the first",
+                  line);
+    double ms = 0.0;
+    const auto [end, status] = std::from_chars(row[3].data(), row[3].data() + row[3].size(), ms);
+    if (status != std::errc{} || end != row[3].data() + row[3].size() || !(ms >= 0.0)) {
+      throw Error(ErrorCode::corrupt_input, fmt::format("'{}' is not a time in ms", row[3]), line);
+    }
+    if (!device.empty() && row[0] != device)
+      throw Error(ErrorCode::corrupt_input, "a latency table is of one device", line);
+    device = row[0];
+    if (row[1] == "*") {
+      other = ms;
+    } else {
+      layers.push_back({row[1], row[2], ms, row[4], row.size() > 5 ? row[5] : ""});
+    }
+  }
+  return {device, other, std::move(layers)};
+}
+
+}  // namespace qsweep
