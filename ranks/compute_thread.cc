@@ -4,6 +4,8 @@
 #include <new>
 #include <utility>
 
+#include "src/base/error.h"
+
 namespace qsweep {
 namespace {
 
@@ -19,13 +21,19 @@ Computed compute(TaskHandler& handler, const Job& job) {
   Computed c;
   try {
     if (job.is_configure) {
-      handler.configure(job.payload);
+      handler.configure(job.payload.view());
     } else {
-      c.result = handler.run(job.payload);
+      c.result = handler.run(job.payload.view());
     }
     c.ok = true;
   } catch (const std::bad_alloc&) {
     c.error = "out of memory";
+    c.code = ErrorCode::resource;
+  } catch (const Error& e) {
+    // The answer to a configuration is part of an error of ours, which puts the hint at its end.
+    c.error = job.is_configure ? Error(e.code(), e.message(), e.where()).what() : e.what();
+    c.code = e.code();
+    c.hint = e.hint();
   } catch (const std::exception& e) {
     c.error = e.what();
   }

@@ -40,8 +40,8 @@ class ComputeThread {
 /// A rank's work: its WorkerState and the thread that computes for it.
 class RankWork {
  public:
-  RankWork(TaskHandler& handler, const CoordinatorOptions& options, double now)
-      : state(options, now), thread_(handler) {}
+  RankWork(TaskHandler& handler, const CoordinatorOptions& options, const Transport& transport)
+      : state(options, transport.now(), transport.host()), thread_(handler) {}
 
   /// Takes what is finished, starts what is next. Waits at most `timeout` for something to finish.
   void step(double now, std::chrono::microseconds timeout = {});

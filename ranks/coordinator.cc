@@ -19,7 +19,7 @@ struct Coordinator::Impl {
   bool has_left = false;
 
   Impl(Transport& t, TaskHandler& handler, const CoordinatorOptions& options)
-      : transport(t), state(t.size(), options, t.now()), local(handler, options, t.now()) {}
+      : transport(t), state(t.size(), options, t.now()), local(handler, options, t) {}
 
   /// Delivers everything that wants to go out; messages between rank 0 and itself take no
   /// transport.
@@ -29,8 +29,7 @@ struct Coordinator::Impl {
       local.step(transport.now());
       for (message::Envelope& e : local.state.take_sends()) {
         quiet = false;
-        state.on_message({.from = 0, .kind = e.kind, .payload = std::move(e.payload)},
-                         transport.now());
+        state.on_message(to_self(std::move(e)), transport.now());
       }
       for (message::Envelope& e : state.take_sends()) {
         quiet = false;
@@ -40,10 +39,13 @@ struct Coordinator::Impl {
     }
   }
 
+  static Message to_self(message::Envelope e) {
+    return {.from = 0, .kind = e.kind, .payload = std::move(e.payload), .is_in_memory = true};
+  }
+
   void send(message::Envelope e) {
     if (e.to == 0) {
-      local.state.on_message({.from = 0, .kind = e.kind, .payload = std::move(e.payload)},
-                             transport.now());
+      local.state.on_message(to_self(std::move(e)), transport.now());
       return;
     }
     try {
@@ -72,9 +74,16 @@ Coordinator::~Coordinator() {
   }
 }
 
-void Coordinator::configure(const Bytes& state) {
-  impl_->state.configure(state);
-  impl_->deliver();
+bool Coordinator::configure(const Bytes& state,
+                            const std::atomic<bool>& stop,
+                            OnFailure on_failure) {
+  impl_->state.configure(state, on_failure);
+  for (;;) {
+    impl_->deliver();
+    if (impl_->state.is_configured()) return true;
+    if (stop) return false;
+    impl_->wait();
+  }
 }
 
 bool Coordinator::run(const std::vector<Task>& tasks,

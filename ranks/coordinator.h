@@ -16,9 +16,16 @@ namespace qsweep {
 class TaskHandler {
  public:
   virtual ~TaskHandler() = default;
-  /// State that later tasks need (model, ranges, schemes); may come several times.
+  /// Applies state that later tasks need (model, ranges, schemes); may come several times. Strong
+  /// guarantee: it applies all of `state` or throws and changes nothing, so that a later call can
+  /// succeed. Throws as well when an earlier state that this one builds on is missing. The rank
+  /// computes nothing after an exception until a later call succeeds.
+  /// @throws Error(mismatch) when this rank would compute something else than rank 0 (another
+  /// model, data, program); any other exception when it cannot compute at all. Ranks that fail for
+  /// one reason are named together, so texts should not hold the rank's number
   virtual void configure(ByteView state) = 0;
-  /// Computes one task. An exception becomes a failed outcome, the worker lives on.
+  /// Computes one task. An exception becomes a failed outcome, the worker lives on. Called only
+  /// while the last configuration, if there was any, is applied.
   virtual Bytes run(ByteView task) = 0;
 };
 
@@ -51,10 +58,19 @@ struct CoordinatorOptions {
   std::string fingerprint{};             ///< must be equal on all ranks: program and machine kind
 };
 
+/// What it means for a run that a rank cannot apply a configuration. A rank that differs from rank
+/// 0 (Error(mismatch)) always ends the run, and so does rank 0 itself.
+enum class OnFailure {
+  end_run,    ///< no rank computes any more
+  leave_out,  ///< the others go on; the rank computes nothing to the end of the run
+};
+
 /// What became of the ranks, for the cost ledger.
 struct RankReport {
   int rank = 0;
+  std::string host{};  ///< may be empty
   bool lost = false;
+  bool left_out = false;  ///< it could not be configured
   std::int64_t tasks = 0;
   double busy_s = 0.0;
 };
@@ -71,12 +87,22 @@ class Coordinator {
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
 
-  /// Sends state to every live rank and applies it here. Errors of a rank surface with its tasks.
-  void configure(const Bytes& state);
+  /// Applies state on every rank, this one included, and waits until each has answered; those that
+  /// fall silent meanwhile are lost as in a run.
+  /// @return false when `stop` became true before: the ranks go on, and compute tasks once they
+  /// have answered
+  /// @throws Error when ranks failed: one error that names them, their hosts and their reasons. Its
+  /// code is mismatch when any differs from rank 0, else that of the lowest rank. With leave_out a
+  /// warning names the ranks that only failed. After an error no task runs before a later
+  /// configuration succeeds
+  bool configure(const Bytes& state,
+                 const std::atomic<bool>& stop,
+                 OnFailure on_failure = OnFailure::end_run);
 
   /// Runs all tasks; returns when each has an outcome, or early when `stop` becomes true: then
   /// running tasks are drained (their outcomes are reported), waiting ones are not started.
   /// @return true when every task has an outcome
+  /// @throws Error as configure() when ranks could not be configured
   bool run(const std::vector<Task>& tasks,
            const std::function<void(const TaskOutcome&)>& report,
            const std::atomic<bool>& stop);

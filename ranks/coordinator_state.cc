@@ -1,7 +1,6 @@
 #include "ranks/coordinator_state.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include <fmt/format.h>
@@ -24,19 +23,37 @@ CoordinatorState::CoordinatorState(int ranks, const CoordinatorOptions& options,
       now_(now),
       last_tick_(now),
       last_heartbeat_(now),
-      ranks_(static_cast<std::size_t>(ranks), Rank{.silence = Silence(options.heartbeat_s)}) {}
+      ranks_(static_cast<std::size_t>(ranks), Rank{.silence = Silence(options.heartbeat_s)}),
+      waiting_(ranks) {}
 
-void CoordinatorState::configure(ByteView state) {
+void CoordinatorState::configure(ByteView state, OnFailure on_failure) {
   if (state.size() > message::kMaxBodyBytes)
     throw Error(
         ErrorCode::resource,
         fmt::format("the state of {} bytes is too large to send to the ranks", state.size()));
+  ++configuration_;
+  on_failure_ = on_failure;
+  count_working();
+  const Payload payload = message::encode_configure(configuration_, state);
   for (int r = 0; r < static_cast<int>(ranks_.size()); ++r) {
-    if (!rank(r).is_lost) send(r, message::configure, message::encode_configure(state));
+    Rank& to = rank(r);
+    if (!to.is_member()) continue;
+    if (to.is_ready) {
+      send(r, message::configure, payload);
+    } else {
+      to.owed.push_back(payload);
+    }
   }
 }
 
+bool CoordinatorState::is_configured() const {
+  return std::ranges::all_of(ranks_, [&](const Rank& r) {
+    return !r.is_member() || (r.answered == configuration_ && !r.refusal);
+  });
+}
+
 void CoordinatorState::begin(std::span<const Task> tasks, double now) {
+  if (const std::vector<int> ranks = refusing(); !ranks.empty()) throw refusal_error(ranks);
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     if (tasks[t].payload.size() > message::kMaxBodyBytes)
       throw Error(ErrorCode::resource,
@@ -49,10 +66,7 @@ void CoordinatorState::begin(std::span<const Task> tasks, double now) {
   tasks_ = tasks;
   states_.assign(tasks.size(), {});
   open_ = tasks.size();
-  waiting_.resize(tasks.size());
-  std::iota(waiting_.begin(), waiting_.end(), std::size_t{0});
-  std::stable_sort(waiting_.begin(), waiting_.end(),
-                   [&](std::size_t a, std::size_t b) { return tasks[a].cost > tasks[b].cost; });
+  waiting_.begin(tasks);
   for (Rank& r : ranks_) r.held.clear();
   assign();
 }
@@ -73,12 +87,16 @@ void CoordinatorState::on_message(const Message& m, double now) {
   try {
     switch (m.kind) {
       case message::hello:
-        from.fingerprint = message::decode_hello(m);
-        from.has_said_hello = true;
-        if (from.fingerprint != options_.fingerprint) break;
-        if (!from.is_ready && !from.is_lost) ++working_;
-        from.is_ready = true;
+        on_hello(from, m.from, message::decode_hello(m));
         break;
+      case message::configured: {
+        message::ConfiguredMessage answer = message::decode_configured(m);
+        if (answer.number != configuration_) break;  // a later one is under way
+        from.answered = answer.number;
+        from.refusal = std::move(answer.refusal);
+        count_working();
+        break;
+      }
       case message::outcome:
         on_outcome(m.from, message::decode_outcome(m));
         break;
@@ -121,6 +139,7 @@ void CoordinatorState::on_tick(double now) {
     }
   }
   check_fingerprints();
+  check_configuration();
 }
 
 void CoordinatorState::give_up(int r, const std::string& reason) {
@@ -128,27 +147,28 @@ void CoordinatorState::give_up(int r, const std::string& reason) {
   if (r == 0 || lost.is_lost) return;
   lost.is_lost = true;
   lost.is_draining = false;
-  if (lost.is_ready) --working_;
+  lost.owed.clear();
+  count_working();
+  waiting_.forget_home(r);
   given_up_.push_back(r);
   const std::deque<std::size_t> held = std::exchange(lost.held, {});
   log_warning(
       fmt::format("rank {} is given up: {}; {} task(s) go to other ranks", r, reason, held.size()));
   for (auto at = held.rbegin(); at != held.rend(); ++at) {
-    TaskState& state = states_[*at];
+    const std::size_t task = *at;
+    TaskState& state = states_[task];
     if (state.is_done) continue;
-    waiting_.push_front(*at);
-  }
-  if (!held.empty() && !states_[held.front()].is_done) {
-    // The first one was being computed, and may be what killed the rank: others before rank 0.
-    const std::size_t suspect = held.front();
-    TaskState& state = states_[suspect];
-    ++state.losses;
-    state.avoid.insert({0, r});
-    if (state.losses == kMaxLosses) {
-      waiting_.pop_front();
-      settle(r, suspect,
-             {.error = fmt::format("{} ranks were lost while they computed it", kMaxLosses)});
+    if (task == held.front()) {
+      // It was being computed, and may be what killed the rank: others before rank 0.
+      waiting_.avoid(task, 0);
+      waiting_.avoid(task, r);
+      if (++state.losses == kMaxLosses) {
+        settle(r, task,
+               {.error = fmt::format("{} ranks were lost while they computed it", kMaxLosses)});
+        continue;
+      }
     }
+    waiting_.push_front(task);
   }
   assign();
 }
@@ -184,14 +204,29 @@ std::vector<RankReport> CoordinatorState::ranks() const {
   std::vector<RankReport> reports;
   for (std::size_t r = 0; r < ranks_.size(); ++r)
     reports.push_back({.rank = static_cast<int>(r),
+                       .host = ranks_[r].hello.host,
                        .lost = ranks_[r].is_lost,
+                       .left_out = ranks_[r].is_left_out,
                        .tasks = ranks_[r].tasks,
                        .busy_s = ranks_[r].busy_s});
   return reports;
 }
 
-void CoordinatorState::send(int to, message::Kind kind, Bytes payload) {
+void CoordinatorState::send(int to, message::Kind kind, Payload payload) {
   sends_.push_back({.to = to, .kind = kind, .payload = std::move(payload)});
+}
+
+bool CoordinatorState::works(const Rank& r) const {
+  return r.is_ready && r.is_member() && r.answered == configuration_ && !r.refusal;
+}
+
+bool CoordinatorState::may_come(const Rank& r) const {
+  return r.is_member() && (!r.has_said_hello || (r.is_ready && r.answered != configuration_));
+}
+
+void CoordinatorState::count_working() {
+  working_ = static_cast<std::size_t>(
+      std::ranges::count_if(ranks_, [&](const Rank& r) { return works(r); }));
 }
 
 /// Everyone gets a first task before anyone gets a second, and nobody gets a second near the end:
@@ -201,41 +236,19 @@ void CoordinatorState::assign() {
   for (int depth = 1; depth <= options_.queue_depth; ++depth) {
     for (int r = 0; r < static_cast<int>(ranks_.size()); ++r) {
       if (waiting_.empty() || (depth > 1 && waiting_.size() <= working_)) return;
-      if (!rank(r).works() || static_cast<int>(rank(r).held.size()) >= depth) continue;
-      const std::size_t at = choose(r);
-      if (at == waiting_.size()) continue;
-      const std::size_t task = waiting_[at];
-      waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(at));
-      give(r, task);
+      if (!works(rank(r)) || static_cast<int>(rank(r).held.size()) >= depth) continue;
+      const auto task =
+          waiting_.take(r, [&](const WaitingTasks::Avoided& avoided) { return are_all(avoided); });
+      if (task) give(r, *task);
     }
   }
 }
 
-/// The first that is of the rank's own groups or of none; else of a group without a rank; else any.
-std::size_t CoordinatorState::choose(int r) const {
-  std::size_t homeless = waiting_.size();
-  std::size_t other = waiting_.size();
-  for (std::size_t at = 0; at < waiting_.size(); ++at) {
-    if (!may_try(r, waiting_[at])) continue;
-    const auto& group = tasks_[waiting_[at]].group;
-    const auto home = group ? homes_.find(*group) : homes_.end();
-    if (!group || (home != homes_.end() && home->second == r)) return at;
-    const bool has_home =
-        home != homes_.end() && !ranks_[static_cast<std::size_t>(home->second)].is_lost;
-    std::size_t& first = has_home ? other : homeless;
-    first = std::min(first, at);
-  }
-  return homeless < waiting_.size() ? homeless : other;
-}
-
-bool CoordinatorState::may_try(int r, std::size_t task) const {
-  const std::set<int>& avoid = states_[task].avoid;
-  if (!avoid.contains(r)) return true;
+bool CoordinatorState::are_all(const WaitingTasks::Avoided& avoided) const {
   // Ranks that are still starting count: silence gives them up soon enough.
-  for (int other = 0; other < static_cast<int>(ranks_.size()); ++other) {
-    const Rank& candidate = ranks_[static_cast<std::size_t>(other)];
-    const bool may_come = !candidate.is_lost && !candidate.has_said_hello;
-    if ((candidate.works() || may_come) && !avoid.contains(other)) return false;
+  for (int r = 0; r < static_cast<int>(ranks_.size()); ++r) {
+    const Rank& candidate = ranks_[static_cast<std::size_t>(r)];
+    if ((works(candidate) || may_come(candidate)) && !avoided.contains(r)) return false;
   }
   return true;
 }
@@ -243,30 +256,36 @@ bool CoordinatorState::may_try(int r, std::size_t task) const {
 void CoordinatorState::give(int r, std::size_t task) {
   rank(r).held.push_back(task);
   states_[task].start_s = now_ - origin_;
-  if (const auto& group = tasks_[task].group) {
-    const auto [home, is_new] = homes_.try_emplace(*group, r);
-    if (!is_new && rank(home->second).is_lost) home->second = r;
-  }
   send(r, message::task, message::encode_task(round_, task, tasks_[task].payload));
+}
+
+void CoordinatorState::on_hello(Rank& from, int r, message::HelloMessage hello) {
+  from.hello = std::move(hello);
+  from.has_said_hello = true;
+  if (from.hello.fingerprint != options_.fingerprint) return;
+  from.is_ready = true;
+  for (Payload& payload : std::exchange(from.owed, {}))
+    send(r, message::configure, std::move(payload));
+  count_working();
 }
 
 void CoordinatorState::on_outcome(int from, message::OutcomeMessage outcome) {
   if (outcome.round != round_ || outcome.index >= states_.size()) return;  // of an earlier run
   const auto task = static_cast<std::size_t>(outcome.index);
   Rank& r = rank(from);
-  std::erase(r.held, task);
+  const bool was_held = std::erase(r.held, task) > 0;
   TaskState& state = states_[task];
   // Another rank was faster after a reissue, or will decide in place of a rank that was given up.
-  if (state.is_done || (r.is_lost && !outcome.ok)) return;
+  if (state.is_done || (!was_held && !outcome.ok)) return;
   ++r.tasks;
   r.busy_s += outcome.seconds;
   if (outcome.ok) {
-    if (r.is_lost) std::erase(waiting_, task);  // its copy need not be computed
+    waiting_.remove(task);  // the copy of a rank that was given up need not be computed
     settle(from, task, std::move(outcome));
     return;
   }
   ++state.failures;
-  state.avoid.insert(from);
+  waiting_.avoid(task, from);
   if (state.failures >= options_.max_attempts) {
     settle(from, task, std::move(outcome));
     return;
@@ -292,18 +311,79 @@ void CoordinatorState::settle(int r, std::size_t task, message::OutcomeMessage o
 
 /// Once everyone has said hello or is lost, so that one message names all who differ.
 void CoordinatorState::check_fingerprints() const {
-  std::vector<std::string> others;
+  std::vector<Remark> others;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (ranks_[r].is_lost) continue;
-    if (!ranks_[r].has_said_hello) return;
-    if (!ranks_[r].is_ready) others.push_back(fmt::format("rank {}: {}", r, ranks_[r].fingerprint));
+    const Rank& rank = ranks_[r];
+    if (rank.is_lost) continue;
+    if (!rank.has_said_hello) return;
+    if (!rank.is_ready)
+      others.push_back({static_cast<int>(r), rank.hello.host, rank.hello.fingerprint});
   }
   if (others.empty()) return;
   throw Error(ErrorCode::mismatch,
               fmt::format("not all ranks run the same program on the same kind of machine; "
                           "rank 0: {}; {}",
-                          options_.fingerprint, fmt::join(others, "; ")),
+                          options_.fingerprint, list_remarks(others)),
               {}, "Start every rank from the same binary on like machines");
+}
+
+/// Once every member has answered, so that one message names all who could not be configured.
+void CoordinatorState::check_configuration() {
+  const bool all_answered = std::ranges::all_of(
+      ranks_, [&](const Rank& r) { return !r.is_member() || r.answered == configuration_; });
+  const std::vector<int> ranks = refusing();
+  if (!all_answered || ranks.empty()) return;
+  const bool can_go_on =
+      on_failure_ == OnFailure::leave_out && std::ranges::none_of(ranks, [&](int r) {
+        return r == 0 || rank(r).refusal->code == ErrorCode::mismatch;
+      });
+  if (!can_go_on) throw refusal_error(ranks);
+  log_warning(fmt::format("the run goes on without {} of {} ranks, which cannot take part: {}",
+                          ranks.size(), ranks_.size(), list_remarks(remarks(ranks))));
+  for (const int r : ranks) {
+    rank(r).is_left_out = true;
+    waiting_.forget_home(r);
+  }
+}
+
+std::vector<int> CoordinatorState::refusing() const {
+  std::vector<int> ranks;
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    if (ranks_[r].is_member() && ranks_[r].answered == configuration_ && ranks_[r].refusal)
+      ranks.push_back(static_cast<int>(r));
+  }
+  return ranks;
+}
+
+std::vector<Remark> CoordinatorState::remarks(std::span<const int> ranks) const {
+  std::vector<Remark> all;
+  for (const int r : ranks) {
+    const Rank& rank = ranks_[static_cast<std::size_t>(r)];
+    all.push_back({r, rank.hello.host, rank.refusal->reason});
+  }
+  return all;
+}
+
+/// @param ranks those of refusing(), at least one
+Error CoordinatorState::refusal_error(std::span<const int> ranks) const {
+  const auto refusal = [&](int r) -> const Refusal& {
+    return *ranks_[static_cast<std::size_t>(r)].refusal;
+  };
+  std::vector<int> differing;
+  std::vector<int> failing;
+  for (const int r : ranks)
+    (refusal(r).code == ErrorCode::mismatch ? differing : failing).push_back(r);
+  const Refusal& leading = refusal(differing.empty() ? failing.front() : differing.front());
+  if (ranks_.size() == 1) return {leading.code, leading.reason, {}, leading.hint};
+  std::vector<std::string> parts;
+  if (!differing.empty())
+    parts.push_back(fmt::format("{} of {} ranks {} from rank 0: {}", differing.size(),
+                                ranks_.size(), differing.size() == 1 ? "differs" : "differ",
+                                list_remarks(remarks(differing))));
+  if (!failing.empty())
+    parts.push_back(fmt::format("{} of {} ranks cannot take part: {}", failing.size(),
+                                ranks_.size(), list_remarks(remarks(failing))));
+  return {leading.code, fmt::format("{}", fmt::join(parts, "; ")), {}, leading.hint};
 }
 
 }  // namespace qsweep

@@ -3,15 +3,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <set>
+#include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "ranks/coordinator.h"
 #include "ranks/messages.h"
+#include "ranks/refusal.h"
 #include "ranks/silence.h"
+#include "ranks/waiting_tasks.h"
 
 namespace qsweep {
 
@@ -22,15 +23,20 @@ class CoordinatorState {
  public:
   CoordinatorState(int ranks, const CoordinatorOptions& options, double now);
 
-  void configure(ByteView state);
+  /// Every rank is to apply `state`, and works only when it has said that it did.
+  /// @throws Error(resource) for a state too large to send
+  void configure(ByteView state, OnFailure on_failure);
+  /// Every rank that is not lost or left out has applied the last configuration.
+  [[nodiscard]] bool is_configured() const;
   /// Starts a run; the tasks must outlive it. Tasks of an unfinished earlier run are forgotten.
-  /// @throws Error(resource) for a task too large to send
+  /// @throws Error(resource) for a task too large to send, else as on_tick()
   void begin(std::span<const Task> tasks, double now);
   /// Ranks finish what they compute, and begin nothing more in this run. May be called again.
   void stop();
   /// A damaged message costs its sender the membership.
   void on_message(const Message& message, double now);
-  /// @throws Error(mismatch) when ranks with another fingerprint said hello; names all of them
+  /// @throws Error(mismatch) when ranks with another fingerprint said hello, and Error as
+  /// Coordinator::configure() when ranks could not be configured; once all have spoken, naming all
   void on_tick(double now);
   /// `rank` cannot be reached any more: its tasks go to others. No effect on rank 0 or a lost rank.
   void give_up(int rank, const std::string& reason);
@@ -49,34 +55,45 @@ class CoordinatorState {
   struct Rank {
     bool is_ready = false;  ///< said hello with our fingerprint
     bool is_lost = false;
+    bool is_left_out = false;  ///< could not be configured; the run goes on without it
     bool is_told_to_leave = false;
     bool is_draining = false;  ///< told to stop, has not answered
     Silence silence;
-    std::string fingerprint{};  ///< from its hello
+    message::HelloMessage hello{};
     bool has_said_hello = false;
-    std::deque<std::size_t> held{};  ///< tasks it has and has not answered, in its order
+    std::vector<Payload> owed{};       ///< configurations from before it was ready
+    std::uint64_t answered = 0;        ///< number of the last configuration it answered
+    std::optional<Refusal> refusal{};  ///< its answer, when it could not apply that
+    std::deque<std::size_t> held{};    ///< tasks it has and has not answered, in its order
     std::int64_t tasks = 0;
     double busy_s = 0.0;
-    [[nodiscard]] bool works() const { return is_ready && !is_lost; }
+    [[nodiscard]] bool is_member() const { return !is_lost && !is_left_out; }
   };
   struct TaskState {
     bool is_done = false;
-    int failures = 0;     ///< answered with a reason
-    int losses = 0;       ///< its rank was lost while it computed this
-    std::set<int> avoid;  ///< ranks that go last
+    int failures = 0;  ///< answered with a reason
+    int losses = 0;    ///< its rank was lost while it computed this
     double start_s = 0.0;
   };
 
   Rank& rank(int r) { return ranks_.at(static_cast<std::size_t>(r)); }
-  void send(int to, message::Kind kind, Bytes payload);
+  void send(int to, message::Kind kind, Payload payload);
+  [[nodiscard]] bool works(const Rank& r) const;
+  /// It does not work yet, but will, or be lost.
+  [[nodiscard]] bool may_come(const Rank& r) const;
+  void count_working();
   void assign();
-  /// The waiting task that the rank should have next; waiting_.size() for none.
-  [[nodiscard]] std::size_t choose(int r) const;
-  [[nodiscard]] bool may_try(int r, std::size_t task) const;
+  /// Whether every rank that works or may come is among those a task avoids.
+  [[nodiscard]] bool are_all(const WaitingTasks::Avoided& avoided) const;
   void give(int r, std::size_t task);
+  void on_hello(Rank& from, int r, message::HelloMessage hello);
   void on_outcome(int from, message::OutcomeMessage outcome);
   void settle(int r, std::size_t task, message::OutcomeMessage outcome);
   void check_fingerprints() const;
+  void check_configuration();
+  [[nodiscard]] std::vector<int> refusing() const;
+  [[nodiscard]] std::vector<Remark> remarks(std::span<const int> ranks) const;
+  [[nodiscard]] Error refusal_error(std::span<const int> ranks) const;
 
   CoordinatorOptions options_;
   double origin_;
@@ -84,15 +101,16 @@ class CoordinatorState {
   double last_tick_;
   double last_heartbeat_;
   std::vector<Rank> ranks_;
-  std::size_t working_ = 0;                      ///< ranks that are ready and not lost
-  std::unordered_map<std::int64_t, int> homes_;  ///< by group: the rank that had its first task
+  std::size_t working_ = 0;          ///< ranks of works()
+  std::uint64_t configuration_ = 0;  ///< number of the last one
+  OnFailure on_failure_ = OnFailure::end_run;
 
   // The run in progress.
   std::uint64_t round_ = 0;
   bool is_stopping_ = false;
   std::span<const Task> tasks_;
   std::vector<TaskState> states_;
-  std::deque<std::size_t> waiting_;
+  WaitingTasks waiting_;
   std::size_t open_ = 0;  ///< tasks without an outcome
 
   std::vector<message::Envelope> sends_;

@@ -13,29 +13,30 @@ std::uint32_t checksum(std::uint8_t kind, ByteView body) {
   return crc32c(body, crc32c(ByteView(&first, 1)));
 }
 
-Bytes seal(Kind kind, ByteWriter& body) {
+Payload seal(Kind kind, ByteWriter& body) {
   body.u32(checksum(kind, body.bytes()));
-  return body.take();
+  return Payload(body.take());
 }
 
 ByteReader open(const Message& m) {
   const std::string where = "message of rank " + std::to_string(m.from);
-  const ByteView all(m.payload);
+  const ByteView all = m.payload.view();
   if (all.size() < kChecksumBytes)
     throw Error(ErrorCode::corrupt_input, "a message between ranks is cut short", where);
   const ByteView body = all.first(all.size() - kChecksumBytes);
-  if (ByteReader(all.last(kChecksumBytes), where).u32() != checksum(m.kind, body))
+  if (!m.is_in_memory &&
+      ByteReader(all.last(kChecksumBytes), where).u32() != checksum(m.kind, body))
     throw Error(ErrorCode::corrupt_input, "a message between ranks is damaged", where);
   return {body, where};
 }
 
-Bytes to_bytes(ByteView view) {
-  return {view.begin(), view.end()};
+std::string_view cut(std::string_view text) {
+  return text.substr(0, kMaxTextBytes);
 }
 
 }  // namespace
 
-Bytes encode_empty(Kind kind) {
+Payload encode_empty(Kind kind) {
   ByteWriter out;
   return seal(kind, out);
 }
@@ -44,33 +45,76 @@ void decode_empty(const Message& message) {
   open(message).finish();
 }
 
-Bytes encode_hello(std::string_view fingerprint) {
+Payload encode_hello(const HelloMessage& m) {
   ByteWriter out;
-  out.str(fingerprint.substr(0, kMaxTextBytes));
+  out.u32(kProtocolVersion);
+  out.str(cut(m.fingerprint));
+  out.str(cut(m.host));
   return seal(hello, out);
 }
 
-std::string decode_hello(const Message& message) {
+HelloMessage decode_hello(const Message& message) {
   ByteReader in = open(message);
-  std::string fingerprint = in.str();
+  // The rest of another version's hello is unknown; that it differs is all that matters.
+  if (const std::uint32_t version = in.u32(); version != kProtocolVersion)
+    return {.fingerprint = "protocol version " + std::to_string(version)};
+  HelloMessage m;
+  m.fingerprint = in.str();
+  m.host = in.str();
   in.finish();
-  return fingerprint;
+  return m;
 }
 
-Bytes encode_configure(ByteView state) {
+Payload encode_configure(std::uint64_t number, ByteView state) {
+  ByteWriter head;
+  head.u64(number);
+  head.u64(state.size());
+  // A state may be large: it is copied once, into a buffer of the final size.
+  Bytes all = head.take();
+  all.reserve(all.size() + state.size() + kChecksumBytes);
+  all.insert(all.end(), state.begin(), state.end());
+  ByteWriter tail;
+  tail.u32(checksum(configure, all));
+  all.insert(all.end(), tail.bytes().begin(), tail.bytes().end());
+  return Payload(std::move(all));
+}
+
+ConfigureMessage decode_configure(const Message& message) {
+  ByteReader in = open(message);
+  ConfigureMessage m;
+  m.number = in.u64();
+  m.state = message.payload.part(in.blob());
+  in.finish();
+  return m;
+}
+
+Payload encode_configured(const ConfiguredMessage& m) {
   ByteWriter out;
-  out.blob(state);
-  return seal(configure, out);
+  out.u64(m.number);
+  out.u8(m.refusal ? static_cast<std::uint8_t>(1 + static_cast<int>(m.refusal->code)) : 0);
+  if (m.refusal) {
+    out.str(cut(m.refusal->reason));
+    out.str(cut(m.refusal->hint));
+  }
+  return seal(configured, out);
 }
 
-Bytes decode_configure(const Message& message) {
+ConfiguredMessage decode_configured(const Message& message) {
   ByteReader in = open(message);
-  Bytes state = to_bytes(in.blob());
+  ConfiguredMessage m;
+  m.number = in.u64();
+  if (const std::uint8_t code = in.u8(); code != 0) {
+    if (code > 1 + static_cast<int>(ErrorCode::internal))
+      throw Error(ErrorCode::corrupt_input, "a rank answers with an unknown error code");
+    m.refusal = Refusal{.code = static_cast<ErrorCode>(code - 1)};
+    m.refusal->reason = in.str();
+    m.refusal->hint = in.str();
+  }
   in.finish();
-  return state;
+  return m;
 }
 
-Bytes encode_task(std::uint64_t round, std::uint64_t index, ByteView payload) {
+Payload encode_task(std::uint64_t round, std::uint64_t index, ByteView payload) {
   ByteWriter out;
   out.u64(round);
   out.u64(index);
@@ -83,19 +127,19 @@ TaskMessage decode_task(const Message& message) {
   TaskMessage m;
   m.round = in.u64();
   m.index = in.u64();
-  m.payload = to_bytes(in.blob());
+  m.payload = message.payload.part(in.blob());
   in.finish();
   return m;
 }
 
-Bytes encode_outcome(const OutcomeMessage& m) {
+Payload encode_outcome(const OutcomeMessage& m) {
   ByteWriter out;
   out.u64(m.round);
   out.u64(m.index);
   out.u8(m.ok ? 1 : 0);
   out.f64(m.seconds);
   out.blob(m.result);
-  out.str(std::string_view(m.error).substr(0, kMaxTextBytes));
+  out.str(cut(m.error));
   return seal(outcome, out);
 }
 
@@ -106,13 +150,14 @@ OutcomeMessage decode_outcome(const Message& message) {
   m.index = in.u64();
   m.ok = in.u8() != 0;
   m.seconds = in.f64();
-  m.result = to_bytes(in.blob());
+  const ByteView result = in.blob();
+  m.result.assign(result.begin(), result.end());
   m.error = in.str();
   in.finish();
   return m;
 }
 
-Bytes encode_leave(const std::vector<int>& lost_ranks) {
+Payload encode_leave(const std::vector<int>& lost_ranks) {
   ByteWriter out;
   for (const int rank : lost_ranks) out.u32(static_cast<std::uint32_t>(rank));
   return seal(leave, out);

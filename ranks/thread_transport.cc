@@ -24,13 +24,14 @@ class ThreadTransport final : public Transport {
   int size() const override { return static_cast<int>(boxes_->size()); }
   bool has_process() const override { return false; }
 
-  void send(int to, std::uint8_t kind, Bytes payload) override {
+  void send(int to, std::uint8_t kind, Payload payload) override {
     if (payload.size() > kMaxMessageBytes)
       throw Error(ErrorCode::resource, "a message between ranks is too large");
     Mailbox& box = boxes_->at(static_cast<std::size_t>(to));
     {
       const std::lock_guard lock(box.mutex);
-      box.messages.push_back({rank_, kind, std::move(payload)});
+      box.messages.push_back(
+          {.from = rank_, .kind = kind, .payload = std::move(payload), .is_in_memory = true});
     }
     box.arrived.notify_one();
   }

@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
-#include "src/base/bytes.h"
+#include "ranks/payload.h"
 
 namespace qsweep {
 
@@ -14,7 +15,10 @@ namespace qsweep {
 struct Message {
   int from = 0;
   std::uint8_t kind = 0;
-  Bytes payload;
+  Payload payload{};
+  /// The payload is the sender's own buffer and has never left this process, so its checksum need
+  /// not be checked again.
+  bool is_in_memory = false;
 };
 
 /// Point-to-point messages between the ranks of one run: ordered per pair, reliable unless a rank
@@ -29,9 +33,12 @@ class Transport {
   [[nodiscard]] virtual int node_size() const { return size(); }
   /// False where ranks are threads of one process, which has one log.
   [[nodiscard]] virtual bool has_process() const { return true; }
+  /// The name of this rank's machine, for messages to people. Empty where all ranks are threads of
+  /// one process.
+  [[nodiscard]] virtual std::string host() const { return {}; }
   /// Queues a message; returns before it is received. @throws Error(resource) when over
   /// kMaxMessageBytes.
-  virtual void send(int to, std::uint8_t kind, Bytes payload) = 0;
+  virtual void send(int to, std::uint8_t kind, Payload payload) = 0;
   /// The next message, or nothing after `timeout`. Naps while it waits; never spins a core.
   virtual std::optional<Message> receive(std::chrono::microseconds timeout) = 0;
   /// The peer is taken for dead: nothing waits for it any more, not even the end of the session.

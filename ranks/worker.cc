@@ -7,7 +7,7 @@
 namespace qsweep {
 
 Parting serve(Transport& transport, TaskHandler& handler, CoordinatorOptions options) {
-  RankWork work(handler, options, transport.now());
+  RankWork work(handler, options, transport);
   while (work.state.phase() == WorkerState::Phase::serving) {
     work.step(transport.now());
     for (message::Envelope& e : work.state.take_sends())

@@ -8,23 +8,27 @@
 
 namespace qsweep {
 
-WorkerState::WorkerState(const CoordinatorOptions& options, double now)
+WorkerState::WorkerState(const CoordinatorOptions& options, double now, std::string host)
     : options_(options), coordinator_(options.heartbeat_s), last_tick_(now), last_sent_(now) {
-  send(message::hello, message::encode_hello(options.fingerprint), now);
+  send(message::hello,
+       message::encode_hello({.fingerprint = options.fingerprint, .host = std::move(host)}), now);
 }
 
 void WorkerState::on_message(const Message& m, double now) {
   coordinator_.heard();
   switch (m.kind) {
-    case message::configure:
-      waiting_.push_back({.is_configure = true, .task = {0, 0, message::decode_configure(m)}});
+    case message::configure: {
+      message::ConfigureMessage configuration = message::decode_configure(m);
+      waiting_.push_back({.configuration = configuration.number,
+                          .task = {.payload = std::move(configuration.state)}});
       break;
+    }
     case message::task:
-      waiting_.push_back({.is_configure = false, .task = message::decode_task(m)});
+      waiting_.push_back({.task = message::decode_task(m)});
       break;
     case message::drain:
       message::decode_empty(m);
-      std::erase_if(waiting_, [](const Item& item) { return !item.is_configure; });
+      std::erase_if(waiting_, [](const Item& item) { return !item.configuration; });
       draining_ = true;
       say_drained(now);
       break;
@@ -49,8 +53,8 @@ void WorkerState::on_message(const Message& m, double now) {
 void WorkerState::on_finished(Computed computed, double now) {
   const Item item = std::move(running_.value());
   running_.reset();
-  if (item.is_configure) {
-    broken_ = computed.ok ? std::nullopt : std::optional(std::move(computed.error));
+  if (item.configuration) {
+    on_configured(*item.configuration, std::move(computed), now);
     return;
   }
   message::OutcomeMessage outcome{.round = item.task.round,
@@ -69,6 +73,18 @@ void WorkerState::on_finished(Computed computed, double now) {
   say_drained(now);
 }
 
+void WorkerState::on_configured(std::uint64_t number, Computed computed, double now) {
+  message::ConfiguredMessage answer{.number = number};
+  broken_.reset();
+  if (!computed.ok) {
+    broken_ = computed.error;
+    answer.refusal = Refusal{.code = computed.code,
+                             .reason = std::move(computed.error),
+                             .hint = std::move(computed.hint)};
+  }
+  send(message::configured, message::encode_configured(answer), now);
+}
+
 void WorkerState::on_tick(double now) {
   coordinator_.looked(now - std::exchange(last_tick_, now));
   if (phase_ == Phase::serving && coordinator_.seconds() > options_.coordinator_timeout_s)
@@ -81,8 +97,9 @@ std::optional<Job> WorkerState::next_job() {
   while (!running_ && !waiting_.empty()) {
     running_ = std::move(waiting_.front());
     waiting_.pop_front();
-    if (running_->is_configure || !broken_)
-      return Job{running_->is_configure, std::exchange(running_->task.payload, {})};
+    const bool is_configure = running_->configuration.has_value();
+    if (is_configure || !broken_)
+      return Job{.is_configure = is_configure, .payload = std::move(running_->task.payload)};
     // Without its configuration no task can be computed.
     on_finished({.ok = false, .result = {}, .error = *broken_, .seconds = 0.0}, last_sent_);
   }
@@ -93,14 +110,14 @@ std::vector<message::Envelope> WorkerState::take_sends() {
   return std::exchange(sends_, {});
 }
 
-void WorkerState::send(message::Kind kind, Bytes payload, double now) {
+void WorkerState::send(message::Kind kind, Payload payload, double now) {
   sends_.push_back({.to = 0, .kind = kind, .payload = std::move(payload)});
   last_sent_ = now;
 }
 
 /// A configuration may still wait or run: it computes no task.
 void WorkerState::say_drained(double now) {
-  if (!draining_ || (running_ && !running_->is_configure)) return;
+  if (!draining_ || (running_ && !running_->configuration)) return;
   draining_ = false;
   send(message::drained, message::encode_empty(message::drained), now);
 }

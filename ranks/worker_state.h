@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "src/base/bytes.h"
+#include "src/base/error.h"
 
 #include "ranks/coordinator.h"
 #include "ranks/messages.h"
@@ -16,7 +17,7 @@ namespace qsweep {
 /// Something for the handler to do.
 struct Job {
   bool is_configure = false;  ///< else a task
-  Bytes payload;
+  Payload payload{};
 };
 
 /// What came of a job.
@@ -25,6 +26,9 @@ struct Computed {
   Bytes result{};       ///< of a task, when ok
   std::string error{};  ///< when not
   double seconds = 0.0;
+  // Of a configuration, when not ok:
+  ErrorCode code = ErrorCode::internal;
+  std::string hint{};
 };
 
 /// What a worker does next, free of threads, clocks and transports: events go in, messages and jobs
@@ -39,7 +43,8 @@ class WorkerState {
     orphaned,   ///< the coordinator has been silent too long
   };
 
-  WorkerState(const CoordinatorOptions& options, double now);
+  /// @param host the name of this rank's machine for messages to people; may be empty
+  WorkerState(const CoordinatorOptions& options, double now, std::string host = {});
 
   /// @throws Error(corrupt_input) for a damaged message, Error(internal) for one not for workers
   void on_message(const Message& message, double now);
@@ -57,17 +62,18 @@ class WorkerState {
 
  private:
   struct Item {
-    bool is_configure = false;
-    message::TaskMessage task;  ///< of a configuration only the payload
+    std::optional<std::uint64_t> configuration{};  ///< its number; none: a task
+    message::TaskMessage task;                     ///< of a configuration only the payload
   };
-  void send(message::Kind kind, Bytes payload, double now);
+  void send(message::Kind kind, Payload payload, double now);
+  void on_configured(std::uint64_t number, Computed computed, double now);
   void say_drained(double now);
 
   CoordinatorOptions options_;
   Phase phase_ = Phase::serving;
   std::deque<Item> waiting_;
   std::optional<Item> running_;
-  std::optional<std::string> broken_;  ///< why the last configuration failed
+  std::optional<std::string> broken_;  ///< why the last configuration failed; bars all tasks
   bool draining_ = false;
   Silence coordinator_;
   double last_tick_;

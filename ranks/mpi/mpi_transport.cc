@@ -46,15 +46,22 @@ class MpiTransport final : public Transport {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
   int node_size() const override { return node_size_; }
+  std::string host() const override {
+    std::array<char, MPI_MAX_PROCESSOR_NAME> name{};
+    int length = 0;
+    check(MPI_Get_processor_name(name.data(), &length), "MPI_Get_processor_name");
+    return {name.data(), static_cast<std::size_t>(length)};
+  }
   double now() const override { return MPI_Wtime(); }
 
-  void send(int to, std::uint8_t kind, Bytes payload) override {
+  void send(int to, std::uint8_t kind, Payload payload) override {
     if (payload.size() > kMaxMessageBytes)
       throw Error(ErrorCode::resource, "a message between ranks is too large");
     collect_sent();
     pending_.push_back({std::move(payload), MPI_REQUEST_NULL, to});
     Pending& p = pending_.back();
-    check(MPI_Isend(p.payload.data(), static_cast<int>(p.payload.size()), MPI_BYTE, to, kind,
+    // Sends to several ranks may read one buffer at the same time.
+    check(MPI_Isend(p.payload.view().data(), static_cast<int>(p.payload.size()), MPI_BYTE, to, kind,
                     MPI_COMM_WORLD, &p.request),
           "MPI_Isend");
   }
@@ -88,7 +95,7 @@ class MpiTransport final : public Transport {
       while (take_arrived()) {
       }
       if (std::ranges::all_of(pending_, is_lost, &Pending::to) &&
-          std::ranges::all_of(arriving_, is_lost, [](const Arriving& a) { return a.message.from; }))
+          std::ranges::all_of(arriving_, is_lost, &Arriving::from))
         return true;
       if (std::chrono::steady_clock::now() > deadline) return false;
       std::this_thread::sleep_for(kShortestNap);
@@ -97,13 +104,15 @@ class MpiTransport final : public Transport {
 
  private:
   struct Pending {
-    Bytes payload;
+    Payload payload;
     MPI_Request request;
     int to;
   };
 
   struct Arriving {
-    Message message;
+    int from;
+    std::uint8_t kind;
+    Bytes payload;
     MPI_Request request;
   };
 
@@ -118,11 +127,10 @@ class MpiTransport final : public Transport {
     if (!found) return false;
     int bytes = 0;
     check(MPI_Get_count(&status, MPI_BYTE, &bytes), "MPI_Get_count");
-    arriving_.push_back({{status.MPI_SOURCE, static_cast<std::uint8_t>(status.MPI_TAG),
-                          Bytes(static_cast<std::size_t>(bytes))},
-                         MPI_REQUEST_NULL});
+    arriving_.push_back({status.MPI_SOURCE, static_cast<std::uint8_t>(status.MPI_TAG),
+                         Bytes(static_cast<std::size_t>(bytes)), MPI_REQUEST_NULL});
     Arriving& a = arriving_.back();
-    check(MPI_Imrecv(a.message.payload.data(), bytes, MPI_BYTE, &handle, &a.request), "MPI_Imrecv");
+    check(MPI_Imrecv(a.payload.data(), bytes, MPI_BYTE, &handle, &a.request), "MPI_Imrecv");
     return true;
   }
 
@@ -130,15 +138,15 @@ class MpiTransport final : public Transport {
   std::optional<Message> take_arrived() {
     std::set<int> waited_for;
     for (auto a = arriving_.begin(); a != arriving_.end(); ++a) {
-      if (waited_for.contains(a->message.from)) continue;
+      if (waited_for.contains(a->from)) continue;
       int done = 0;
       // A transfer that fails is silence of its sender, like one that never ends.
       const bool ok = MPI_Test(&a->request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS;
       if (!ok || !done) {
-        waited_for.insert(a->message.from);
+        waited_for.insert(a->from);
         continue;
       }
-      Message message = std::move(a->message);
+      Message message{.from = a->from, .kind = a->kind, .payload = Payload(std::move(a->payload))};
       arriving_.erase(a);
       return message;
     }

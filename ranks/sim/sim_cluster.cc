@@ -59,8 +59,9 @@ struct SimCluster::Impl {
         random(options.seed),
         coordinator(options.ranks, options.coordinator, 0.0) {
     for (int r = 0; r < options.ranks; ++r) {
-      ranks.push_back(
-          {.worker = WorkerState(options.coordinator, 0.0), .forgets_sent = random.below(2) == 0});
+      ranks.push_back({.worker = WorkerState(options.coordinator, 0.0,
+                                             fmt::format("node{}", r / options.ranks_per_host)),
+                       .forgets_sent = random.below(2) == 0});
       add({.kind = Event::Kind::tick, .rank = r}, tick_s() * random.uniform());
     }
     for (const SimFault& f : options.faults) {
@@ -87,6 +88,10 @@ struct SimCluster::Impl {
     return last_s;
   }
 
+  static Message in_memory(int from, message::Envelope e) {
+    return {.from = from, .kind = e.kind, .payload = std::move(e.payload), .is_in_memory = true};
+  }
+
   /// Puts what a rank's state machines want done into the queue.
   void settle(int r) {
     if (is_dead(r)) return;
@@ -102,16 +107,12 @@ struct SimCluster::Impl {
       }
     }
     for (message::Envelope& e : worker.take_sends())
-      add({.kind = Event::Kind::to_coordinator,
-           .rank = 0,
-           .message = {r, e.kind, std::move(e.payload)}},
+      add({.kind = Event::Kind::to_coordinator, .rank = 0, .message = in_memory(r, std::move(e))},
           arrival(r, rank(r).last_from_rank_s));
     if (r != 0) return;
     for (message::Envelope& e : coordinator.take_sends()) {
       const int to = e.to;
-      add({.kind = Event::Kind::to_worker,
-           .rank = to,
-           .message = {0, e.kind, std::move(e.payload)}},
+      add({.kind = Event::Kind::to_worker, .rank = to, .message = in_memory(0, std::move(e))},
           arrival(to, rank(to).last_to_rank_s));
     }
   }
@@ -146,12 +147,12 @@ struct SimCluster::Impl {
     switch (e.kind) {
       case Event::Kind::tick:
         if (r.worker.phase() != WorkerState::Phase::serving) return;
+        add({.kind = Event::Kind::tick, .rank = e.rank}, now + tick_s());
         if (e.rank == 0) {
-          coordinator.on_tick(now);
+          coordinator.on_tick(now);  // may throw; the clock goes on
         } else {
           r.worker.on_tick(now);
         }
-        add({.kind = Event::Kind::tick, .rank = e.rank}, now + tick_s());
         break;
       case Event::Kind::to_coordinator:
         if (is_dead(e.message.from) && rank(e.message.from).forgets_sent) return;
@@ -183,9 +184,16 @@ SimCluster::SimCluster(SimOptions options, SimWork work)
 
 SimCluster::~SimCluster() = default;
 
-void SimCluster::configure(const Bytes& state) {
-  impl_->coordinator.configure(state);
-  impl_->settle(0);
+bool SimCluster::configure(const Bytes& state,
+                           OnFailure on_failure,
+                           const std::function<bool()>& stop) {
+  impl_->coordinator.configure(state, on_failure);
+  for (;;) {
+    impl_->settle(0);
+    if (impl_->coordinator.is_configured()) return true;
+    if (stop && stop()) return false;
+    impl_->step();
+  }
 }
 
 bool SimCluster::run(const std::vector<Task>& tasks,

@@ -25,6 +25,7 @@ struct SimFault {
 struct SimOptions {
   int ranks = 1;
   std::uint64_t seed = 0;
+  int ranks_per_host = 8;          ///< rank r runs on the machine `node<r / ranks_per_host>`
   double delay_s = 1e-4;           ///< of a message on average; each takes 0 to 2 times as long
   std::vector<SimFault> faults{};  ///< rank 0 may stall but not die
   CoordinatorOptions coordinator{};
@@ -44,7 +45,10 @@ class SimCluster {
   SimCluster(const SimCluster&) = delete;
   SimCluster& operator=(const SimCluster&) = delete;
 
-  void configure(const Bytes& state);
+  /// @param stop as in run()
+  bool configure(const Bytes& state,
+                 OnFailure on_failure = OnFailure::end_run,
+                 const std::function<bool()>& stop = {});
   /// @param stop asked at every event whether the stop flag is set
   bool run(const std::vector<Task>& tasks,
            const std::function<void(const TaskOutcome&)>& report,

@@ -60,14 +60,14 @@ Crew::Crew(Session& session,
       session_record_{.ranks = session.transport.size(), .stage_seconds = {}, .peak_bytes = 0} {
   if (session.transport.size() == 1) return;
   const std::string logs = session.transport.has_process() ? log_directory.string() : std::string();
-  coordinator_.configure(JobHandler::open_job_message(*workload_, run.name, logs));
+  configure(JobHandler::open_job_message(*workload_, run.name, logs));
 }
 
 void Crew::run(const std::string& stage, std::vector<Piece> pieces) {
   if (pieces.empty()) return;
   if (tasks_ == 0)  // so that the next start has a number of its own, however this one ends
     records_.put(RecordKind::session, session_key(session_), encode(session_record_));
-  for (const Bytes& state : std::exchange(pending_, {})) coordinator_.configure(state);
+  for (const Bytes& state : std::exchange(pending_, {})) configure(state);
   double total = 0.0;
   for (const Piece& p : pieces) total += p.task.cost;
   progress_.begin(stage, total);
@@ -104,6 +104,10 @@ void Crew::run(const std::string& stage, std::vector<Piece> pieces) {
   }
   records_.sync();
   progress_.end();
+}
+
+void Crew::configure(const Bytes& state) {
+  if (!coordinator_.configure(state, stop_)) throw Stopped();
 }
 
 void Crew::note_task(const std::string& stage,

@@ -38,7 +38,7 @@ struct OpenedRun {
 class Crew {
  public:
   /// @param log_directory where the other ranks keep their logs; empty = nowhere
-  /// @throws Error naming the ranks that cannot open the job, or see another one
+  /// @throws Stopped, or Error naming the ranks that cannot open the job, or see another one
   Crew(Session& session,
        const OpenedRun& run,
        RecordStore& records,
@@ -60,6 +60,8 @@ class Crew {
   [[nodiscard]] int ranks() const { return session_record_.ranks; }
 
  private:
+  /// Applies state on every rank. @throws Stopped, or Error naming the ranks that cannot apply it
+  void configure(const Bytes& state);
   void note_task(const std::string& stage,
                  const Piece& piece,
                  const TaskOutcome& outcome,

@@ -22,12 +22,11 @@ ByteWriter tagged(MessageKind kind) {
 }
 
 /// A job that is another one here than on rank 0 would give other numbers.
-void check_identity(const Workload& workload, const std::string& expected, int rank) {
+void check_identity(const Workload& workload, const std::string& expected) {
   const Identity own = workload.identity.part(IdentityUse::records);
   const auto found = differences(Identity::parse(expected), own);
   if (found.empty()) return;
-  throw Error(ErrorCode::mismatch,
-              fmt::format("rank {} sees another job than rank 0 ({})", rank, describe(found)), {},
+  throw Error(ErrorCode::mismatch, fmt::format("another job ({})", describe(found)), {},
               "Give every rank the same files and program, and the same kind of CPU");
 }
 
@@ -88,13 +87,16 @@ void JobHandler::open_job(ByteReader& in) {
                              {.run = run, .ranks = node_ranks_});
     shelf_->put(run, workload);
   }
-  check_identity(*workload, identity, rank_);
+  check_identity(*workload, identity);
   state_.open(std::move(workload), std::move(run));
 }
 
 void JobHandler::configure(ByteView state) {
   ByteReader in(state, "state message");
-  switch (static_cast<MessageKind>(in.u8())) {
+  const auto kind = static_cast<MessageKind>(in.u8());
+  if (kind != MessageKind::open_job && !state_.is_open())
+    throw Error(ErrorCode::internal, "a state came before the job was open");
+  switch (kind) {
     case MessageKind::open_job:
       return open_job(in);
     case MessageKind::ranges: {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -22,7 +23,42 @@ class CoordinatorStateTest : public ::testing::Test {
     for (int r = 0; r < here; ++r) hello(r, "f");
   }
   void hello(int rank, const std::string& fingerprint) {
-    state_->on_message({rank, message::hello, message::encode_hello(fingerprint)}, now_);
+    state_->on_message({rank, message::hello, message::encode_hello({.fingerprint = fingerprint})},
+                       now_);
+  }
+  /// The numbers of the configurations that the rank was sent.
+  std::vector<std::uint64_t> configurations(int rank) {
+    std::vector<std::uint64_t> numbers;
+    for (const message::Envelope& e : sent_) {
+      if (e.to == rank && e.kind == message::configure)
+        numbers.push_back(message::decode_configure({0, e.kind, e.payload}).number);
+    }
+    return numbers;
+  }
+  void configure(OnFailure on_failure = OnFailure::end_run) {
+    state_->configure(as_bytes("state"), on_failure);
+    ++configuration_;
+    collect();
+  }
+  void answer_configuration(int rank, std::optional<Refusal> refusal = {}) {
+    answer_configuration(rank, configuration_, std::move(refusal));
+  }
+  void answer_configuration(int rank, std::uint64_t number, std::optional<Refusal> refusal) {
+    state_->on_message(
+        {rank, message::configured,
+         message::encode_configured({.number = number, .refusal = std::move(refusal)})},
+        now_);
+    collect();
+  }
+  /// What the state throws at the next tick.
+  std::optional<Error> tick() {
+    try {
+      state_->on_tick(now_);
+    } catch (const Error& e) {
+      return e;
+    }
+    collect();
+    return std::nullopt;
   }
   void begin(int tasks, double cost = 1.0) {
     tasks_.assign(static_cast<std::size_t>(tasks), Task{.payload = {}, .cost = cost});
@@ -78,6 +114,7 @@ class CoordinatorStateTest : public ::testing::Test {
   std::vector<message::Envelope> sent_;
   std::vector<TaskOutcome> outcomes_;
   std::uint64_t round_ = 0;
+  std::uint64_t configuration_ = 0;
   double now_ = 0.0;
 };
 
@@ -321,7 +358,7 @@ TEST_F(CoordinatorStateTest, all_ranks_with_another_fingerprint_are_named) {
 TEST_F(CoordinatorStateTest, a_rank_that_sends_damage_is_given_up) {
   open(2);
   begin(4);
-  state_->on_message({1, message::outcome, Bytes(10)}, now_);
+  state_->on_message({1, message::outcome, Payload(Bytes(10))}, now_);
   EXPECT_EQ(state_->take_given_up(), std::vector<int>{1});
   EXPECT_TRUE(state_->take_outcomes().empty());
 }
@@ -337,6 +374,187 @@ TEST_F(CoordinatorStateTest, leaving_ranks_learn_who_was_lost) {
                                  [](const message::Envelope& e) { return e.to == 2; });
   ASSERT_NE(last, sent_.end());
   EXPECT_EQ(message::decode_leave({0, last->kind, last->payload}), std::vector<int>{1});
+}
+
+const Refusal kNoFile{.code = ErrorCode::not_found, .reason = "no file", .hint = "Copy it"};
+const Refusal kOtherFile{.code = ErrorCode::mismatch, .reason = "another file", .hint = "Same"};
+
+TEST_F(CoordinatorStateTest, all_ranks_get_one_buffer) {
+  open(3);
+  configure();
+  std::set<const std::byte*> buffers;
+  for (const message::Envelope& e : sent_) {
+    if (e.kind == message::configure) buffers.insert(e.payload.view().data());
+  }
+  EXPECT_EQ(buffers.size(), 1u);
+  for (int r = 0; r < 3; ++r) EXPECT_EQ(count(r, message::configure), 1);
+}
+
+TEST_F(CoordinatorStateTest, a_rank_computes_only_after_it_has_said_that_it_is_configured) {
+  open(2);
+  configure();
+  answer_configuration(0);
+  EXPECT_FALSE(state_->is_configured());
+  begin(4);
+  EXPECT_FALSE(held_[0].empty());
+  EXPECT_TRUE(held_[1].empty());
+  answer_configuration(1);
+  EXPECT_TRUE(state_->is_configured());
+  EXPECT_FALSE(held_[1].empty());
+}
+
+TEST_F(CoordinatorStateTest, answers_to_an_earlier_configuration_do_not_count) {
+  open(2);
+  configure();
+  configure();
+  answer_configuration(0);
+  answer_configuration(1, 1, std::nullopt);
+  EXPECT_FALSE(state_->is_configured());
+  answer_configuration(1, 1, kNoFile);
+  EXPECT_FALSE(tick());
+  answer_configuration(1);
+  EXPECT_TRUE(state_->is_configured());
+}
+
+TEST_F(CoordinatorStateTest, a_rank_that_starts_late_gets_all_configurations_in_order) {
+  open(3, 2);
+  configure();
+  configure();
+  EXPECT_TRUE(configurations(2).empty());
+  hello(2, "f");
+  collect();
+  EXPECT_EQ(configurations(2), (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(configurations(1), (std::vector<std::uint64_t>{1, 2}));
+}
+
+TEST_F(CoordinatorStateTest, a_rank_with_another_fingerprint_is_not_configured) {
+  open(2, 1);
+  configure();
+  hello(1, "another");
+  collect();
+  EXPECT_TRUE(configurations(1).empty());
+  answer_configuration(0);
+  EXPECT_EQ(tick()->code(), ErrorCode::mismatch);
+}
+
+TEST_F(CoordinatorStateTest, ranks_that_cannot_be_configured_are_named_once_all_have_answered) {
+  open(5);
+  configure();
+  for (const int r : {4, 1, 2}) answer_configuration(r, kNoFile);
+  answer_configuration(0);
+  EXPECT_FALSE(tick()) << "rank 3 may fail as well";
+  answer_configuration(3);
+  for (int turn = 0; turn < 2; ++turn) {
+    const auto error = tick();
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->code(), ErrorCode::not_found);
+    EXPECT_EQ(error->message(), "3 of 5 ranks cannot take part: ranks 1-2, 4: no file");
+    EXPECT_EQ(error->hint(), "Copy it");
+  }
+  EXPECT_THROW(begin(3), Error);
+  EXPECT_EQ(count(3, message::task), 0);
+}
+
+TEST_F(CoordinatorStateTest, ranks_that_differ_come_first_and_cannot_be_left_out) {
+  open(4);
+  configure(OnFailure::leave_out);
+  answer_configuration(0);
+  answer_configuration(1, kNoFile);
+  answer_configuration(2, kOtherFile);
+  answer_configuration(3, kOtherFile);
+  const auto error = tick();
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code(), ErrorCode::mismatch);
+  EXPECT_EQ(error->message(),
+            "2 of 4 ranks differ from rank 0: ranks 2-3: another file; "
+            "1 of 4 ranks cannot take part: rank 1: no file");
+  EXPECT_EQ(error->hint(), "Same");
+  EXPECT_FALSE(state_->ranks()[1].left_out);
+}
+
+TEST_F(CoordinatorStateTest, a_rank_that_is_left_out_gets_heartbeats_and_leave_but_no_work) {
+  open(2, {.dead_after_s = 10.0});
+  configure(OnFailure::leave_out);
+  answer_configuration(0);
+  answer_configuration(1, kNoFile);
+  EXPECT_FALSE(state_->is_configured());
+  EXPECT_FALSE(tick());
+  EXPECT_TRUE(state_->is_configured());
+  EXPECT_TRUE(state_->ranks()[1].left_out);
+  begin(6);
+  EXPECT_TRUE(held_[1].empty());
+  configure();
+  EXPECT_EQ(configurations(1).size(), 1u);
+  pass(5.0, {0, 1});
+  EXPECT_GE(count(1, message::heartbeat), 4);
+  answer_configuration(1, kNoFile);  // late nonsense changes nothing
+  EXPECT_FALSE(tick());
+  state_->leave();
+  collect();
+  EXPECT_EQ(count(1, message::leave), 1);
+}
+
+TEST_F(CoordinatorStateTest, a_failed_task_does_not_wait_for_a_rank_that_is_left_out) {
+  open(2);
+  configure(OnFailure::leave_out);
+  answer_configuration(0);
+  answer_configuration(1, kNoFile);
+  EXPECT_FALSE(tick());
+  begin(1);
+  answer(0, false, "first");
+  ASSERT_EQ(held_[0].size(), 1u);
+  answer(0, true);
+  EXPECT_TRUE(outcomes_.at(0).ok);
+}
+
+TEST_F(CoordinatorStateTest, a_failed_task_waits_for_a_rank_that_is_still_being_configured) {
+  open(2);
+  configure();
+  answer_configuration(0);
+  begin(1);
+  answer(0, false, "not here");
+  EXPECT_TRUE(held_[0].empty());
+  answer_configuration(1);
+  ASSERT_EQ(held_[1].size(), 1u);
+}
+
+TEST_F(CoordinatorStateTest, a_rank_that_is_lost_while_it_is_configured_is_not_waited_for) {
+  open(3, {.dead_after_s = 10.0});
+  configure();
+  answer_configuration(0);
+  answer_configuration(1);
+  answer_configuration(2, kNoFile);
+  state_->give_up(2, "killed");
+  EXPECT_FALSE(tick()) << "what a lost rank said is no matter";
+  EXPECT_TRUE(state_->is_configured());
+  configure();
+  answer_configuration(0);
+  pass(11.0, {0});
+  EXPECT_EQ(state_->take_given_up(), (std::vector<int>{2, 1}));
+  EXPECT_TRUE(state_->is_configured());
+}
+
+TEST_F(CoordinatorStateTest, after_a_failure_a_later_configuration_counts) {
+  open(2);
+  configure();
+  answer_configuration(0);
+  answer_configuration(1, kNoFile);
+  EXPECT_TRUE(tick());
+  configure();
+  EXPECT_FALSE(tick());
+  answer_configuration(0);
+  answer_configuration(1);
+  EXPECT_FALSE(tick());
+  EXPECT_TRUE(state_->is_configured());
+  begin(2);
+  EXPECT_EQ(held_[1].size(), 1u);
+}
+
+TEST_F(CoordinatorStateTest, alone_a_rank_fails_with_its_own_reason) {
+  open(1);
+  configure();
+  answer_configuration(0, kNoFile);
+  EXPECT_EQ(tick()->message(), "no file");
 }
 
 TEST_F(CoordinatorStateTest, a_silent_coordinator_still_beats) {

@@ -14,7 +14,7 @@ TEST(RankDeathTest, survivors_finish_the_work_of_a_rank_that_dies) {
   const int ranks = rank_counts().back();
   ASSERT_GE(ranks, 3);
   const auto crew = open_crew(ranks, quick_options(1.5));
-  crew->configure("s");
+  EXPECT_TRUE(crew->configure("s"));
   const auto never = [] { return false; };
   // Once everybody has computed something, everybody takes part from the first task on.
   const std::vector<Task> warm_up(static_cast<std::size_t>(8 * ranks), text_task("sleep 0.01"));

@@ -24,9 +24,10 @@ class MpiCrew final : public Crew {
  public:
   explicit MpiCrew(const CoordinatorOptions& options)
       : local_(0, [] {}), coordinator_(session()->transport(), local_, options) {}
-  void configure(const std::string& state) override {
+  bool configure(const std::string& state, OnFailure on_failure, double stop_after_s) override {
     const ByteView bytes = as_bytes(state);
-    coordinator_.configure(Bytes(bytes.begin(), bytes.end()));
+    StopFlag stop(stop_after_s);
+    return coordinator_.configure(Bytes(bytes.begin(), bytes.end()), stop.flag(), on_failure);
   }
   bool run(const std::vector<Task>& tasks,
            const std::function<void(const TaskOutcome&)>& report,
@@ -54,11 +55,11 @@ void tell_all(std::uint8_t kind) {
 }
 
 int serve_tests() {
-  TextHandler handler(session()->transport().rank(), [] { std::raise(SIGKILL); });
   for (;;) {
     const auto m = session()->transport().receive(std::chrono::seconds(60));
     if (!m) return 1;
     if (m->kind == kNoMoreCrews) return 0;
+    TextHandler handler(session()->transport().rank(), [] { std::raise(SIGKILL); });
     if (serve(session()->transport(), handler, quick_options()) != Parting::released) return 1;
   }
 }

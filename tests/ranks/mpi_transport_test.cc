@@ -27,7 +27,7 @@ TEST(MpiTransportTest, a_sender_that_dies_within_a_message_holds_up_nobody) {
     ASSERT_TRUE(m) << "nothing came";
     if (m->from == 1) continue;  // it may have got through
     EXPECT_EQ(m->payload.size(), m->kind == kLarge ? kLargeBytes : 1);
-    for (const std::byte b : m->payload) ASSERT_EQ(b, std::byte(m->from));
+    for (const std::byte b : m->payload.view()) ASSERT_EQ(b, std::byte(m->from));
     kinds[m->from].push_back(m->kind);
     ++messages;
   }
@@ -38,9 +38,9 @@ TEST(MpiTransportTest, a_sender_that_dies_within_a_message_holds_up_nobody) {
 }
 
 int send_two(int rank) {
-  transport()->send(0, kLarge, Bytes(kLargeBytes, std::byte(rank)));
+  transport()->send(0, kLarge, Payload(Bytes(kLargeBytes, std::byte(rank))));
   if (rank == 1) std::raise(SIGKILL);
-  transport()->send(0, kSmall, Bytes(1, std::byte(rank)));
+  transport()->send(0, kSmall, Payload(Bytes(1, std::byte(rank))));
   const bool told = transport()->receive(std::chrono::seconds(60)).has_value();
   transport()->give_up(1);
   return told ? 0 : 1;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "src/base/error.h"
 #include "src/base/random.h"
 
 #include "ranks/sim/sim_cluster.h"
@@ -52,7 +53,7 @@ struct Schedule {
   }
 
   Computed compute(int rank, const Job& job) const {
-    ByteReader in(job.payload, "task");
+    ByteReader in(job.payload.view(), "task");
     const std::uint64_t task = in.u64();
     const std::uint64_t kind = in.u64();
     const double seconds =
@@ -133,6 +134,127 @@ TEST(SchedulesTest, stopping_at_any_time_ends_soon_and_reports_nothing_twice) {
   }
 }
 
+/// What a rank makes of a configuration in a random cluster.
+enum class Answer { applies, fails, differs, dies };
+
+/// Configures a random cluster three times, with deaths, stalls and slow ranks, and runs its tasks
+/// when that succeeds.
+class Configuring {
+ public:
+  explicit Configuring(std::uint64_t seed)
+      : schedule_(seed),
+        random_(seed, 31),
+        broken_(schedule_.speed.size()),
+        cluster_(schedule_.options, [this](int rank, const Job& job) { return work(rank, job); }) {}
+
+  void play() {
+    for (std::uint64_t turn = 0; turn < 3; ++turn) {
+      const bool may_leave_out = random_.below(2) == 0;
+      asked_.clear();
+      computed_ = false;
+      ByteWriter state;
+      state.u64(random_.below(4));  // how many in 20 ranks have trouble
+      try {
+        EXPECT_TRUE(cluster_.configure(state.take(),
+                                       may_leave_out ? OnFailure::leave_out : OnFailure::end_run));
+        check_members(may_leave_out);
+        EXPECT_TRUE(cluster_.run(schedule_.tasks, [](const TaskOutcome&) {}));
+        ++runs;
+      } catch (const Error& e) {
+        EXPECT_FALSE(computed_) << "a failed configuration ends the run before any work";
+        EXPECT_THROW(cluster_.run(schedule_.tasks, [](const TaskOutcome&) {}), Error);
+        EXPECT_FALSE(computed_);
+        check_error(e, may_leave_out);
+        ++errors;
+      }
+    }
+    cluster_.shutdown();
+  }
+
+  int runs = 0;
+  int errors = 0;
+
+ private:
+  std::optional<Computed> work(int rank, const Job& job) {
+    if (!job.is_configure) {
+      // A rank that was given up may still have tasks of an earlier run.
+      if (!cluster_.ranks()[static_cast<std::size_t>(rank)].lost) computed_ = true;
+      EXPECT_FALSE(broken_[static_cast<std::size_t>(rank)]) << "rank " << rank;
+      return schedule_.compute(rank, job);
+    }
+    const std::uint64_t troubled = ByteReader(job.payload.view(), "state").u64();
+    Answer answer = Answer::applies;
+    if (random_.below(20) < troubled) answer = static_cast<Answer>(1 + random_.below(3));
+    if (rank == 0 && answer == Answer::dies) answer = Answer::fails;
+    asked_[rank] = answer;
+    broken_[static_cast<std::size_t>(rank)] = answer != Answer::applies;
+    const double seconds = random_.below(3) == 0 ? 100.0 * random_.uniform() : 0.01;
+    switch (answer) {
+      case Answer::applies:
+        return Computed{.ok = true, .seconds = seconds};
+      case Answer::fails:
+        return Computed{.error = "no", .seconds = seconds, .code = ErrorCode::io};
+      case Answer::differs:
+        return Computed{.error = "other", .seconds = seconds, .code = ErrorCode::mismatch};
+      case Answer::dies:
+        break;
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] bool takes_part(int rank) const {
+    const RankReport report = cluster_.ranks()[static_cast<std::size_t>(rank)];
+    return !report.lost && !report.left_out;
+  }
+
+  /// All who are left have applied it; left out is only who failed, and only when that was asked.
+  void check_members(bool may_leave_out) {
+    for (const auto& [rank, answer] : asked_) {
+      if (takes_part(rank)) {
+        EXPECT_EQ(answer, Answer::applies) << "rank " << rank;
+      } else if (cluster_.ranks()[static_cast<std::size_t>(rank)].left_out) {
+        EXPECT_EQ(answer, Answer::fails) << "rank " << rank;
+        EXPECT_TRUE(may_leave_out);
+      }
+    }
+  }
+
+  /// Some rank deserved the error.
+  void check_error(const Error& error, bool may_leave_out) {
+    bool differs = false;
+    bool fails = false;
+    for (const auto& [rank, answer] : asked_) {
+      if (!takes_part(rank)) continue;
+      differs = differs || answer == Answer::differs;
+      fails = fails || (answer == Answer::fails && (rank == 0 || !may_leave_out));
+    }
+    EXPECT_TRUE(differs || fails) << error.what();
+    EXPECT_EQ(error.code(), differs ? ErrorCode::mismatch : ErrorCode::io);
+  }
+
+  Schedule schedule_;
+  Random random_;
+  std::vector<bool> broken_;  ///< by rank: its last configuration failed
+  std::map<int, Answer> asked_;
+  bool computed_ = false;  ///< a task of the last run
+  SimCluster cluster_;
+};
+
+TEST(SchedulesTest, a_rank_that_is_not_configured_never_computes_whatever_happens) {
+  int runs = 0;
+  int errors = 0;
+  for (std::uint64_t seed = 0; seed < 2000; ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    Configuring configuring(seed);
+    configuring.play();
+    runs += configuring.runs;
+    errors += configuring.errors;
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(runs, 1000);  // else the schedules test nothing
+  EXPECT_GT(errors, 500);
+}
+
 TEST(SchedulesTest, equal_seeds_give_equal_runs) {
   for (std::uint64_t seed = 0; seed < 100; ++seed)
     EXPECT_EQ(play(Schedule(seed)).text, play(Schedule(seed)).text);
@@ -150,7 +272,7 @@ TEST(SchedulesTest, ranks_share_the_work_evenly) {
     total += seconds;
   }
   SimCluster cluster({.ranks = 64, .seed = 5}, [](int, const Job& job) {
-    return Computed{.ok = true, .seconds = ByteReader(job.payload, "task").f64()};
+    return Computed{.ok = true, .seconds = ByteReader(job.payload.view(), "task").f64()};
   });
   EXPECT_TRUE(cluster.run(tasks, [](const TaskOutcome&) {}));
   EXPECT_LT(cluster.now(), 1.03 * total / 64);

@@ -12,9 +12,11 @@ class SimCrew final : public Crew {
         cluster_({.ranks = ranks, .seed = 1, .coordinator = options},
                  [this](int rank, const Job& job) { return work(rank, job); }) {}
 
-  void configure(const std::string& state) override {
+  bool configure(const std::string& state, OnFailure on_failure, double stop_after_s) override {
     const ByteView bytes = as_bytes(state);
-    cluster_.configure(Bytes(bytes.begin(), bytes.end()));
+    const double stop_s = cluster_.now() + stop_after_s;
+    return cluster_.configure(Bytes(bytes.begin(), bytes.end()), on_failure,
+                              [&] { return cluster_.now() >= stop_s; });
   }
   bool run(const std::vector<Task>& tasks,
            const std::function<void(const TaskOutcome&)>& report,
@@ -26,12 +28,20 @@ class SimCrew final : public Crew {
 
  private:
   std::optional<Computed> work(int rank, const Job& job) {
-    const std::string text(as_text(job.payload));
+    const std::string text(as_text(job.payload.view()));
     std::string& state = states_.at(static_cast<std::size_t>(rank));
     if (job.is_configure) {
-      if (text == "bad") return Computed{.error = "a bad state"};
-      state = text;
-      return Computed{.ok = true};
+      const Answer a = configured(rank, text);
+      if (a.fate == Fate::dies) return std::nullopt;
+      if (a.fate == Fate::answers) {
+        state = text;
+        return Computed{.ok = true, .seconds = a.seconds};
+      }
+      const Error error = configure_error(a);
+      return Computed{.error = Error(error.code(), error.message(), error.where()).what(),
+                      .seconds = a.seconds,
+                      .code = error.code(),
+                      .hint = error.hint()};
     }
     const Answer a = answer(rank, state, text);
     if (a.fate == Fate::dies) return std::nullopt;

@@ -16,7 +16,7 @@ class MortalTransport final : public Transport {
   int rank() const override { return inner_->rank(); }
   int size() const override { return inner_->size(); }
   double now() const override { return inner_->now(); }
-  void send(int to, std::uint8_t kind, Bytes payload) override {
+  void send(int to, std::uint8_t kind, Payload payload) override {
     if (!dead_) inner_->send(to, kind, std::move(payload));
   }
   std::optional<Message> receive(std::chrono::microseconds timeout) override {
@@ -54,9 +54,10 @@ class ThreadCrew final : public Crew {
     for (std::thread& t : workers_) t.join();
   }
 
-  void configure(const std::string& state) override {
+  bool configure(const std::string& state, OnFailure on_failure, double stop_after_s) override {
     const ByteView bytes = as_bytes(state);
-    coordinator_->configure(Bytes(bytes.begin(), bytes.end()));
+    StopFlag stop(stop_after_s);
+    return coordinator_->configure(Bytes(bytes.begin(), bytes.end()), stop.flag(), on_failure);
   }
   bool run(const std::vector<Task>& tasks,
            const std::function<void(const TaskOutcome&)>& report,
