@@ -1,6 +1,7 @@
 #include "sweep/job/compiled.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -18,6 +19,8 @@
 
 namespace qsweep {
 namespace {
+
+constexpr float kLargestHalf = 65504.0f;
 
 WeightSettings weight_settings(const JobConfig::Quantization& q) {
   WeightSettings settings{.algorithm = parse_weight_algorithm(q.algorithm),
@@ -168,6 +171,24 @@ void warn_of_unusual(CompiledJob& c) {
   }
 }
 
+/// Names of layers whose weights FP16 cannot hold, where a precision of the job has FP16 weights.
+void warn_of_half_weights(const OpenModel& model, CompiledJob& c) {
+  const auto all = c.precisions.all();
+  if (std::ranges::none_of(all, [](const Precision& p) { return p.weight.dtype == DType::f16; }))
+    return;
+  std::string names;
+  for (std::size_t i = 0; i < model.layers().size(); ++i) {
+    const Tensor& weight = model.program->weight(static_cast<int>(i));
+    const bool exceeds = std::ranges::any_of(weight.data<float>(),
+                                             [](float v) { return std::fabs(v) > kLargestHalf; });
+    if (exceeds) names += (names.empty() ? "'" : ", '") + model.layers()[i].name + "'";
+  }
+  if (names.empty()) return;
+  c.warnings.push_back(fmt::format(
+      "weights of {} exceed {}, the largest FP16 number: they overflow to infinity at FP16", names,
+      kLargestHalf));
+}
+
 }  // namespace
 
 bool CompiledJob::needs_calibration() const {
@@ -216,6 +237,7 @@ CompiledJob compile(const JobConfig& job, const OpenModel& model) {
   if (job.latency.source == "roofline") (void)find_device(job.latency.device);
   check_weights(c);
   warn_of_unusual(c);
+  warn_of_half_weights(model, c);
   return c;
 }
 

@@ -50,13 +50,13 @@ std::string images_value(const ImageSet& images) {
 
 Identity identity_of(const Workload& w) {
   Identity identity;
-  identity.add("model", w.model.digest, Decides::statistics);
-  identity.add("calibration_images", images_value(w.calibration), Decides::statistics);
-  identity.add("evaluation_images", images_value(w.evaluation), Decides::outcomes);
   for (JobValue& v : job_values(w.job)) {
     if (v.decides != Decides::nothing)
       identity.add(std::move(v.key), std::move(v.value), v.decides);
   }
+  identity.add("model", w.model.digest, Decides::statistics);
+  identity.add("calibration_images", images_value(w.calibration), Decides::statistics);
+  identity.add("evaluation_images", images_value(w.evaluation), Decides::outcomes);
   add_engine(identity);
   return identity;
 }

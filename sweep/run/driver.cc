@@ -240,6 +240,7 @@ SingleEvaluation evaluate_once(const JobConfig& job,
   }
   const RunResults all = assemble(w, f, ledger);
   const RunResults::Evaluation& e = all.evaluations.back();
+  if (!e.reason.empty()) log_warning(fmt::format("{}: {}", e.name, e.reason));
   ScoreSummary summary = result.verdict->summary();
   return {.model = all.model,
           .scheme_id = e.id,

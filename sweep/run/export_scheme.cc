@@ -1,8 +1,13 @@
 #include "sweep/run/export_scheme.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
 
 #include "src/base/error.h"
+#include "src/base/log.h"
+#include "src/base/random.h"
 #include "src/base/text.h"
 
 #include "src/exec/bank.h"
@@ -78,6 +83,52 @@ ScriptFolder write_scripts(const Workload& w, const Scheme& scheme, const Export
   return folder;
 }
 
+constexpr float kLargestHalf = 65504.0f;
+
+/// Images that show how large a model's values get: those of the calibration, else one of random
+/// pixels, or of normal values where nothing says that pixels are scaled.
+Tensor sample_images(const Workload& w) {
+  constexpr std::int64_t kImages = 8;
+  if (w.calibration.is_given())
+    return w.calibration.images({0, std::min({w.calibration.size(), w.model.batch, kImages})});
+  const InputSpec& input = w.job.input;
+  const bool scales = input.scale != 1.0 || input.mean.front() != 0.0 || input.std.front() != 1.0;
+  Tensor image(DType::f32, w.model.image_shape);
+  Random random(w.job.seed);
+  for (float& v : image.mutable_data<float>()) {
+    const double pixel = (255.0 * random.uniform() / input.scale - input.mean.front());
+    v = static_cast<float>(scales ? pixel / input.std.front() : random.normal());
+  }
+  return image;
+}
+
+/// What a model that is FP16 throughout cannot hold, of its constants and of the values that some
+/// images give.
+void warn_of_half_range(const Workload& w) {
+  const Graph& graph = w.model.program->graph();
+  std::string names;
+  const auto check = [&](const std::string& name, std::span<const float> values) {
+    const bool exceeds = std::ranges::any_of(
+        values, [](float v) { return std::isfinite(v) && std::fabs(v) > kLargestHalf; });
+    if (exceeds) names += (names.empty() ? "'" : ", '") + name + "'";
+  };
+  for (const Value& value : graph.values) {
+    if (value.constant && value.constant->dtype() == DType::f32)
+      check(value.name, value.constant->data<float>());
+  }
+  const Tensor images = sample_images(w);
+  FloatRunner runner(*w.model.program);
+  (void)runner.run({&images, 1}, [&](ValueId id, const Tensor& tensor) {
+    if (tensor.dtype() == DType::f32) check(graph.value(id).name, tensor.data<float>());
+  });
+  if (!names.empty())
+    log_warning(fmt::format(
+        "values of {} exceed {}, the largest FP16 number, {}: they overflow to "
+        "infinity in the exported file",
+        names, kLargestHalf,
+        w.calibration.is_given() ? "on the calibration images" : "on an image of random values"));
+}
+
 SchemeFile write_scheme(const Workload& w,
                         const CompiledJob::ListedScheme& listed,
                         const Findings& findings,
@@ -104,6 +155,7 @@ SchemeFile write_scheme(const Workload& w,
   options.scheme_id = scheme.id;
   options.source_sha256 = w.model.file_digest;
   const std::vector<LayerExport> exports = export_layers(w, scheme, findings.stats, adaptations);
+  if (options.half_graph) warn_of_half_range(w);
   out.calibrator = name_of(w.plan.calibrator.kind);
   out.weight_algorithm = name_of(w.plan.weights.algorithm);
   for (std::size_t i = 0; i < layers.size(); ++i) {

@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cmath>
+#include <fstream>
+#include <iterator>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -27,13 +29,15 @@ JobConfig demo(std::vector<std::string> overrides) {
   return load_job(QSWEEP_DEMO_JOB, overrides);
 }
 
-RunResults run(const JobConfig& job, const std::filesystem::path& directory) {
+RunResults run(const JobConfig& job,
+               const std::filesystem::path& directory,
+               StageId last = StageId::sweep) {
   Progress silent;
   const std::atomic<bool> stop{false};
   WorkloadShelf shelf;
   const auto transports = make_thread_transports(1);
   Session session{*transports.front(), stop, shelf};
-  return run_job(job, {.directory = directory, .last = StageId::sweep}, session, silent).results;
+  return run_job(job, {.directory = directory, .last = last}, session, silent).results;
 }
 
 /// W8A8 is what will be deployed; W4A8 is tried on its layers.
@@ -182,6 +186,55 @@ TEST(DriverTest, a_finished_run_is_loaded_whole_and_leaves_nothing_to_do) {
     }
     EXPECT_EQ(plan_job(job, {.directory = folder.path()}).tasks, 0);
   }
+}
+
+std::string contents(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST(DriverTest, a_shorter_command_leaves_the_files_of_a_finished_run_whole) {
+  const TempDir folder;
+  const JobConfig job = demo(
+      {"sensitivity.precisions=[W4A8]", "sweep.families=[{rest: W4A8, keep: W8A8, k: every}]"});
+  const RunResults found = run(job, folder.path());
+  const std::string front = contents(folder.path() / "pareto.csv");
+  ASSERT_FALSE(front.empty());
+  for (const StageId last : {StageId::baseline, StageId::sensitivity}) {
+    const RunResults again = run(job, folder.path(), last);
+    EXPECT_EQ(again.evaluations.size(), found.evaluations.size());
+    EXPECT_EQ(contents(folder.path() / "pareto.csv"), front);
+  }
+  std::filesystem::remove(folder.path() / "sweep.h5");
+  std::filesystem::remove(folder.path() / "pareto.csv");
+  (void)rebuild_reports(folder.path());
+  EXPECT_EQ(contents(folder.path() / "pareto.csv"), front);
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "sweep.h5"));
+  EXPECT_NE(contents(folder.path() / "manifest.json").find("sweep.h5"), std::string::npos);
+}
+
+TEST(DriverTest, the_ledger_survives_another_start) {
+  const TempDir folder;
+  const JobConfig job = demo({"sensitivity.precisions=[W4A8]", "sweep.families=[]"});
+  const RunResults first = run(job, folder.path(), StageId::baseline);
+  const RunResults second = run(job, folder.path());
+  const RunResults third = run(job, folder.path());
+  EXPECT_GT(second.ledger.tasks.size(), first.ledger.tasks.size());
+  EXPECT_EQ(second.ledger.tasks.front().session, 0);
+  EXPECT_EQ(second.ledger.tasks.back().session, 1);
+  EXPECT_EQ(third.ledger.tasks.size(), second.ledger.tasks.size());
+  EXPECT_EQ(third.ledger.work_done, second.ledger.work_done);
+  EXPECT_EQ(load_results(folder.path()).ledger.tasks.size(), second.ledger.tasks.size());
+}
+
+TEST(DriverTest, a_plan_for_the_directory_of_another_job_is_refused) {
+  const TempDir folder;
+  (void)run(demo({"sensitivity.precisions=[]", "sweep.families=[]"}), folder.path());
+  const std::string text = testing::error_text<Error>([&] {
+    (void)plan_job(demo({"sensitivity.precisions=[]", "sweep.families=[]", "seed=43"}),
+                   {.directory = folder.path()});
+  });
+  EXPECT_NE(text.find("seed was 42, is 43"), std::string::npos) << text;
 }
 
 TEST(SensitivityBaseTest, combinations_without_sense_are_refused) {
