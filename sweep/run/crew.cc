@@ -134,6 +134,7 @@ void Crew::note_stage(const std::string& stage, double seconds) {
 }
 
 Findings run_stages(Crew& crew, const Stages& stages) {
+  check_stages(stages);
   Findings findings;
   RecordStore& records = crew.records();
   for (const auto& stage : stages) {

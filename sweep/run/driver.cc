@@ -121,6 +121,8 @@ RunOutcome run_job(const JobConfig& job,
   const RunDirectory directory(options.directory);
   const OpenedRun run = open_run(job, WorkloadUse::evaluate, session);
   const Workload& w = *run.workload;
+  const StageOptions places{.activations = directory.activations()};
+  check_stages(stages_of(w, places));
   FileSystem& files = real_file_system();
   const std::filesystem::path logs =
       options.logs.empty() ? directory.logs() : std::filesystem::absolute(options.logs);
@@ -135,7 +137,6 @@ RunOutcome run_job(const JobConfig& job,
   files.replace(directory.config(), to_yaml(job));
 
   Crew crew(session, run, records, progress, logs);
-  const StageOptions places{.activations = directory.activations()};
   Findings findings = run_stages(crew, stages_of(w, places, options.last));
   read_rest(stages_of(w, places), options.last, records, findings);
   const RunResults::Ledger ledger = ledger_of(records);
@@ -182,7 +183,9 @@ RunPlan plan_job(const JobConfig& job, const RunOptions& options) {
                .images = w.evaluation.size(),
                .done = static_cast<std::int64_t>(records.size())};
   Findings findings;
-  for (const auto& stage : stages_of(w, {.activations = directory.activations()})) {
+  const Stages stages = stages_of(w, {.activations = directory.activations()});
+  check_stages(stages);
+  for (const auto& stage : stages) {
     for (const Piece& p : stage->missing(findings, records, 1)) {
       plan.work += p.task.cost;
       ++plan.tasks;

@@ -50,6 +50,8 @@ class ActivationsStage final : public Stage {
       : w_(workload), directory_(std::move(directory)) {}
   [[nodiscard]] StageId id() const override { return StageId::activations; }
 
+  void check() const override { (void)tasks(); }
+
   void prepare(const Findings&, RecordStore&, Progress&) const override {
     std::filesystem::create_directories(directory_);
   }

@@ -101,7 +101,7 @@ class RangesStage final : public Pass {
   explicit RangesStage(const Workload& workload) : Pass(workload, CalibrationPass::range) {}
   [[nodiscard]] StageId id() const override { return StageId::ranges; }
 
-  void prepare(const Findings&, RecordStore& records, Progress&) const override {
+  void check() const override {
     if (!w_.calibration.is_given()) {
       const bool for_weights = w_.plan.needs_inputs();
       throw Error(ErrorCode::config,
@@ -110,6 +110,9 @@ class RangesStage final : public Pass {
                                           : "quantized activations"),
                   "data.calibration", "Add data.calibration (or --calib SPEC)");
     }
+  }
+
+  void prepare(const Findings&, RecordStore& records, Progress&) const override {
     for (const std::string& warning : calibration_warnings(w_)) log_warning(warning);
     const std::filesystem::path& cache = w_.job.calibration.cache;
     if (cache.empty() || records.find(RecordKind::ranges, kCachedKey)) return;

@@ -103,6 +103,8 @@ class LatencyStage final : public Stage {
   explicit LatencyStage(const Workload& workload) : w_(workload) {}
   [[nodiscard]] StageId id() const override { return StageId::latency; }
 
+  void check() const override { (void)known_latency_table(w_, {}); }
+
   void prepare(const Findings& findings, RecordStore& records, Progress& progress) const override {
     if (known_latency_table(w_, records)) return;
     const std::string csv = to_csv(measured_table(w_, findings.stats, progress));

@@ -35,6 +35,8 @@ std::string_view name_of(StageId id) {
   return "";
 }
 
+void Stage::check() const {}
+
 void Stage::prepare(const Findings&, RecordStore&, Progress&) const {}
 
 std::optional<Bytes> Stage::state(const Findings&) const {
@@ -82,6 +84,10 @@ Stages single_stages(const Workload& w) {
   stages.push_back(make_baseline_stage(w, Detail::predictions));
   if (!w.plan.listed.empty()) stages.push_back(make_listed_stage(w));
   return stages;
+}
+
+void check_stages(const Stages& stages) {
+  for (const auto& stage : stages) stage->check();
 }
 
 Findings read_stages(const Stages& stages, const RecordStore& records) {

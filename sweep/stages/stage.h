@@ -56,6 +56,8 @@ class Stage {
  public:
   virtual ~Stage() = default;
   [[nodiscard]] virtual StageId id() const = 0;
+  /// @throws Error on what can be known to be wrong before any rank computes
+  virtual void check() const;
   /// Work of rank 0 alone, before the ranks': takes records from elsewhere (a cache), or measures.
   virtual void prepare(const Findings& findings, RecordStore& records, Progress& progress) const;
   /// What the records lack. A pure function of workload, findings of the stages before, records and
@@ -86,6 +88,8 @@ struct StageOptions {
 /// Those of evaluating the float model and the first listed scheme, with what predictions need.
 [[nodiscard]] Stages single_stages(const Workload& workload);
 
+/// Checks every stage.
+void check_stages(const Stages& stages);
 /// Reads the records into findings, stage after stage.
 [[nodiscard]] Findings read_stages(const Stages& stages, const RecordStore& records);
 

@@ -152,6 +152,22 @@ TEST(StagesTest, a_scheme_that_fails_is_taken_apart_and_fails_alone) {
   EXPECT_FALSE(sweep.missing(findings, rank.records, 1).empty()) << "a new start tries it again";
 }
 
+TEST(StagesTest, what_can_be_known_wrong_is_found_before_any_work) {
+  const auto problem = [](const std::vector<std::string>& overrides) {
+    const auto w = open_workload(demo(overrides));
+    try {
+      check_stages(stages_of(*w, {.activations = "x"}));
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(problem({}), "");
+  EXPECT_NE(problem({"activations.layers=[nolayer]"}).find("nolayer"), std::string::npos);
+  EXPECT_NE(problem({"latency={source: table, table: /none/such.csv}"}).find("such.csv"),
+            std::string::npos);
+}
+
 TEST(LatencyCsvTest, reads_back_and_names_the_line_at_fault) {
   const LatencyTable table(
       "a, device", 0.25,
