@@ -89,7 +89,7 @@ Json configuration_json(const RunResults& results) {
 }  // namespace
 
 std::string render_sensitivity_json(const RunResults& results, const Conclusions& conclusions) {
-  Json json;
+  Json json = report::preamble_json(results);
   json["scheme"] = conclusions.decision.recommended->text;
   json["model"] = to_json(results.model);
   json["dataset"] = report::datasets_json(results, false);
@@ -118,7 +118,7 @@ std::string render_manifest_json(const RunResults& results, const Conclusions& c
 }
 
 std::string render_results_json(const RunResults& results, const Conclusions& conclusions) {
-  Json json;
+  Json json = report::preamble_json(results);
   json["model"] = to_json(results.model);
   json["dataset"] = report::datasets_json(results, true);
   json["settings"] = report::settings_json(results);
@@ -142,14 +142,14 @@ std::string render_results_json(const RunResults& results, const Conclusions& co
 namespace report {
 
 std::string sweep_index_json(const RunResults& results) {
-  Json json;
+  Json json = preamble_json(results);
   json["successes"] = index_rows(results, true);
   json["failures"] = index_rows(results, false);
   return to_text(json);
 }
 
 std::string failures_json(const RunResults& results) {
-  Json json;
+  Json json = preamble_json(results);
   json["failures"] = index_rows(results, false);
   return to_text(json);
 }
@@ -158,7 +158,7 @@ std::string manifest_json(const RunResults& results,
                           const Conclusions& conclusions,
                           std::span<const Artifact> artifacts) {
   const Evaluation& chosen = *conclusions.decision.recommended;
-  Json json;
+  Json json = preamble_json(results);
   json["scheme"] = chosen.text;
   json["scheme_id"] = chosen.id;
   json["model"] = to_json(results.model);

@@ -124,11 +124,20 @@ std::string filled(std::string_view skeleton,
   return page;
 }
 
+/// Part of the page itself, not drawn by its script: what must be read first.
+std::string notices_html(const RunResults& results) {
+  std::string html;
+  for (const std::string& notice : view::notices(results))
+    html += "<p class=\"notice\" role=\"alert\">" + escaped(notice) + "</p>\n";
+  return html;
+}
+
 }  // namespace
 
 std::string render_html(const RunResults& results, const Conclusions& conclusions) {
   return filled(report::kPageHtml,
                 {{"TITLE", escaped(results.model.name)},
+                 {"NOTICES", notices_html(results)},
                  {"STYLE", report::kPageStyle},
                  {"DATA", report::to_script_text(page_data(results, conclusions))},
                  {"CHART", report::kChartScript},

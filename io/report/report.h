@@ -23,7 +23,7 @@ void write_reports(FileSystem& files,
                    const std::filesystem::path& directory,
                    const RunResults& results,
                    const Conclusions& conclusions,
-                   std::span<const std::string> other_files = {});
+                   std::span<const std::string> other_files);
 
 /// Renderers, pure; one golden test each.
 [[nodiscard]] std::string render_sensitivity_markdown(const RunResults& results,
@@ -47,7 +47,10 @@ void write_reports(FileSystem& files,
                                               const Conclusions& conclusions);
 /// One self-contained page: no request leaves it.
 [[nodiscard]] std::string render_html(const RunResults& results, const Conclusions& conclusions);
-/// The front as a table for the terminal.
+/// What people must read first, a line each: how far an unfinished run is, and the alarms; then an
+/// empty line. Nothing when all is well.
+[[nodiscard]] std::string render_notices(const RunResults& results);
+/// The notices, then the front as a table for the terminal.
 [[nodiscard]] std::string render_front_table(const RunResults& results);
 
 }  // namespace qsweep

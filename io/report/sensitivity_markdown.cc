@@ -230,6 +230,10 @@ std::string render_sensitivity_markdown(const RunResults& results, const Conclus
   Page page;
   page.line("# Layer sensitivity: {}", results.model.name);
   page.blank();
+  for (const std::string& notice : view::notices(results)) {
+    page.line("> **{}**", notice);
+    page.blank();
+  }
   summary(page, results, conclusions.decision);
   dataset(page, results);
   quantization(page, results);

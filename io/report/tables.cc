@@ -199,10 +199,17 @@ std::string render_latency_csv(const RunResults& results) {
   return csv.text();
 }
 
+std::string render_notices(const RunResults& results) {
+  std::string text;
+  for (const std::string& notice : view::notices(results)) text += notice + "\n";
+  return text.empty() ? text : text + "\n";
+}
+
 std::string render_front_table(const RunResults& results) {
   const std::vector<const Evaluation*> front = view::front(results);
-  if (front.empty()) return "No scheme is on the front: none was evaluated.\n";
-  const bool has_latency = view::cost_axis(results) == view::CostAxis::latency;
+  if (front.empty())
+    return render_notices(results) + "No scheme is on the front: none was evaluated.\n";
+  const bool has_latency = !results.latency_source.empty();
   std::vector<std::string> header = {"scheme"};
   if (has_latency) header.emplace_back("latency ms");
   for (const std::string& name :
@@ -229,7 +236,7 @@ std::string render_front_table(const RunResults& results) {
                   (e->inseparable ? "~" : ""));
     rows.push_back(row);
   }
-  std::string text = aligned(rows);
+  std::string text = render_notices(results) + aligned(rows);
   if (any_zero) text += "≈0  drop not distinguishable from 0\n";
   if (any_inseparable)
     text += " ~  inseparable from the next line: within two paired standard errors\n";
@@ -238,6 +245,8 @@ std::string render_front_table(const RunResults& results) {
   text += has_latency
               ? fmt::format("latency: {}, {}\n", results.latency_source, results.latency_device)
               : std::string("latency: none known, so the front is size against metric\n");
+  if (has_latency && view::cost_axis(results) == view::CostAxis::size)
+    text += "front: size against metric, as the objectives say\n";
   return text;
 }
 

@@ -22,7 +22,8 @@ std::string to_text(const RunResults& r) {
   std::vector<std::vector<std::string>> rows = {{"layer", "precision", "ms", "source", "kernel"}};
   for (const auto& l : r.latency)
     rows.push_back({l.layer, l.precision, fmt::format("{:.4f}", l.ms), l.source, l.kernel});
-  return fmt::format("device: {}; outside layers: {:.4f} ms\n\n", r.latency_device,
+  return render_notices(r) +
+         fmt::format("device: {}; outside layers: {:.4f} ms\n\n", r.latency_device,
                      r.latency_other_ms) +
          render_table(rows);
 }

@@ -25,8 +25,9 @@ void add_report_command(CLI::App& app, Invocation& invocation) {
       const RunResults results = rebuild_reports(*directory);
       print(invocation.json
                 ? render_results_json(results, conclude(results))
-                : fmt::format("report: {}\n",
-                              (std::filesystem::path(*directory) / "report.html").string()));
+                : render_notices(results) +
+                      fmt::format("report: {}\n",
+                                  (std::filesystem::path(*directory) / "report.html").string()));
       return kExitOk;
     };
   });

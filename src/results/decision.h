@@ -35,7 +35,9 @@ struct ProfileVerdict {
 /// from.
 struct Decision {
   /// accept, accept with a warning, realtime only, reject, no quantization needed, no scheme; or
-  /// `unverified` where no latency is known, since a gain nobody measured is not one (R211).
+  /// `unverified` where no latency is known, since a gain nobody measured is not one (R211). Of a
+  /// run that is not finished, `not complete`; with an alarm about the float model, `float model in
+  /// doubt`: both in `accuracy_verdict` too.
   std::string verdict;
   std::string accuracy_verdict;  ///< the same without regard to latency
   std::string headline;          ///< one sentence for people

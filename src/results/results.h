@@ -17,12 +17,31 @@ namespace qsweep {
 /// store write. Filled by sweep/run from the journal; holds no times, hosts or dates except in
 /// `ledger`.
 struct RunResults {
+  /// How far a stage is that the run was asked for: evaluations, or pieces of work.
+  struct StageProgress {
+    std::string name;
+    std::int64_t planned = 0;
+    std::int64_t done = 0;  ///< of them, failed ones included
+  };
+  /// In order, up to the first that is not finished; with one such the run is not complete.
+  std::vector<StageProgress> stages;
+
+  /// Something that makes the figures doubtful: the first that people read.
+  struct Alarm {
+    /// With an alarm about the float model nothing is accepted.
+    enum class About { float_model, data };
+    About about = About::float_model;
+    std::string text;  ///< one or two sentences: what is wrong, what to check
+  };
+  std::vector<Alarm> alarms;  ///< find_alarms() of sweep/plan, in order of importance
+
   struct Model {
     std::string path, sha256, name;
     int opset = 0;
     int batch_norms_folded = 0;
     std::int64_t parameters = 0, macs = 0, float_bytes = 0;
     std::string input_shape;
+    std::int64_t classes = 0;  ///< scores that a classifier gives an image; 0: not a classifier
   } model;
 
   struct Dataset {
@@ -30,6 +49,7 @@ struct RunResults {
     std::int64_t images = 0;
     std::string sampling;
     std::vector<std::int64_t> sample_ids;
+    std::vector<std::string> remarks{};  ///< sentences: pictures left out and their like
   };
   Dataset calibration, evaluation;
 
@@ -37,6 +57,9 @@ struct RunResults {
   std::string metric = "top1";                        ///< column name of the task metric
   std::vector<std::string> other_metrics = {"top5"};  ///< of the figures beside it
   std::vector<std::string> class_names;
+  /// What the front is about, in order: `accuracy` and, to minimise, `latency` and `size`. The
+  /// first to minimise that the run knows is the front's cost axis.
+  std::vector<std::string> objectives = {"latency", "accuracy"};
   double confidence = 0.95;
   std::string calibrator, score;
   std::string preset, algorithm;        ///< preset: empty when none was named
@@ -90,6 +113,7 @@ struct RunResults {
     std::vector<std::uint8_t> precision;  ///< by layer
     std::string status = "ok";            ///< ok | failed | skipped
     std::string reason;
+    bool nonfinite = false;  ///< NaN or infinity in the outputs for some images
     std::int64_t images = 0;
     double metric = 0, ci_low = 0, ci_high = 0;  ///< task metric with its interval
     std::vector<double> others;                  ///< by RunResults::other_metrics, when ok

@@ -12,6 +12,17 @@
 namespace qsweep::view {
 namespace {
 
+/// 59049 as 59,049.
+std::string grouped(std::int64_t count) {
+  const std::string digits = fmt::format("{}", count);
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i != 0 && (digits.size() - i) % 3 == 0) text += ',';
+    text += digits[i];
+  }
+  return text;
+}
+
 std::string_view granularity_name(const Format& format) {
   switch (format.granularity) {
     case Granularity::per_tensor:
@@ -26,8 +37,45 @@ std::string_view granularity_name(const Format& format) {
 
 }  // namespace
 
+bool is_complete(const RunResults& results) {
+  return std::ranges::all_of(results.stages,
+                             [](const auto& stage) { return stage.done >= stage.planned; });
+}
+
+std::string completeness_text(const RunResults& results) {
+  const auto stage =
+      std::ranges::find_if(results.stages, [](const auto& s) { return s.done < s.planned; });
+  if (stage == results.stages.end()) return {};
+  const std::string_view what = stage->name == "sweep"         ? "schemes"
+                                : stage->name == "sensitivity" ? "single-layer runs"
+                                                               : "";
+  const std::string state = what.empty()
+                                ? fmt::format("stage '{}' is not finished", stage->name)
+                                : fmt::format("{} of {} {} are evaluated", grouped(stage->done),
+                                              grouped(stage->planned), what);
+  return fmt::format(
+      "This run is not complete: {}; rerun `qsweep run` with the same job and --out to resume.",
+      state);
+}
+
+std::vector<std::string> notices(const RunResults& results) {
+  std::vector<std::string> texts;
+  if (!is_complete(results)) texts.push_back(completeness_text(results));
+  for (const RunResults::Alarm& alarm : results.alarms) texts.push_back(alarm.text);
+  return texts;
+}
+
+bool is_float_doubtful(const RunResults& results) {
+  return std::ranges::any_of(results.alarms, [](const RunResults::Alarm& alarm) {
+    return alarm.about == RunResults::Alarm::About::float_model;
+  });
+}
+
 CostAxis cost_axis(const RunResults& results) {
-  return results.latency_source.empty() ? CostAxis::size : CostAxis::latency;
+  if (results.latency_source.empty()) return CostAxis::size;
+  const auto cost = std::ranges::find_if(
+      results.objectives, [](const std::string& name) { return name != "accuracy"; });
+  return cost != results.objectives.end() && *cost == "size" ? CostAxis::size : CostAxis::latency;
 }
 
 std::string_view name_of(CostAxis axis) {

@@ -14,7 +14,17 @@ namespace qsweep::view {
 using Evaluation = RunResults::Evaluation;
 using Sensitivity = RunResults::Sensitivity;
 
-/// What the front minimises: latency where the run has one, else deployed size.
+/// Every stage that was asked for is finished.
+[[nodiscard]] bool is_complete(const RunResults& results);
+/// One sentence for the top of every report: how far the run is, how to go on. Empty when complete.
+[[nodiscard]] std::string completeness_text(const RunResults& results);
+/// What people must read first: completeness_text() and the alarms. Empty when all is well.
+[[nodiscard]] std::vector<std::string> notices(const RunResults& results);
+/// An alarm says that the float model's own figures are wrong.
+[[nodiscard]] bool is_float_doubtful(const RunResults& results);
+
+/// What the front minimises: the first of latency and size among the objectives, where the run has
+/// a latency; without one, deployed size.
 enum class CostAxis { latency, size };
 [[nodiscard]] CostAxis cost_axis(const RunResults& results);
 [[nodiscard]] std::string_view name_of(CostAxis axis);  ///< column name: latency_ms, size_bytes

@@ -213,7 +213,7 @@ const Evaluation* pick(const RunResults& results, const Limits& limits, Prefer p
 
 Decision decide(const RunResults& results) {
   Decision decision;
-  decision.is_verified = view::cost_axis(results) == CostAxis::latency;
+  decision.is_verified = !results.latency_source.empty();
   decision.choices = make_choices(results);
   for (const Profile profile : kProfiles)
     decision.profiles.push_back(judge_profile(results, profile));
@@ -227,7 +227,8 @@ Decision decide(const RunResults& results) {
   // The scheme that advice is about: the recommended one, or the rejected one that came nearest.
   const Evaluation* subject = decision.recommended;
   const std::string metric = view::metric_title(results.metric);
-  const std::string_view cheaper = decision.is_verified ? "faster" : "smaller";
+  const std::string_view cheaper =
+      view::cost_axis(results) == CostAxis::latency ? "faster" : "smaller";
   if (subject != nullptr) {
     const Evaluation& e = *subject;
     if (decision.accuracy_verdict == "accept") {
@@ -278,6 +279,16 @@ Decision decide(const RunResults& results) {
                       view::label_of(e), e.images));
     }
     if (e.drop > kDiagnosis) decision.diagnosis = diagnose(results, e);
+  }
+  // Figures in doubt are no ground to accept anything.
+  if (view::is_float_doubtful(results)) {
+    decision.verdict = decision.accuracy_verdict = "float model in doubt";
+    decision.headline = std::ranges::find(results.alarms, RunResults::Alarm::About::float_model,
+                                          &RunResults::Alarm::about)
+                            ->text;
+  } else if (!view::is_complete(results)) {
+    decision.verdict = decision.accuracy_verdict = "not complete";
+    decision.headline = view::completeness_text(results);
   }
   return decision;
 }

@@ -144,6 +144,7 @@ RunOutcome run_job(const JobConfig& job,
     log_info(fmt::format("work: {:.3g} MACs and moved elements, {:.1f} % of every scheme alone",
                          ledger.work_done, 100.0 * ledger.work_done / ledger.work_without_reuse));
   RunOutcome outcome{.results = assemble(w, findings, ledger), .failed = count_failed(findings)};
+  warn_of_alarms(outcome.results);
   write_files(directory, outcome.results, findings.activations);
   if (crew.coordinator().lost_ranks() > 0)
     log_warning(fmt::format("{} rank(s) were lost on the way; the others did their work",
@@ -242,6 +243,7 @@ SingleEvaluation evaluate_once(const JobConfig& job,
     if (stage == name_of(StageId::baseline) || stage == name_of(StageId::sweep)) seconds += spent;
   }
   const RunResults all = assemble(w, f, ledger);
+  warn_of_alarms(all);
   const RunResults::Evaluation& e = all.evaluations.back();
   if (!e.reason.empty()) log_warning(fmt::format("{}: {}", e.name, e.reason));
   ScoreSummary summary = result.verdict->summary();

@@ -7,16 +7,20 @@
 
 #include <fmt/format.h>
 
+#include "src/base/log.h"
 #include "src/base/machine.h"
 
 #include "src/quant/weight_risk.h"
 
 #include "src/kernels/linear.h"
+#include "src/results/views.h"
 
+#include "sweep/plan/alarms.h"
 #include "sweep/plan/groups.h"
 #include "sweep/plan/pareto.h"
 #include "sweep/stages/adaptation.h"
 #include "sweep/stages/calibration.h"
+#include "sweep/stages/stage.h"
 
 namespace qsweep {
 namespace {
@@ -42,12 +46,18 @@ class Assembler {
     r_.baseline = evaluation("scheme", w_.uniform(0), f_.baseline, f_.baseline);
     add_sensitivity();
     add_schemes();
-    mark_front();
     add_latency();
+    mark_front();
     add_groups();
     add_remarks();
     add_provenance();
     r_.ledger = ledger;
+    r_.alarms = find_alarms(r_);
+    for (const StageProgress& stage : f_.stages) {
+      // Activations are kept beside the figures; none depends on them.
+      if (stage.name != name_of(StageId::activations))
+        r_.stages.push_back({stage.name, stage.planned, stage.done});
+    }
     return std::move(r_);
   }
 
@@ -77,6 +87,7 @@ class Assembler {
     };
     if (w_.calibration.is_given()) r_.calibration = set(w_.job.calibration, w_.calibration);
     r_.evaluation = set(w_.job.evaluation, w_.evaluation);
+    r_.objectives = w_.job.objectives;
     r_.confidence = w_.job.confidence;
     r_.calibrator = w_.job.quantization.calibrator;
     r_.preset = w_.job.quantization.preset;
@@ -88,6 +99,10 @@ class Assembler {
     r_.task = w_.job.task;
     r_.class_names = w_.all.scorer->class_names();
     r_.metric = w_.all.scorer->metrics().front().name;
+    if (r_.metric == "top1") {
+      const ValueId scores = w_.model.program->graph().outputs.at(0);
+      r_.model.classes = w_.model.trace.shapes.at(static_cast<std::size_t>(scores)).back();
+    }
     r_.other_metrics.clear();
     for (const Metric& metric : std::span(w_.all.scorer->metrics()).subspan(1))
       r_.other_metrics.push_back(metric.name);
@@ -210,6 +225,7 @@ class Assembler {
       e.predictions = std::move(summary.top1);
       e.detections = std::move(summary.detections);
     }
+    e.nonfinite = result.nonfinite;
     if (result.nonfinite)
       e.reason = "NaN or infinity in the scores of some images (counted as wrong)";
     return e;
@@ -286,19 +302,24 @@ class Assembler {
   }
 
   void mark_front() {
-    const bool by_latency = f_.latency.has_value();
-    const auto& objectives = w_.job.objectives;
-    const bool by_size =
-        std::find(objectives.begin(), objectives.end(), "size") != objectives.end();
+    const bool by_latency = view::cost_axis(r_) == view::CostAxis::latency;
+    // The other cost that the objectives name, where the run has it, is the front's second.
+    const std::string_view other = by_latency ? "size" : "latency";
+    const bool has_other = std::ranges::find(r_.objectives, other) != r_.objectives.end() &&
+                           (by_latency || f_.latency);
     std::vector<FrontPoint> points;
     for (std::size_t i = first_scheme_; i < r_.evaluations.size(); ++i) {
       const auto& e = r_.evaluations[i];
       const auto size = static_cast<double>(e.size_bytes);
-      points.push_back({.id = e.id,
-                        .cost = by_latency ? e.latency_ms : size,
-                        .other_cost = by_size ? size : 0.0,
-                        .metric = e.metric,
-                        .valid = e.status == "ok" && (!by_latency || !e.latency_source.empty())});
+      const bool needs_latency = by_latency || has_other;
+      points.push_back(
+          {.id = e.id,
+           .cost = by_latency ? e.latency_ms : size,
+           .other_cost = !has_other   ? 0.0
+                         : by_latency ? size
+                                      : e.latency_ms,
+           .metric = e.metric,
+           .valid = e.status == "ok" && (!needs_latency || !e.latency_source.empty())});
     }
     const std::vector<bool> front = pareto_front(points);
     std::vector<std::size_t> members;
@@ -412,6 +433,10 @@ RunResults assemble(const Workload& workload,
                     const Findings& findings,
                     const RunResults::Ledger& ledger) {
   return Assembler(workload, findings).run(ledger);
+}
+
+void warn_of_alarms(const RunResults& results) {
+  for (const RunResults::Alarm& alarm : results.alarms) log_warning(alarm.text);
 }
 
 RunResults assemble_calibration(const Workload& workload, const std::vector<TensorStats>& stats) {

@@ -14,6 +14,9 @@ namespace qsweep {
                                   const Findings& findings,
                                   const RunResults::Ledger& ledger);
 
+/// Says the alarms on stderr, as warnings.
+void warn_of_alarms(const RunResults& results);
+
 /// What a calibration without evaluations says: inputs, ranges, warnings.
 [[nodiscard]] RunResults assemble_calibration(const Workload& workload,
                                               const std::vector<TensorStats>& stats);

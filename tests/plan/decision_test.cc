@@ -165,5 +165,33 @@ TEST(PickTest, equal_cost_goes_to_the_higher_metric) {
   EXPECT_EQ(pick(run, {.quantized_only = true}, Prefer::latency)->id, "666666666666");
 }
 
+TEST(DecideTest, nothing_is_accepted_of_a_run_that_is_not_complete) {
+  RunResults run = one_scheme(0.005);
+  run.stages = {{"baseline", 1, 1}, {"sweep", 59049, 1234}};
+  const Decision decision = decide(run);
+  EXPECT_EQ(decision.verdict, "not complete");
+  EXPECT_EQ(decision.accuracy_verdict, "not complete");
+  EXPECT_EQ(decision.headline,
+            "This run is not complete: 1,234 of 59,049 schemes are evaluated; rerun `qsweep "
+            "run` with the same job and --out to resume.");
+  run.stages.back().done = 59049;
+  EXPECT_EQ(decide(run).verdict, "accept");
+}
+
+TEST(DecideTest, size_as_the_first_cost_decides_where_latency_is_known_too) {
+  RunResults run = one_scheme(0.005);
+  run.evaluations.push_back(run.evaluations.front());
+  RunResults::Evaluation& smaller = run.evaluations.back();
+  smaller.id = "smaller";
+  smaller.size_bytes /= 2;
+  smaller.latency_ms = 2 * run.baseline.latency_ms;
+  EXPECT_NE(decide(run).recommended->id, "smaller");
+  run.objectives = {"size", "accuracy"};
+  const Decision decision = decide(run);
+  EXPECT_EQ(decision.recommended->id, "smaller");
+  EXPECT_EQ(decision.verdict, "accept");
+  EXPECT_NE(decision.headline.find("x smaller than float"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace qsweep

@@ -46,6 +46,13 @@ std::string to_script_text(const Json& json) {
   return safe;
 }
 
+Json preamble_json(const RunResults& results) {
+  Json json = {{"complete", view::is_complete(results)}, {"alarms", Json::array()}};
+  if (!view::is_complete(results)) json["incomplete"] = view::completeness_text(results);
+  for (const RunResults::Alarm& alarm : results.alarms) json["alarms"].push_back(alarm.text);
+  return json;
+}
+
 Json to_json(const RunResults::Model& model) {
   return {{"name", model.name},
           {"path", model.path},
@@ -81,7 +88,8 @@ Json settings_json(const RunResults& results) {
                {"calibrator", results.calibrator},
                {"score", results.score},
                {"precisions", results.precisions},
-               {"layers", results.layers.size()}};
+               {"layers", results.layers.size()},
+               {"objectives", results.objectives}};
   if (results.sensitivity_base)
     json["sensitivity_base"] = reference(results, &*results.sensitivity_base);
   return json;
@@ -205,11 +213,12 @@ Json to_json(const RunResults& results, const Evaluation& e) {
 }
 
 Json to_json(const RunResults& results, const Decision& decision) {
-  Json json = {{"verdict", decision.verdict},
-               {"accuracy_verdict", decision.accuracy_verdict},
-               {"headline", decision.headline},
-               {"cost_axis", name_of(view::cost_axis(results))},
-               {"latency_source", results.latency_source}};
+  Json json = preamble_json(results);
+  json["verdict"] = decision.verdict;
+  json["accuracy_verdict"] = decision.accuracy_verdict;
+  json["headline"] = decision.headline;
+  json["cost_axis"] = name_of(view::cost_axis(results));
+  json["latency_source"] = results.latency_source;
   const Evaluation& e = *decision.recommended;
   Json recommended = reference(results, &e);
   recommended["drop_low"] = e.drop_low;
@@ -239,14 +248,14 @@ Json to_json(const RunResults& results, const Decision& decision) {
 }
 
 Json pareto_json(const RunResults& results) {
-  Json json = {
-      {"cost_axis", name_of(view::cost_axis(results))},
-      {"metric", results.metric},
-      {"confidence", results.confidence},
-      {"latency_source", results.latency_source},
-      {"latency_device", results.latency_device},
-      {"note", "inseparable: within two paired standard errors of the next point of the front"},
-      {"baseline", results.baseline.id}};
+  Json json = preamble_json(results);
+  json["cost_axis"] = name_of(view::cost_axis(results));
+  json["metric"] = results.metric;
+  json["confidence"] = results.confidence;
+  json["latency_source"] = results.latency_source;
+  json["latency_device"] = results.latency_device;
+  json["note"] = "inseparable: within two paired standard errors of the next point of the front";
+  json["baseline"] = results.baseline.id;
   json["front"] = Json::array();
   for (const Evaluation* e : view::front(results)) json["front"].push_back(to_json(results, *e));
   json["points"] = Json::array();

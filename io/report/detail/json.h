@@ -17,6 +17,9 @@ using Json = nlohmann::ordered_json;
 /// One line, and safe inside <script>: every `<` is written as an escape.
 [[nodiscard]] std::string to_script_text(const Json& json);
 
+/// What every document of results begins with: {complete, alarms}, and where the run is not
+/// complete a sentence on how far it is (`incomplete`).
+[[nodiscard]] Json preamble_json(const RunResults& results);
 [[nodiscard]] Json to_json(const RunResults::Model& model);
 [[nodiscard]] Json to_json(const RunResults::Dataset& dataset, bool with_sample_ids);
 /// {calibration, evaluation}, with digests.

@@ -188,7 +188,7 @@
     const m = data.model;
     byId('subtitle').append(`sha256 `, make('span', {class: 'mono', title: m.sha256}, m.sha256.slice(0, 16)),
       ` · ${count(data.layers.length)} layers · ${count(m.parameters)} parameters · ${count(m.macs)} MACs · ${count(data.dataset.evaluation.images)} evaluation images`);
-    const kinds = {accept: 'good', 'accept with a warning': 'warn', 'realtime only': 'warn', unverified: 'warn', reject: 'bad', 'no scheme': 'bad'};
+    const kinds = {accept: 'good', 'accept with a warning': 'warn', 'realtime only': 'warn', unverified: 'warn', reject: 'bad', 'no scheme': 'bad', 'not complete': 'bad', 'float model in doubt': 'bad'};
     const d = data.decision;
     const badges = [badge(d.verdict, kinds[d.verdict] || 'accent')];
     if (d.verdict !== d.accuracy_verdict) badges.push(' ', badge('accuracy: ' + d.accuracy_verdict, kinds[d.accuracy_verdict] || 'accent'));

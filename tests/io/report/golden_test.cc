@@ -166,5 +166,69 @@ TEST(JsonTest, non_numbers_are_null_and_bad_utf8_is_replaced) {
   EXPECT_EQ(report::to_text(json), "{\n  \"x\": null,\n  \"name\": \"a\xEF\xBF\xBD\"\n}\n");
 }
 
+TEST(ReportTest, the_cost_axis_is_the_first_cost_of_the_objectives_that_is_known) {
+  RunResults run = small_run();
+  using view::CostAxis;
+  for (const auto& [objectives, axis] : std::vector<std::pair<std::vector<std::string>, CostAxis>>{
+           {{"latency", "accuracy"}, CostAxis::latency},
+           {{"size", "accuracy"}, CostAxis::size},
+           {{"accuracy", "size"}, CostAxis::size},
+           {{"latency", "size", "accuracy"}, CostAxis::latency},
+           {{"size", "latency", "accuracy"}, CostAxis::size},
+           {{"accuracy"}, CostAxis::latency}}) {
+    run.objectives = objectives;
+    EXPECT_EQ(view::cost_axis(run), axis) << objectives.front();
+  }
+  run.latency_source.clear();
+  run.objectives = {"latency", "accuracy"};
+  EXPECT_EQ(view::cost_axis(run), CostAxis::size);
+}
+
+TEST(ReportTest, what_must_be_read_first_is_at_the_top_of_every_report) {
+  RunResults run = small_run();
+  run.stages = {{"sensitivity", 1200, 1200}, {"sweep", 59049, 1234}};
+  run.alarms = {{RunResults::Alarm::About::float_model, "The <float> model looks wrong."}};
+  const Conclusions conclusions = conclude(run);
+  const std::string incomplete =
+      "This run is not complete: 1,234 of 59,049 schemes are evaluated; rerun `qsweep run` with "
+      "the same job and --out to resume.";
+  EXPECT_EQ(render_notices(run), incomplete + "\nThe <float> model looks wrong.\n\n");
+  EXPECT_EQ(render_notices(small_run()), "");
+  EXPECT_TRUE(render_front_table(run).starts_with(render_notices(run)));
+  EXPECT_TRUE(render_sensitivity_markdown(run, conclusions)
+                  .starts_with("# Layer sensitivity: tiny\n\n> **" + incomplete +
+                               "**\n\n> **The <float> model looks wrong.**\n\n"));
+  for (const std::string& text :
+       {render_decision_json(run, conclusions), render_pareto_json(run),
+        render_results_json(run, conclusions), render_sensitivity_json(run, conclusions),
+        render_manifest_json(run, conclusions)}) {
+    const auto json = report::Json::parse(text);
+    EXPECT_EQ(json.begin().key(), "complete") << text.substr(0, 200);
+    EXPECT_EQ(json["complete"], false);
+    EXPECT_EQ(json["incomplete"], incomplete);
+    EXPECT_EQ(json["alarms"][0], "The <float> model looks wrong.");
+  }
+  const std::string page = render_html(run, conclusions);
+  const std::string body = page.substr(page.find("<body"));
+  EXPECT_NE(body.find("<p class=\"notice\" role=\"alert\">" + incomplete), std::string::npos);
+  EXPECT_NE(body.find("The &lt;float&gt; model looks wrong."), std::string::npos);
+  EXPECT_EQ(render_html(the_run(), its_conclusions()).find("role=\"alert\""), std::string::npos);
+}
+
+TEST(ReportTest, an_unfinished_stage_is_named_in_its_own_words) {
+  RunResults run;
+  run.stages = {{"calibration", 8, 3}};
+  EXPECT_EQ(
+      view::completeness_text(run),
+      "This run is not complete: stage 'calibration' is not finished; rerun `qsweep run` with "
+      "the same job and --out to resume.");
+  run.stages = {{"calibration", 8, 8}, {"sensitivity", 40, 39}, {"sweep", 0, 0}};
+  EXPECT_EQ(view::completeness_text(run),
+            "This run is not complete: 39 of 40 single-layer runs are evaluated; rerun `qsweep "
+            "run` with the same job and --out to resume.");
+  run.stages[1].done = 40;
+  EXPECT_EQ(view::completeness_text(run), "");
+}
+
 }  // namespace
 }  // namespace qsweep

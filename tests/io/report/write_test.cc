@@ -52,7 +52,7 @@ class MemoryFiles : public FileSystem {
 
 TEST(WriteReportsTest, writes_every_file_and_the_manifest_last) {
   MemoryFiles disk;
-  write_reports(disk, "run", the_run(), its_conclusions());
+  write_reports(disk, "run", the_run(), its_conclusions(), {});
   for (const char* name :
        {"layer-sensitivity-report.md", "layer-sensitivity-report.json", "outputs/sweep_index.csv",
         "outputs/sweep_index.json", "outputs/failures.json", "outputs/per_class.csv",
@@ -81,11 +81,11 @@ TEST(WriteReportsTest, manifest_lists_each_file_with_its_digest) {
 
 TEST(WriteReportsTest, equal_results_give_equal_bytes) {
   MemoryFiles a, b;
-  write_reports(a, "run", the_run(), its_conclusions());
+  write_reports(a, "run", the_run(), its_conclusions(), {});
   RunResults other = small_run();
   other.ledger.ranks = 16;
   other.ledger.stage_seconds = {{"sweep", 123.0}};
-  write_reports(b, "run", other, conclude(other));
+  write_reports(b, "run", other, conclude(other), {});
   EXPECT_EQ(a.files, b.files);
 }
 
@@ -93,14 +93,14 @@ TEST(WriteReportsTest, a_failed_write_leaves_no_manifest) {
   for (int n = 1; n <= 16; ++n) {
     MemoryFiles disk;
     disk.fail_at = n;
-    EXPECT_THROW(write_reports(disk, "run", the_run(), its_conclusions()), Error) << n;
+    EXPECT_THROW(write_reports(disk, "run", the_run(), its_conclusions(), {}), Error) << n;
     EXPECT_FALSE(disk.exists("run/manifest.json")) << n;
   }
 }
 
 TEST(WriteReportsTest, class_files_hold_counts_and_signed_change) {
   MemoryFiles disk;
-  write_reports(disk, "run", the_run(), its_conclusions());
+  write_reports(disk, "run", the_run(), its_conclusions(), {});
   EXPECT_EQ(disk.files["run/outputs/confusion_float.csv"],
             "label,cat,\"dog, small\"\ncat,440,60\n\"dog, small\",40,460\n");
   EXPECT_NE(disk.files["run/outputs/per_class.csv"].find(
@@ -110,7 +110,7 @@ TEST(WriteReportsTest, class_files_hold_counts_and_signed_change) {
 
 TEST(WriteReportsTest, index_json_agrees_with_the_csv) {
   MemoryFiles disk;
-  write_reports(disk, "run", the_run(), its_conclusions());
+  write_reports(disk, "run", the_run(), its_conclusions(), {});
   const auto index = nlohmann::json::parse(disk.files["run/outputs/sweep_index.json"]);
   EXPECT_EQ(index["successes"].size(), 4U);
   ASSERT_EQ(index["failures"].size(), 1U);
@@ -122,7 +122,7 @@ TEST(WriteReportsTest, index_json_agrees_with_the_csv) {
 TEST(WriteReportsTest, empty_run_renders) {
   RunResults empty;
   MemoryFiles disk;
-  write_reports(disk, "run", empty, conclude(empty));
+  write_reports(disk, "run", empty, conclude(empty), {});
   EXPECT_TRUE(disk.exists("run/report.html"));
   EXPECT_EQ(render_front_table(empty), "No scheme is on the front: none was evaluated.\n");
 }
