@@ -4,7 +4,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
@@ -12,6 +11,7 @@
 #include "src/cli/progress_line.h"
 #include "src/cli/table.h"
 
+#include "io/json/json.h"
 #include "io/report/report.h"
 
 #include "sweep/run/driver.h"
@@ -100,7 +100,7 @@ ExitCode study_sizes(const Options& o, bool json) {
   return with_ranks([&](Session& session) {
     std::vector<std::vector<std::string>> rows = {
         {"calibration images", "metric", "drop", "95 % interval", "KL"}};
-    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    Json list = Json::array();
     for (const std::int64_t size : o.sizes) {
       JobConfig sized = job;
       sized.calibration.images = size;
@@ -126,7 +126,7 @@ ExitCode study_sizes(const Options& o, bool json) {
                       {"kl", e.mean_kl}});
       if (!e.correct.empty()) list.back()[e.metrics.front().name + "_correct"] = e.correct.front();
     }
-    print(json ? list.dump(2) + "\n" : render_table(rows));
+    print(json ? list.text() : render_table(rows));
     return kExitOk;
   });
 }

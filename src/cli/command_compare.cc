@@ -1,12 +1,13 @@
 #include <memory>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "src/cli/command.h"
 #include "src/cli/data_options.h"
 #include "src/cli/progress_line.h"
 #include "src/cli/table.h"
+
+#include "io/json/json.h"
 
 #include "sweep/run/compare.h"
 
@@ -18,19 +19,19 @@ struct Options {
   std::string other;
 };
 
-nlohmann::ordered_json json_of(const ErrorSums& e) {
+Json json_of(const ErrorSums& e) {
   // JSON has no infinity: an exact tensor has a null SQNR.
   return {{"sqnr_db", e.sqnr_db()}, {"mse", e.mse()}, {"cosine", e.cosine()}};
 }
 
-nlohmann::ordered_json json_of(const TensorSummary& s) {
+Json json_of(const TensorSummary& s) {
   return {{"min", s.min}, {"max", s.max}, {"mean", s.mean}, {"std", s.std}};
 }
 
 std::string to_json(const ModelComparison& c) {
-  nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
+  Json tensors = Json::array();
   for (const TensorComparison& t : c.tensors) {
-    nlohmann::ordered_json row{{"tensor", t.tensor}, {"quantized", t.quantized}};
+    Json row{{"tensor", t.tensor}, {"quantized", t.quantized}};
     if (t.quantized) row["qdq_err"] = json_of(t.local);
     row["xmodel_err"] = json_of(t.accumulated);
     row["float"] = json_of(t.in_float);
@@ -38,20 +39,19 @@ std::string to_json(const ModelComparison& c) {
     tensors.push_back(std::move(row));
   }
   const std::string& metric = c.metrics.front().name;
-  return nlohmann::ordered_json{{"float_sha256", c.float_sha256},
-                                {"other_sha256", c.other_sha256},
-                                {"images", c.images},
-                                {"float_" + metric, c.float_summary.metrics.front()},
-                                {"other_" + metric, c.other_summary.metrics.front()},
-                                {"same_" + metric, c.drop.agreement},
-                                {"drop", c.drop.drop},
-                                {"drop_low", c.drop.interval.low},
-                                {"drop_high", c.drop.interval.high},
-                                {"matched", c.tensors.size()},
-                                {"unmatched", c.unmatched},
-                                {"tensors", tensors}}
-             .dump(2) +
-         "\n";
+  return Json{{"float_sha256", c.float_sha256},
+              {"other_sha256", c.other_sha256},
+              {"images", c.images},
+              {"float_" + metric, c.float_summary.metrics.front()},
+              {"other_" + metric, c.other_summary.metrics.front()},
+              {"same_" + metric, c.drop.agreement},
+              {"drop", c.drop.drop},
+              {"drop_low", c.drop.interval.low},
+              {"drop_high", c.drop.interval.high},
+              {"matched", c.tensors.size()},
+              {"unmatched", c.unmatched},
+              {"tensors", tensors}}
+      .text();
 }
 
 std::string to_text(const ModelComparison& c) {

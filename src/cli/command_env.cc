@@ -2,7 +2,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "src/base/machine.h"
 #include "src/base/text.h"
@@ -13,6 +12,7 @@
 #include "src/kernels/linear.h"
 #include "src/kernels/ops.h"
 
+#include "io/json/json.h"
 #include "io/store/sweep_store.h"
 
 #include "ranks/mpi/mpi_transport.h"
@@ -33,7 +33,7 @@ void add_env_command(CLI::App& app, Invocation& invocation) {
   command->callback([&invocation] {
     invocation.action = [&invocation] {
       const Machine& m = this_machine();
-      nlohmann::ordered_json precisions = nlohmann::ordered_json::object();
+      Json precisions = Json::object();
       std::vector<std::vector<std::string>> rows = {{"precision", "on this CPU"}};
       for (const std::string& name : known_precisions()) {
         const bool native = has_native_kernel(parse_precision(name));
@@ -42,22 +42,20 @@ void add_env_command(CLI::App& app, Invocation& invocation) {
       }
       const std::string features = join(m.features, " ");
       if (invocation.json) {
-        print(nlohmann::ordered_json{{"qsweep", version()},
-                                     {"compiler", compiler()},
-                                     {"cpu", m.cpu_model},
-                                     {"cpu_features", m.features},
-                                     {"vnni", m.has_vnni},
-                                     {"warnings", m.has_vnni ? nlohmann::ordered_json::array()
-                                                             : nlohmann::ordered_json{kNoVnni}},
-                                     {"cores", m.logical_cores},
-                                     {"memory_bytes", m.memory_bytes},
-                                     {"kernels", kernel_libraries()},
-                                     {"mpi", mpi_library_version()},
-                                     {"hdf5", hdf5_version()},
-                                     {"operators", supported_ops()},
-                                     {"precisions", precisions}}
-                  .dump(2) +
-              "\n");
+        print(Json{{"qsweep", version()},
+                   {"compiler", compiler()},
+                   {"cpu", m.cpu_model},
+                   {"cpu_features", m.features},
+                   {"vnni", m.has_vnni},
+                   {"warnings", m.has_vnni ? Json::array() : Json{kNoVnni}},
+                   {"cores", m.logical_cores},
+                   {"memory_bytes", m.memory_bytes},
+                   {"kernels", kernel_libraries()},
+                   {"mpi", mpi_library_version()},
+                   {"hdf5", hdf5_version()},
+                   {"operators", supported_ops()},
+                   {"precisions", precisions}}
+                  .text());
         return kExitOk;
       }
       print(fmt::format("qsweep {} ({})\ncpu: {}, {} cores, {}\nfeatures: {}\nkernels: {}\nmpi: "

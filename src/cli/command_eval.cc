@@ -2,7 +2,6 @@
 #include <memory>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "src/base/log.h"
 
@@ -14,6 +13,7 @@
 #include "src/cli/table.h"
 
 #include "io/fs/file_system.h"
+#include "io/json/json.h"
 
 #include "sweep/run/annotate.h"
 #include "sweep/run/driver.h"
@@ -30,13 +30,12 @@ struct Options {
 };
 
 /// A figure that nothing defines (AP of large objects where there are none) is null.
-nlohmann::ordered_json number(double value) {
-  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+Json number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
 std::string to_json(const SingleEvaluation& e) {
-  nlohmann::ordered_json json{
-      {"model", e.model.name}, {"model_sha256", e.model.sha256}, {"images", e.images}};
+  Json json{{"model", e.model.name}, {"model_sha256", e.model.sha256}, {"images", e.images}};
   for (std::size_t i = 0; i < e.metrics.size(); ++i) json[e.metrics[i].name] = number(e.values[i]);
   for (std::size_t i = 0; i < e.correct.size(); ++i)
     json[e.metrics[i].name + "_correct"] = e.correct[i];
@@ -50,7 +49,7 @@ std::string to_json(const SingleEvaluation& e) {
                {"scheme", e.scheme_text},
                {"scheme_id", e.scheme_id},
                {"seconds", e.seconds}});
-  return json.dump(2) + "\n";
+  return json.text();
 }
 
 std::string to_text(const SingleEvaluation& e) {

@@ -1,7 +1,6 @@
 #include <memory>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "src/base/hash.h"
 
@@ -13,6 +12,7 @@
 
 #include "io/data/npy.h"
 #include "io/fs/file_system.h"
+#include "io/json/json.h"
 
 namespace qsweep {
 namespace {
@@ -24,21 +24,20 @@ struct Options {
 };
 
 std::string to_json(const SchemeFile& f, const std::string& path) {
-  return nlohmann::ordered_json{{"file", path},
-                                {"sha256", sha256_hex(ByteView(f.model.bytes))},
-                                {"bytes", f.model.bytes.size()},
-                                {"opset", f.model.opset},
-                                {"ir_version", f.model.ir_version},
-                                {"quantize_nodes", f.model.quantize_nodes},
-                                {"dequantize_nodes", f.model.dequantize_nodes},
-                                {"cast_nodes", f.model.cast_nodes},
-                                {"initializer_bytes", f.model.initializer_bytes},
-                                {"external_bytes", f.model.external.size()},
-                                {"weight_bytes", f.weight_bytes},
-                                {"scheme", f.scheme_text},
-                                {"scheme_id", f.scheme_id}}
-             .dump(2) +
-         "\n";
+  return Json{{"file", path},
+              {"sha256", sha256_hex(ByteView(f.model.bytes))},
+              {"bytes", f.model.bytes.size()},
+              {"opset", f.model.opset},
+              {"ir_version", f.model.ir_version},
+              {"quantize_nodes", f.model.quantize_nodes},
+              {"dequantize_nodes", f.model.dequantize_nodes},
+              {"cast_nodes", f.model.cast_nodes},
+              {"initializer_bytes", f.model.initializer_bytes},
+              {"external_bytes", f.model.external.size()},
+              {"weight_bytes", f.weight_bytes},
+              {"scheme", f.scheme_text},
+              {"scheme_id", f.scheme_id}}
+      .text();
 }
 
 std::string to_text(const SchemeFile& f, const std::string& path) {

@@ -3,7 +3,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "src/quant/affine.h"
 #include "src/quant/float_codes.h"
@@ -13,10 +12,10 @@
 #include "src/cli/table.h"
 #include "src/exec/measure.h"
 
+#include "io/json/json.h"
+
 namespace qsweep {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct Range {
   double lowest = 0.0, highest = 0.0;
@@ -136,7 +135,7 @@ std::string to_json() {
                           {"needs", r.needs},
                           {"status", r.native ? "native" : "emulated"}});
   }
-  return Json{{"operands", formats}, {"precisions", precisions}}.dump(2) + "\n";
+  return Json{{"operands", formats}, {"precisions", precisions}}.text();
 }
 
 std::string to_text() {

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "src/base/text.h"
 
@@ -19,6 +18,7 @@
 #include "src/graph/passes.h"
 #include "src/graph/qdq.h"
 
+#include "io/json/json.h"
 #include "io/onnx/import.h"
 
 #include "sweep/plan/ties.h"
@@ -116,16 +116,16 @@ std::string describe(const QdqOperand& o) {
   return text;
 }
 
-nlohmann::ordered_json json_of(const QdqOperand& o) {
+Json json_of(const QdqOperand& o) {
   if (!o.quantized) return nullptr;
-  nlohmann::ordered_json json{{"dtype", name_of(o.codes)}, {"scales", o.scales}};
-  json["axis"] = o.axis >= 0 || o.scales > 1 ? nlohmann::ordered_json(o.axis) : nullptr;
+  Json json{{"dtype", name_of(o.codes)}, {"scales", o.scales}};
+  json["axis"] = o.axis >= 0 || o.scales > 1 ? Json(o.axis) : nullptr;
   json["block_size"] = o.block_size;
   return json;
 }
 
-nlohmann::ordered_json json_of(const QdqSummary& q) {
-  nlohmann::ordered_json layers = nlohmann::ordered_json::array();
+Json json_of(const QdqSummary& q) {
+  Json layers = Json::array();
   for (const QdqLayer& l : q.layers) {
     layers.push_back({{"name", l.name},
                       {"op", l.op},
@@ -157,7 +157,7 @@ std::string to_text(const QdqSummary& q) {
 }
 
 std::string to_json(const Inspection& r) {
-  nlohmann::ordered_json layers = nlohmann::ordered_json::array();
+  Json layers = Json::array();
   for (const LayerRow& l : r.layers) {
     layers.push_back({{"name", l.name},
                       {"op", l.op},
@@ -171,21 +171,21 @@ std::string to_json(const Inspection& r) {
                       {"weight_outlier_ratio", l.risk.outlier_ratio},
                       {"weight_channel_ratio", l.risk.channel_ratio}});
   }
-  nlohmann::ordered_json json{{"sha256", r.sha256},
-                              {"producer", r.producer},
-                              {"opset", r.opset},
-                              {"file_bytes", r.file_bytes},
-                              {"input", r.input},
-                              {"output", r.output},
-                              {"batchable", r.batchable},
-                              {"bn_folded", r.batch_norms_folded},
-                              {"macs", r.macs},
-                              {"parameters", r.parameters},
-                              {"operators", r.operators},
-                              {"layers", layers},
-                              {"ties", r.ties}};
+  Json json{{"sha256", r.sha256},
+            {"producer", r.producer},
+            {"opset", r.opset},
+            {"file_bytes", r.file_bytes},
+            {"input", r.input},
+            {"output", r.output},
+            {"batchable", r.batchable},
+            {"bn_folded", r.batch_norms_folded},
+            {"macs", r.macs},
+            {"parameters", r.parameters},
+            {"operators", r.operators},
+            {"layers", layers},
+            {"ties", r.ties}};
   if (r.qdq.any()) json["qdq"] = json_of(r.qdq);
-  return json.dump(2) + "\n";
+  return json.text();
 }
 
 std::string to_text(const Inspection& r) {

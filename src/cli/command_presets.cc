@@ -3,7 +3,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "src/base/text.h"
 
@@ -12,15 +11,15 @@
 #include "src/cli/command.h"
 #include "src/cli/table.h"
 
+#include "io/json/json.h"
+
 namespace qsweep {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 Json all_as_json() {
   Json presets = Json::array(), lists = Json::array();
-  for (const Preset& p : known_presets()) presets.push_back(Json::parse(to_json(p)));
-  for (const SkipList& l : known_skip_lists()) lists.push_back(Json::parse(to_json(l)));
+  for (const Preset& p : known_presets()) presets.push_back(Json::verbatim(to_json(p)));
+  for (const SkipList& l : known_skip_lists()) lists.push_back(Json::verbatim(to_json(l)));
   return {{"presets", presets}, {"skip_lists", lists}};
 }
 
@@ -63,7 +62,7 @@ void add_presets_command(CLI::App& app, Invocation& invocation) {
   CLI::App* list = command->add_subcommand("list", "All of them");
   list->callback([&invocation] {
     invocation.action = [&invocation] {
-      print(invocation.json ? all_as_json().dump(2) + "\n" : list_text());
+      print(invocation.json ? all_as_json().text() : list_text());
       return kExitOk;
     };
   });

@@ -1,7 +1,6 @@
 #include <memory>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "src/base/text.h"
 
@@ -11,6 +10,7 @@
 #include "src/cli/progress_line.h"
 #include "src/cli/table.h"
 
+#include "io/json/json.h"
 #include "io/report/report.h"
 
 #include "sweep/run/driver.h"
@@ -27,17 +27,16 @@ struct Options {
 
 void print_plan(const RunPlan& plan, int ranks, bool json) {
   if (json) {
-    print(nlohmann::ordered_json{{"layers", plan.layers},
-                                 {"evaluations", plan.evaluations},
-                                 {"images", plan.images},
-                                 {"tasks", plan.tasks},
-                                 {"records_done", plan.done},
-                                 {"work", plan.work},
-                                 {"peak_tensor_bytes_per_rank", plan.peak_bytes},
-                                 {"ranks", ranks},
-                                 {"estimated_seconds", plan.seconds_one_rank / ranks}}
-              .dump(2) +
-          "\n");
+    print(Json{{"layers", plan.layers},
+               {"evaluations", plan.evaluations},
+               {"images", plan.images},
+               {"tasks", plan.tasks},
+               {"records_done", plan.done},
+               {"work", plan.work},
+               {"peak_tensor_bytes_per_rank", plan.peak_bytes},
+               {"ranks", ranks},
+               {"estimated_seconds", plan.seconds_one_rank / ranks}}
+              .text());
     return;
   }
   print(fmt::format(

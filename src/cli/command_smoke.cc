@@ -7,7 +7,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "src/base/random.h"
 
@@ -18,6 +17,7 @@
 
 #include "io/data/npy.h"
 #include "io/fs/file_system.h"
+#include "io/json/json.h"
 #include "io/onnx/import.h"
 
 namespace qsweep {
@@ -124,9 +124,9 @@ ExitCode smoke(const Options& o, bool json) {
     std::replace(name.begin(), name.end(), '/', '_');
     if (!o.out.empty()) write_npy(std::filesystem::path(o.out) / (name + ".npy"), output);
   }
-  nlohmann::ordered_json document{{"model", std::filesystem::path(o.model).filename().string()},
-                                  {"ms", ms},
-                                  {"outputs", nlohmann::ordered_json::array()}};
+  Json document{{"model", std::filesystem::path(o.model).filename().string()},
+                {"ms", ms},
+                {"outputs", Json::array()}};
   if (!again.empty()) document["median_ms"] = again[again.size() / 2];
   std::vector<std::vector<std::string>> rows = {
       {"output", "shape", "min", "max", "mean", "std", "not finite"}};
@@ -143,13 +143,12 @@ ExitCode smoke(const Options& o, bool json) {
                     std::to_string(s.nonfinite)});
   }
   if (!o.out.empty())
-    real_file_system().replace(std::filesystem::path(o.out) / "smoke.json",
-                               document.dump(2) + "\n");
+    real_file_system().replace(std::filesystem::path(o.out) / "smoke.json", document.text());
   std::string text = render_table(rows) + fmt::format("{:.2f} ms\n", ms);
   if (!again.empty())
     text += fmt::format("{:.2f} ms, the median of {} more runs\n", again[again.size() / 2],
                         again.size());
-  print(json ? document.dump(2) + "\n" : text);
+  print(json ? document.text() : text);
   return kExitOk;
 }
 

@@ -3,7 +3,6 @@
 #include <memory>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "src/base/error.h"
 
@@ -14,6 +13,8 @@
 #include "src/cli/progress_line.h"
 #include "src/cli/scheme_source.h"
 #include "src/cli/table.h"
+
+#include "io/json/json.h"
 
 namespace qsweep {
 namespace {
@@ -95,7 +96,7 @@ std::vector<Row> rows_of(const SchemeFile& file) {
 }
 
 std::string to_json(const SchemeFile& file) {
-  nlohmann::ordered_json quantizers = nlohmann::ordered_json::array();
+  Json quantizers = Json::array();
   for (const Row& r : rows_of(file)) {
     quantizers.push_back({{"name", r.name},
                           {"enabled", r.enabled},
@@ -105,11 +106,9 @@ std::string to_json(const SchemeFile& file) {
                           {"scales", r.scales},
                           {"calibrator", r.calibrator}});
   }
-  return nlohmann::ordered_json{{"scheme", file.scheme_text},
-                                {"scheme_id", file.scheme_id},
-                                {"quantizers", quantizers}}
-             .dump(2) +
-         "\n";
+  return Json{
+      {"scheme", file.scheme_text}, {"scheme_id", file.scheme_id}, {"quantizers", quantizers}}
+      .text();
 }
 
 std::string to_text(const SchemeFile& file) {
