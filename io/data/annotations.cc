@@ -1,7 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -18,8 +18,16 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMostBytes = std::size_t{1} << 30;
 constexpr std::int64_t kMostSide = 1 << 20;
+/// Up to it every whole number is a double.
+constexpr double kMostExact = 9007199254740992.0;
 /// Members that no metric of boxes needs, and that make up most of a COCO file.
 constexpr std::array<const char*, 4> kSkipped = {"segmentation", "licenses", "info", "caption"};
+
+/// null is how tables with gaps write what is missing.
+bool given(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && !found->is_null();
+}
 
 /// Reads members of one document; errors name the place.
 class Reader {
@@ -46,6 +54,11 @@ class Reader {
         !(found->is_number_unsigned() &&
           found->get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()))
       return found->get<std::int64_t>();
+    if (found->is_number_float()) {  // 7.0, as tables with gaps write it
+      const auto value = found->get<double>();
+      if (value == std::trunc(value) && std::fabs(value) <= kMostExact)
+        return static_cast<std::int64_t>(value);
+    }
     fail(place + "." + name, "is no whole number");
   }
 
@@ -76,19 +89,48 @@ class Reader {
   std::string where_;
 };
 
-/// Index of each id in a list sorted by id. @throws on an id given twice
+/// Sorts a list by id and leaves one of entries that are the same.
+/// @return the index of each id. @throws where one id stands for two things
 template <class Item>
 std::unordered_map<std::int64_t, std::int64_t> sort_by_id(std::vector<Item>& items,
                                                           const Reader& reader,
-                                                          const char* name) {
-  std::ranges::sort(items, {}, &Item::id);
-  std::unordered_map<std::int64_t, std::int64_t> index;
-  for (const Item& item : items) {
-    if (!index.emplace(item.id, static_cast<std::int64_t>(index.size())).second)
-      reader.fail(name, fmt::format("has the id {} twice", item.id));
+                                                          const char* name,
+                                                          std::vector<std::string>& remarks) {
+  std::ranges::stable_sort(items, {}, &Item::id);
+  std::vector<std::int64_t> repeated;
+  for (std::size_t i = 1; i < items.size(); ++i) {
+    if (items[i].id != items[i - 1].id) continue;
+    if (items[i] != items[i - 1])
+      reader.fail(name, fmt::format("has the id {} twice", items[i].id));
+    repeated.push_back(items[i].id);
   }
+  if (!repeated.empty()) {
+    remarks.push_back(fmt::format("{} has {} {} more than once (such as id {})", name,
+                                  repeated.size(), repeated.size() == 1 ? "entry" : "entries",
+                                  repeated.front()));
+  }
+  const auto rest = std::ranges::unique(items);
+  items.erase(rest.begin(), rest.end());
+  std::unordered_map<std::int64_t, std::int64_t> index;
+  for (const Item& item : items) index.emplace(item.id, static_cast<std::int64_t>(index.size()));
   return index;
 }
+
+/// Objects that refer to nothing that is listed.
+struct Unlisted {
+  const char* what;
+  std::int64_t objects = 0, example = 0;
+
+  void add(std::int64_t id) {
+    if (objects++ == 0) example = id;
+  }
+  void note(const std::string& where, std::vector<std::string>& remarks) const {
+    if (objects == 0) return;
+    remarks.push_back(fmt::format("{} {} of {} left out: the {} is not listed (such as {})",
+                                  objects, objects == 1 ? "object" : "objects",
+                                  where + (objects == 1 ? " is" : " are"), what, example));
+  }
+};
 
 Json parse(ByteView json, const Reader& reader, const std::string& where) {
   if (json.size() > kMostBytes) {
@@ -126,41 +168,48 @@ Annotations parse_annotations(ByteView json, const std::string& where) {
   };
   each("images", [&](const Json& item, const std::string& place) {
     Annotations::Picture p{.id = reader.integer(item, "id", place),
-                           .file = reader.text(item, "file_name", place),
-                           .width = reader.integer(item, "width", place),
-                           .height = reader.integer(item, "height", place)};
-    if (p.width < 1 || p.height < 1 || p.width > kMostSide || p.height > kMostSide)
-      reader.fail(place, fmt::format("has the extents {} x {}", p.width, p.height));
+                           .file = reader.text(item, "file_name", place)};
     if (p.file.empty()) reader.fail(place + ".file_name", "is empty");
+    if (given(item, "width") || given(item, "height")) {
+      p.width = reader.integer(item, "width", place);
+      p.height = reader.integer(item, "height", place);
+      if (p.width < 1 || p.height < 1 || p.width > kMostSide || p.height > kMostSide)
+        reader.fail(place, fmt::format("has the extents {} x {}", p.width, p.height));
+    }
     all.pictures.push_back(std::move(p));
   });
   each("categories", [&](const Json& item, const std::string& place) {
-    all.categories.push_back({reader.integer(item, "id", place), reader.text(item, "name", place)});
+    const std::int64_t id = reader.integer(item, "id", place);
+    all.categories.push_back(
+        {id, given(item, "name") ? reader.text(item, "name", place) : std::to_string(id)});
   });
   if (all.pictures.empty()) reader.fail("images", "is empty");
   if (all.categories.empty()) reader.fail("categories", "is empty");
-  const auto pictures = sort_by_id(all.pictures, reader, "images");
-  const auto categories = sort_by_id(all.categories, reader, "categories");
+  const auto pictures = sort_by_id(all.pictures, reader, "images", all.remarks);
+  const auto categories = sort_by_id(all.categories, reader, "categories", all.remarks);
+  Unlisted without_picture{"picture"}, without_category{"category"};
   each("annotations", [&](const Json& item, const std::string& place) {
-    const auto refer = [&](const char* name, const auto& index) {
-      const std::int64_t id = reader.integer(item, name, place);
-      const auto found = index.find(id);
-      if (found == index.end())
-        reader.fail(place + "." + name, fmt::format("is {}, which is not listed", id));
-      return found->second;
-    };
-    TruthBox t{.image = refer("image_id", pictures),
-               .category = static_cast<std::int32_t>(refer("category_id", categories)),
+    const std::int64_t image = reader.integer(item, "image_id", place);
+    const std::int64_t category = reader.integer(item, "category_id", place);
+    const auto picture = pictures.find(image);
+    if (picture == pictures.end()) return without_picture.add(image);
+    const auto kind = categories.find(category);
+    if (kind == categories.end()) return without_category.add(category);
+    TruthBox t{.image = picture->second,
+               .category = static_cast<std::int32_t>(kind->second),
                .box = reader.box(item, place)};
-    const auto area = item.find("area");
-    t.area =
-        area == item.end() ? t.box.width * t.box.height : reader.number(*area, place + ".area");
-    const auto crowd = item.find("iscrowd");
-    if (crowd != item.end() && !crowd->is_number_integer() && !crowd->is_boolean())
-      reader.fail(place + ".iscrowd", "is neither 0 nor 1");
-    t.crowd = crowd != item.end() && (crowd->is_boolean() ? crowd->get<bool>() : *crowd != 0);
+    t.area = given(item, "area") ? reader.number(item["area"], place + ".area")
+                                 : t.box.width * t.box.height;
+    if (given(item, "iscrowd")) {
+      const Json& crowd = item["iscrowd"];
+      if (!crowd.is_number() && !crowd.is_boolean())
+        reader.fail(place + ".iscrowd", "is neither 0 nor 1");
+      t.crowd = crowd.is_boolean() ? crowd.get<bool>() : crowd.get<double>() != 0.0;
+    }
     all.truths.push_back(t);
   });
+  without_picture.note(where, all.remarks);
+  without_category.note(where, all.remarks);
   return all;
 }
 

@@ -1,9 +1,11 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "src/base/error.h"
 
 #include "io/data/detail/containers.h"
-#include "io/data/detail/mapped_file.h"
+#include "io/data/detail/data_file.h"
 #include "io/data/detail/pixels.h"
 
 namespace qsweep {
@@ -12,6 +14,8 @@ namespace {
 
 constexpr std::size_t kSide = 32;
 constexpr std::size_t kPictureBytes = 3 * kSide * kSide;
+/// Read at once when the labels are gathered.
+constexpr std::uint64_t kRecordsAtOnce = 256;
 
 /// What tells CIFAR-10 from CIFAR-100: the bytes before a picture (Krizhevsky 2009).
 struct CifarFormat {
@@ -37,65 +41,78 @@ class Cifar final : public Dataset {
   }
 
   [[nodiscard]] std::int64_t size() const override {
-    return static_cast<std::int64_t>(records_.size());
+    return static_cast<std::int64_t>(labels_.size());
   }
   [[nodiscard]] std::int64_t classes() const override { return format_.classes; }
+  [[nodiscard]] bool declares_classes() const override { return true; }
   [[nodiscard]] std::int64_t label(std::int64_t sample) const override {
-    return label_of(record(sample));
+    return labels_.at(static_cast<std::size_t>(sample));
   }
 
   [[nodiscard]] Tensor images(std::span<const std::int64_t> ids) const override {
     Tensor batch = pixels_.make_batch(static_cast<std::int64_t>(ids.size()));
     float* out = batch.mutable_data<float>().data();
+    Bytes picture(kPictureBytes);
     for (const std::int64_t id : ids) {
-      const std::byte* picture = sample_bytes(id).data();
-      pixels_.convert(reinterpret_cast<const std::uint8_t*>(picture), out);
+      read_picture(id, picture);
+      pixels_.convert(reinterpret_cast<const std::uint8_t*>(picture.data()), out);
       out += pixels_.elements();
     }
     return batch;
   }
 
-  [[nodiscard]] ByteView sample_bytes(std::int64_t sample) const override {
-    return {record(sample) + format_.label_bytes, kPictureBytes};
+  [[nodiscard]] Bytes sample_bytes(std::int64_t sample) const override {
+    Bytes picture(kPictureBytes);
+    read_picture(sample, picture);
+    return picture;
   }
-  [[nodiscard]] std::string digest() const override { return digest_of(files_); }
 
  private:
+  struct File {
+    DataFile bytes;
+    std::int64_t first;  ///< sample
+  };
+
   void add_file(const std::filesystem::path& path) {
-    const MappedFile& file = files_.emplace_back(path);
-    const ByteView bytes = file.bytes();
-    if (bytes.size() % format_.record_bytes() != 0) {
+    const DataFile& file = files_.emplace_back(File{DataFile(path), size()}).bytes;
+    const std::size_t record = format_.record_bytes();
+    if (file.size() % record != 0) {
       throw Error(ErrorCode::corrupt_input,
                   fmt::format("the file has {} bytes, which is no multiple of a CIFAR-{} record of "
                               "{} bytes",
-                              bytes.size(), format_.classes, format_.record_bytes()),
+                              file.size(), format_.classes, record),
                   path.string(), "Give the binary version of the data set");
     }
-    for (std::size_t at = 0; at < bytes.size(); at += format_.record_bytes()) {
-      const std::byte* record = bytes.data() + at;
-      if (label_of(record) >= format_.classes) {
-        throw Error(ErrorCode::corrupt_input,
-                    fmt::format("record {} has label {}, CIFAR-{} has classes 0 to {}",
-                                at / format_.record_bytes(), label_of(record), format_.classes,
-                                format_.classes - 1),
-                    path.string());
+    const std::uint64_t records = file.size() / record;
+    Bytes some;
+    for (std::uint64_t at = 0; at < records; at += kRecordsAtOnce) {
+      some.resize(std::min(kRecordsAtOnce, records - at) * record);
+      file.read(at * record, some);
+      for (std::size_t i = 0; i < some.size() / record; ++i) {
+        const auto label = std::to_integer<std::uint8_t>(some[i * record + format_.label_at]);
+        if (label >= format_.classes) {
+          throw Error(ErrorCode::corrupt_input,
+                      fmt::format("record {} has label {}, CIFAR-{} has classes 0 to {}", at + i,
+                                  label, format_.classes, format_.classes - 1),
+                      path.string());
+        }
+        labels_.push_back(label);
       }
-      records_.push_back(record);
     }
   }
 
-  [[nodiscard]] const std::byte* record(std::int64_t sample) const {
+  void read_picture(std::int64_t sample, std::span<std::byte> to) const {
     QSWEEP_CHECK(sample >= 0 && sample < size());
-    return records_[static_cast<std::size_t>(sample)];
-  }
-  [[nodiscard]] std::int64_t label_of(const std::byte* record) const {
-    return std::to_integer<std::int64_t>(record[format_.label_at]);
+    const auto after = std::ranges::upper_bound(files_, sample, {}, &File::first);
+    const File& file = *std::prev(after);
+    const auto record = static_cast<std::uint64_t>(sample - file.first);
+    file.bytes.read(record * format_.record_bytes() + format_.label_bytes, to);
   }
 
   CifarFormat format_;
   Pixels pixels_;
-  std::vector<MappedFile> files_;
-  std::vector<const std::byte*> records_;  ///< into files_, by sample id
+  std::vector<File> files_;
+  std::vector<std::uint8_t> labels_;  ///< by sample
 };
 
 }  // namespace

@@ -6,56 +6,49 @@
 #include "src/base/hash.h"
 
 #include "io/data/detail/containers.h"
-#include "io/data/detail/fitted_pictures.h"
+#include "io/data/detail/data_file.h"
+#include "io/data/detail/picture_dataset.h"
 #include "io/data/detection_data.h"
 
 namespace qsweep {
 namespace {
 
-class CocoData final : public DetectionData {
+class CocoData final : public PictureDataset<DetectionData> {
  public:
   CocoData(const DataSpec& spec, const InputSpec& input)
-      : file_(spec.paths.at(1)),
-        annotations_(parse_annotations(file_.bytes(), file_.path().string())),
-        pictures_(input, file_.path().string()) {
-    FileList opened;
-    for (const Annotations::Picture& p : annotations_.pictures)
-      opened.add(pictures_, spec.paths[0] / p.file, p.file);
-    opened.raise(spec.paths[0].string(),
-                 "Give the folder that holds every picture of the annotations");
-    for (std::size_t i = 0; i < annotations_.pictures.size(); ++i) {
-      pictures_.expect_size(static_cast<std::int64_t>(i), annotations_.pictures[i].width,
-                            annotations_.pictures[i].height);
+      : PictureDataset(
+            input, spec.paths.at(0), "Give the folder that holds the pictures of the annotations"),
+        file_(spec.paths.at(1).string()) {
+    const Bytes json = DataFile(file_).contents();
+    digest_ = sha256_hex(json);
+    annotations_ = parse_annotations(json, file_);
+    remarks_ = annotations_.remarks;
+    for (Annotations::Picture& p : annotations_.pictures) {
+      const auto sample = size();
+      pictures_.add((spec.paths[0] / p.file).string());
+      if (p.width == 0) {  // the file does not say
+        const PictureSize found = picture_size(sample_bytes(sample), path(sample));
+        p.width = found.width;
+        p.height = found.height;
+      }
+      pictures_.expect_size(sample, p.width, p.height);
     }
     truths_ = annotations_.truths;
     std::ranges::stable_sort(truths_, {}, &TruthBox::image);
   }
 
-  [[nodiscard]] std::int64_t size() const override {
-    return static_cast<std::int64_t>(annotations_.pictures.size());
-  }
   [[nodiscard]] std::int64_t classes() const override {
     return static_cast<std::int64_t>(annotations_.categories.size());
   }
   [[nodiscard]] bool has_labels() const override { return false; }
   [[nodiscard]] std::int64_t label(std::int64_t sample) const override {
     throw Error(ErrorCode::config,
-                fmt::format("'{}' has objects, not a label", picture_of(sample).file),
-                file_.path().string(), "Set task: detection");
+                fmt::format("'{}' has objects, not a label", picture_of(sample).file), file_,
+                "Set task: detection");
   }
-  [[nodiscard]] Tensor images(std::span<const std::int64_t> ids) const override {
-    return pictures_.batch(ids);
+  [[nodiscard]] std::string sample_name(std::int64_t sample) const override {
+    return picture_of(sample).file;
   }
-  [[nodiscard]] ByteView sample_bytes(std::int64_t sample) const override {
-    return pictures_.file(sample).bytes();
-  }
-  [[nodiscard]] std::string digest() const override {
-    Sha256 hash;
-    hash.update(file_.bytes());
-    hash.update(digest_of(pictures_.files()));
-    return hash.hex();
-  }
-  [[nodiscard]] std::string decoding() const override { return pictures_.decoding(); }
 
   [[nodiscard]] const Annotations& annotations() const override { return annotations_; }
   [[nodiscard]] std::span<const TruthBox> truths(std::int64_t sample) const override {
@@ -68,20 +61,20 @@ class CocoData final : public DetectionData {
     return place(pictures_.resize(), picture_of(sample).width, picture_of(sample).height);
   }
   [[nodiscard]] Picture picture(std::int64_t sample) const override {
-    const MappedFile& file = pictures_.file(sample);
-    return decode_picture(file.bytes(), file.path().string());
+    return pictures_.picture(sample);
   }
 
  private:
-  void share(const NodeShare& share) override { pictures_.share(share); }
+  /// All annotations belong to each sample: categories and ids are of the file as a whole.
+  [[nodiscard]] std::string truth_text(std::int64_t) const override { return digest_; }
 
   [[nodiscard]] const Annotations::Picture& picture_of(std::int64_t sample) const {
     return annotations_.pictures.at(static_cast<std::size_t>(sample));
   }
 
-  MappedFile file_;
+  std::string file_;
+  std::string digest_;  ///< of the file
   Annotations annotations_;
-  FittedPictures pictures_;
   std::vector<TruthBox> truths_;  ///< by sample
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -12,6 +11,7 @@
 #include "src/base/text.h"
 
 #include "io/data/detail/containers.h"
+#include "io/data/detail/data_file.h"
 
 namespace qsweep {
 
@@ -54,15 +54,24 @@ const Container& find_container(const std::string& name, const std::string& wher
 
 }  // namespace
 
+std::string Dataset::sample_name(std::int64_t sample) const {
+  return fmt::format("image {}", sample);
+}
+
 std::uint64_t Dataset::sample_hash(std::int64_t sample) const {
-  const ByteView bytes = sample_bytes(sample);
-  std::uint64_t hash = bytes.size();
-  for (std::size_t at = 0; at < bytes.size(); at += sizeof(std::uint64_t)) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + at, std::min(sizeof(word), bytes.size() - at));
-    hash = mix64(hash, word);
-  }
-  return hash;
+  return content_hash(sample_bytes(sample));
+}
+
+std::string Dataset::truth_text(std::int64_t sample) const {
+  return has_labels() ? std::to_string(label(sample)) : std::string();
+}
+
+std::string Dataset::digest(std::span<const std::int64_t> ids) const {
+  Sha256 hash;
+  hash.update(fmt::format("{} classes\n", classes()));
+  for (const std::int64_t id : ids)
+    hash.update(fmt::format("{} {:016x} {}\n", id, sample_hash(id), truth_text(id)));
+  return hash.hex();
 }
 
 DataSpec parse_data_spec(const std::string& text) {

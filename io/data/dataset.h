@@ -42,35 +42,49 @@ struct InputSpec {
 
 struct DataSpec;
 
-/// A labelled image set. Sample ids are 0..size()-1 in file order. Immutable, thread-safe,
-/// memory-mapped where the container allows, so the ranks of a node share it; pictures are decoded
-/// once for the ranks of a NodeShare.
+/// A labelled image set. Sample ids are 0..size()-1 in file order. Immutable, thread-safe. Samples
+/// are read when they are asked for: opening a set takes neither time nor memory for its pictures.
+/// Pictures are decoded once for the ranks of a NodeShare. A file that changes while the set is
+/// open is an error of whatever reads it.
 class Dataset {
  public:
   virtual ~Dataset() = default;
   [[nodiscard]] virtual std::int64_t size() const = 0;
   [[nodiscard]] virtual std::int64_t classes() const = 0;
+  /// True where the data itself says how many classes there are, and not its largest label.
+  [[nodiscard]] virtual bool declares_classes() const { return false; }
   /// @throws Error(config) where the sample has none.
   [[nodiscard]] virtual std::int64_t label(std::int64_t sample) const = 0;
   /// False where no sample has a label.
   [[nodiscard]] virtual bool has_labels() const { return true; }
   /// Preprocessed, row_major f32: [ids, C, H, W], or [ids, H, W, C] for a model whose layout is
   /// NHWC. Ids are in 0..size()-1, in any order; they may repeat.
+  /// @throws Error naming the file: damaged, changed, or (numeric) of values that are not finite
   [[nodiscard]] virtual Tensor images(std::span<const std::int64_t> ids) const = 0;
-  /// The picture as stored, label excluded. Valid while the data set lives.
-  [[nodiscard]] virtual ByteView sample_bytes(std::int64_t sample) const = 0;
-  /// SHA-256 over the container's bytes, files in the order given. Reads everything: call once.
-  [[nodiscard]] virtual std::string digest() const = 0;
+  /// The picture as stored, label excluded.
+  [[nodiscard]] virtual Bytes sample_bytes(std::int64_t sample) const = 0;
+  /// Names a sample in messages.
+  [[nodiscard]] virtual std::string sample_name(std::int64_t sample) const;
+  /// The first 64 bits of the SHA-256 of sample_bytes(); equal samples are the same picture (leak
+  /// check, R049).
+  [[nodiscard]] virtual std::uint64_t sample_hash(std::int64_t sample) const;
+  /// SHA-256 of what these samples are: ids, pictures, and labels, objects or masks. Two sets give
+  /// the same digest for the same ids where evaluating them gives the same; files of other samples
+  /// are not read.
+  [[nodiscard]] std::string digest(std::span<const std::int64_t> ids) const;
+  /// @throws Error(not_found) naming the first few of these samples whose files cannot be opened
+  virtual void require(std::span<const std::int64_t> ids) const { static_cast<void>(ids); }
+  /// What was left out when the set was opened, and why: a sentence each, for people.
+  [[nodiscard]] virtual std::vector<std::string> remarks() const { return {}; }
   /// What was decoded so far, and for whom it is kept: a line for the log. Empty where nothing is.
   [[nodiscard]] virtual std::string decoding() const { return {}; }
-
-  /// Hash of sample_bytes(); equal samples are the same picture (leak check, R049).
-  [[nodiscard]] std::uint64_t sample_hash(std::int64_t sample) const;
 
  private:
   friend std::unique_ptr<Dataset> open_dataset(const DataSpec&, const InputSpec&, const NodeShare&);
   /// Called once, when the data set is open.
   virtual void share(const NodeShare& share) { static_cast<void>(share); }
+  /// What decides a sample's outcome besides its picture, as text: a label, objects, a mask.
+  [[nodiscard]] virtual std::string truth_text(std::int64_t sample) const;
 };
 
 /// What a data specification names: `cifar10:PATH[,PATH...]`, `cifar100:PATH[,PATH...]`,
@@ -85,14 +99,15 @@ struct DataSpec {
 [[nodiscard]] DataSpec parse_data_spec(const std::string& text);
 
 /// cifar10, cifar100: binary records of the data set's home page; cifar100 uses the fine labels.
-/// npy: images [N, C, H, W] (or [N, H, W, C] when layout is NHWC), f32 or u8, pixels in RGB order,
-/// and integer labels [N].
+/// npy: images [N, C, H, W] (or [N, H, W, C] when layout is NHWC) of any type of number, pixels in
+/// RGB order, and whole labels [N] or [N, 1].
 /// images: lines `path label`, paths relative to the list; JPEG and PNG, fitted to
 /// `input.resize.size`.
-/// folder: pictures in one subfolder per class, classes by sorted name.
+/// folder: pictures in one subfolder per class and below it, classes by sorted name.
 /// coco: pictures and boxes of a COCO instances file, a DetectionData; samples by ascending image
 /// id.
 /// masks: pictures and PNG masks of the same names, a SegmentationData.
+/// Picture files are not looked at: choose_samples() checks those it chooses.
 /// @throws Error naming the file: missing, empty, size not a multiple of the record, label out of
 /// range;
 ///         Error(unsupported) when `input` asks for another size than the data has.
@@ -106,7 +121,7 @@ enum class Sampling { first, random, stratified };
 /// `count` sample ids, fixed by the seed, sorted. stratified: equal per class within one (R050),
 /// except that a class with fewer samples gives all it has and the others share the rest; random
 /// for data without labels.
-/// @throws Error(config) when the set has fewer.
+/// @throws Error(config) when the set has fewer; as Dataset::require() of the ids.
 [[nodiscard]] std::vector<std::int64_t> choose_samples(const Dataset& data,
                                                        std::int64_t count,
                                                        Sampling sampling,

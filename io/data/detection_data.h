@@ -20,21 +20,26 @@ struct Annotations {
   struct Picture {
     std::int64_t id = 0;
     std::string file;
-    std::int64_t width = 0, height = 0;
+    std::int64_t width = 0, height = 0;  ///< 0 where the file does not say
+    friend bool operator==(const Picture&, const Picture&) = default;
   };
   struct Category {
     std::int64_t id = 0;
     std::string name;
+    friend bool operator==(const Category&, const Category&) = default;
   };
   std::vector<Picture> pictures;
   std::vector<Category> categories;
-  std::vector<TruthBox> truths;  ///< in file order
+  std::vector<TruthBox> truths;      ///< in file order
+  std::vector<std::string> remarks;  ///< about what was left out
 };
 
 /// Reads `images`, `categories` and `annotations` (bbox, area, iscrowd) of a COCO instances file;
-/// the rest, segmentations too, is passed over.
-/// @throws Error(corrupt_input) naming the place (`annotations[17].bbox`) of what is missing, of
-/// the wrong type or refers to nothing.
+/// the rest, segmentations too, is passed over. As pycocotools evaluates it: objects of pictures or
+/// categories that are not listed do not count, whole numbers may be written 7.0. Without `area` it
+/// is the box's, without `iscrowd` 0, without a category's name its id.
+/// @throws Error(corrupt_input) naming the place (`annotations[17].bbox`) of what is missing or of
+/// the wrong type.
 [[nodiscard]] Annotations parse_annotations(ByteView json, const std::string& where);
 
 /// Pictures with boxes around their objects. Samples have no label; classes() counts the

@@ -4,10 +4,9 @@
 #include <fmt/format.h>
 
 #include "src/base/error.h"
-#include "src/base/hash.h"
 
 #include "io/data/detail/containers.h"
-#include "io/data/detail/fitted_pictures.h"
+#include "io/data/detail/picture_dataset.h"
 #include "io/data/detail/picture_folder.h"
 #include "io/data/picture.h"
 #include "io/data/segmentation_data.h"
@@ -17,60 +16,86 @@ namespace {
 
 constexpr std::uint8_t kIgnored = 255;
 
-/// A folder of masks and one of pictures, paired by the names without extension; pictures without a
-/// mask are left out.
-class Masks final : public SegmentationData {
+/// The path below the folder without its extension, which names picture and mask alike.
+std::string name_of(const std::string& path) {
+  return std::filesystem::path(path).replace_extension().string();
+}
+
+/// Pictures by name.
+std::map<std::string, std::string> by_name(const std::filesystem::path& folder,
+                                           const FolderList& pictures) {
+  std::map<std::string, std::string> found;
+  for (const std::string& path : pictures.paths) {
+    const auto [other, is_new] = found.emplace(name_of(path), path);
+    if (!is_new) {
+      throw Error(
+          ErrorCode::corrupt_input,
+          fmt::format("two pictures are called '{}': {} and {}", other->first, other->second, path),
+          folder.string(), "Remove one of them");
+    }
+  }
+  return found;
+}
+
+/// A folder of masks and one of pictures, paired by name. What has no partner is left out.
+class Masks final : public PictureDataset<SegmentationData> {
  public:
   Masks(const DataSpec& spec, const InputSpec& input)
-      : pictures_(input, spec.paths.at(0).string()) {
-    std::map<std::string, std::filesystem::path> by_name;
-    for (const auto& path : picture_files(spec.paths.at(0))) by_name[path.stem().string()] = path;
-    FileList opened;
-    for (const auto& path : picture_files(spec.paths.at(1))) {
-      const auto found = by_name.find(path.stem().string());
-      masks_.emplace_back(path);
-      opened.add(pictures_, found == by_name.end() ? spec.paths.at(0) / path.stem() : found->second,
-                 path.stem().string());
+      : PictureDataset(input, spec.paths.at(0), "Every mask needs a picture of its name") {
+    const auto& [images, masks] = std::pair(spec.paths.at(0), spec.paths.at(1));
+    const FolderList pictures = files_below(images, picture_types());
+    const FolderList labelled = files_below(masks, mask_types());
+    if (labelled.paths.empty()) {
+      throw Error(ErrorCode::corrupt_input, "the folder holds no mask", masks.string(),
+                  "Give masks:IMAGES_DIR,MASKS_DIR; masks are .png files");
     }
-    opened.raise(spec.paths.at(0).string(), "Every mask needs a picture of its name");
-    if (masks_.empty()) {
-      throw Error(ErrorCode::corrupt_input, "the folder holds no mask", spec.paths.at(1).string(),
-                  "Give masks:IMAGES_DIR,MASKS_DIR");
+    auto picture_of = by_name(images, pictures);
+    std::vector<std::string> alone;
+    for (const std::string& mask : labelled.paths) {
+      const auto picture = picture_of.find(name_of(mask));
+      if (picture == picture_of.end()) {
+        alone.push_back(mask);
+        continue;
+      }
+      pictures_.add((images / picture->second).string());
+      masks_.add((masks / mask).string());
+      picture_of.erase(picture);
+    }
+    if (masks_.size() == 0) {
+      throw Error(ErrorCode::corrupt_input, "no picture has a mask of its name", images.string(),
+                  fmt::format("Name picture and mask alike, as {}.jpg and {}",
+                              name_of(labelled.paths.front()), labelled.paths.front()));
+    }
+    note_alone(alone, "mask", "picture", masks);
+    alone.clear();
+    for (const auto& [name, picture] : picture_of) alone.push_back(picture);
+    note_alone(alone, "picture", "mask", images);
+    for (const auto& [list, folder] : {std::pair(&pictures, &images), {&labelled, &masks}}) {
+      if (std::string text = list->left_out.remark(folder->string()); !text.empty())
+        remarks_.push_back(std::move(text));
     }
   }
 
-  [[nodiscard]] std::int64_t size() const override {
-    return static_cast<std::int64_t>(masks_.size());
-  }
   [[nodiscard]] std::int64_t classes() const override { return 0; }
   [[nodiscard]] bool has_labels() const override { return false; }
   [[nodiscard]] std::int64_t label(std::int64_t) const override {
-    throw Error(ErrorCode::config, "pictures with masks have no label",
-                masks_.front().path().string(),
+    throw Error(ErrorCode::config, "pictures with masks have no label", masks_.path(0),
                 "Use the task segmentation, or sample without classes");
   }
-  [[nodiscard]] Tensor images(std::span<const std::int64_t> ids) const override {
-    return pictures_.batch(ids);
-  }
-  [[nodiscard]] ByteView sample_bytes(std::int64_t sample) const override {
-    return pictures_.file(sample).bytes();
-  }
-  [[nodiscard]] std::string digest() const override {
-    return sha256_hex(digest_of(pictures_.files()) + digest_of(masks_));
-  }
-  [[nodiscard]] std::string decoding() const override { return pictures_.decoding(); }
 
+  [[nodiscard]] std::string sample_name(std::int64_t sample) const override {
+    return std::filesystem::path(path(sample)).filename().string();
+  }
   [[nodiscard]] std::int64_t height() const override { return pictures_.resize().size.at(0); }
   [[nodiscard]] std::int64_t width() const override { return pictures_.resize().size.at(1); }
   [[nodiscard]] std::string mask_name(std::int64_t sample) const override {
-    return masks_.at(static_cast<std::size_t>(sample)).path().string();
+    return masks_.path(static_cast<std::size_t>(sample));
   }
 
   [[nodiscard]] std::vector<std::uint8_t> mask(std::int64_t sample) const override {
-    Mask mask = decode_mask(masks_.at(static_cast<std::size_t>(sample)).bytes(), mask_name(sample));
+    Mask mask = decode_mask(masks_.read(static_cast<std::size_t>(sample)), mask_name(sample));
     if (mask.height == height() && mask.width == width()) return std::move(mask.labels);
-    const MappedFile& file = pictures_.file(sample);
-    const PictureSize size = picture_size(file.bytes(), file.path().string());
+    const PictureSize size = picture_size(sample_bytes(sample), path(sample));
     if (mask.height != size.height || mask.width != size.width) {
       throw Error(ErrorCode::mismatch,
                   fmt::format("the mask is {} x {}, its picture {} x {} and the model's input {} x "
@@ -92,10 +117,22 @@ class Masks final : public SegmentationData {
   }
 
  private:
-  void share(const NodeShare& share) override { pictures_.share(share); }
+  [[nodiscard]] std::string truth_text(std::int64_t sample) const override {
+    return fmt::format("{:016x}", masks_.hash(static_cast<std::size_t>(sample)));
+  }
 
-  FittedPictures pictures_;
-  std::vector<MappedFile> masks_;
+  void note_alone(const std::vector<std::string>& alone,
+                  const std::string& what,
+                  const std::string& partner,
+                  const std::filesystem::path& folder) {
+    if (alone.empty()) return;
+    remarks_.push_back(fmt::format("{} {}{} of {} without a {} {} left out (such as {})",
+                                   alone.size(), what, alone.size() == 1 ? "" : "s",
+                                   folder.string(), partner, alone.size() == 1 ? "is" : "are",
+                                   alone.front()));
+  }
+
+  FileSet masks_;
 };
 
 }  // namespace

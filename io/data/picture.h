@@ -17,12 +17,13 @@ struct Picture {
   std::vector<std::uint8_t> rgb;
 };
 
-/// Decodes a JPEG (libjpeg-turbo, accurate DCT) or PNG (libpng; alpha is dropped, grey repeated).
-/// Exif orientation is not applied.
+/// Decodes a JPEG or PNG to the RGB that Pillow and OpenCV give: grey repeated, palettes looked up,
+/// of 16 bits the upper 8, alpha dropped, CMYK and YCCK as Adobe's; gamma, colour profiles and Exif
+/// orientation are not applied. JPEG: accurate DCT; stray bytes between its segments are passed
+/// over.
 /// @param where the file, for errors
-/// @throws Error(corrupt_input) damaged, cut short or over 100 megapixels; Error(unsupported)
-/// another
-///         container, or colours that do not convert to RGB.
+/// @throws Error(corrupt_input) damaged, cut short or over 250 megapixels; Error(unsupported)
+/// another container
 [[nodiscard]] Picture decode_picture(ByteView bytes, const std::string& where);
 
 /// The picture as a PNG file.
@@ -42,10 +43,10 @@ struct Mask {
   std::vector<std::uint8_t> labels;
 };
 
-/// Decodes a PNG of labels as stored: grey values of up to 8 bits, or the indices of a palette
-/// (Pascal VOC).
-/// @throws Error(corrupt_input) as decode_picture(); Error(unsupported) other containers and
-/// colours
+/// Decodes a PNG of labels as stored: grey values, or the indices of a palette (Pascal VOC); alpha
+/// is dropped.
+/// @throws Error(corrupt_input) as decode_picture(); Error(unsupported) other containers, colours,
+/// labels over 255
 [[nodiscard]] Mask decode_mask(ByteView bytes, const std::string& where);
 
 /// Where a resized picture lies in the model's input.

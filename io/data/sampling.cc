@@ -52,7 +52,6 @@ std::vector<std::int64_t> stratified(const Dataset& data, std::int64_t count, st
       ids.push_back(id);
     }
   }
-  std::ranges::sort(ids);
   return ids;
 }
 
@@ -77,20 +76,22 @@ std::vector<std::int64_t> choose_samples(const Dataset& data,
                 fmt::format("{} images are asked for, the data has {}", count, data.size()),
                 "images");
   }
-  if (sampling == Sampling::stratified && data.has_labels()) return stratified(data, count, seed);
   std::vector<std::int64_t> ids;
-  switch (sampling) {
+  switch (data.has_labels() || sampling == Sampling::first ? sampling : Sampling::random) {
     case Sampling::first:
       ids.resize(static_cast<std::size_t>(count));
       std::iota(ids.begin(), ids.end(), 0);
       break;
-    case Sampling::random:
     case Sampling::stratified:
+      ids = stratified(data, count, seed);
+      break;
+    case Sampling::random:
       ids = permutation(data.size(), seed, kSampleStream);
       ids.resize(static_cast<std::size_t>(count));
       break;
   }
   std::ranges::sort(ids);
+  data.require(ids);
   return ids;
 }
 
@@ -107,7 +108,7 @@ std::vector<std::int64_t> overlapping_samples(const Dataset& a,
   for (const std::int64_t id : a_ids) {
     const auto [first, last] = by_hash.equal_range(a.sample_hash(id));
     const bool is_shared = std::any_of(first, last, [&](const auto& candidate) {
-      return std::ranges::equal(a.sample_bytes(id), b.sample_bytes(candidate.second));
+      return a.sample_bytes(id) == b.sample_bytes(candidate.second);
     });
     if (is_shared) {
       shared.push_back(id);

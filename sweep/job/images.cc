@@ -20,7 +20,7 @@ std::vector<Range> cut(std::int64_t n, std::int64_t most) {
 }
 
 ImageSet::ImageSet(std::unique_ptr<const Dataset> data, std::vector<std::int64_t> ids)
-    : data_(std::move(data)), ids_(std::move(ids)), digest_(data_->digest()) {}
+    : data_(std::move(data)), ids_(std::move(ids)), digest_(data_->digest(ids_)) {}
 
 std::span<const std::int64_t> ImageSet::ids(Range range) const {
   QSWEEP_CHECK(0 <= range.begin && range.begin <= range.end && range.end <= size());

@@ -37,7 +37,7 @@ class ImageSet {
   [[nodiscard]] std::span<const std::int64_t> ids(Range range) const;
   /// @pre is_given()
   [[nodiscard]] const Dataset& data() const { return *data_; }
-  /// Digest of the pictures' content, made once.
+  /// Digest of the images' content and labels, made once.
   [[nodiscard]] const std::string& digest() const { return digest_; }
   [[nodiscard]] Tensor images(Range range) const { return data_->images(ids(range)); }
 

@@ -85,6 +85,18 @@ ScoredModel scored_model(const OpenModel& m) {
   return scored;
 }
 
+/// A warning where the data names other classes than the model scores; else empty.
+std::string foreign_classes(const Workload& w) {
+  if (w.job.task != "classification" || !w.evaluation.is_given()) return {};
+  const Dataset& data = w.evaluation.data();
+  const Shape scores = scored_model(w.model).outputs.at(0);
+  if (!data.declares_classes() || scores.size() != 2 || scores[1] == data.classes()) return {};
+  return fmt::format(
+      "the data has {} classes, the model scores {}: is it the data set that the model was trained "
+      "for?",
+      data.classes(), scores[1]);
+}
+
 void open_scopes(Workload& w) {
   check_fit(w);
   const JobConfig& job = w.job;
@@ -143,7 +155,16 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job,
 }
 
 std::vector<std::string> warnings_of(const Workload& w) {
-  return w.plan.warnings;
+  std::vector<std::string> warnings = w.plan.warnings;
+  for (const ImageSet* images : {&w.calibration, &w.evaluation}) {
+    if (!images->is_given()) continue;
+    for (std::string& remark : images->data().remarks()) {
+      if (std::ranges::find(warnings, remark) == warnings.end())
+        warnings.push_back(std::move(remark));
+    }
+  }
+  if (std::string text = foreign_classes(w); !text.empty()) warnings.push_back(std::move(text));
+  return warnings;
 }
 
 void log_decoding(const Workload& w) {

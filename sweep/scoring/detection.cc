@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -6,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "src/base/error.h"
+#include "src/base/log.h"
 
 #include "src/metrics/heads/select.h"
 
@@ -39,14 +41,17 @@ std::uint32_t read_u16(ByteReader& in) {
   return low | (std::uint32_t{in.u8()} << 8U);
 }
 
-/// An outcome: how many detections, then class, score and corners of each.
+/// An outcome: how many boxes were not finite, how many detections there are, then class, score and
+/// corners of each.
 void write_detections(ByteWriter& out,
+                      std::int64_t dropped,
                       std::span<const Detection> detections,
                       const Annotations::Picture& picture) {
   const auto step = [](double at, std::int64_t extent) {
     const double exact = std::round(at / static_cast<double>(extent) * kSteps);
     return static_cast<std::uint32_t>(std::clamp(exact, 0.0, kSteps));
   };
+  out.u32(static_cast<std::uint32_t>(dropped));
   out.u32(static_cast<std::uint32_t>(detections.size()));
   for (const Detection& d : detections) {
     write_u16(out, static_cast<std::uint32_t>(d.category));
@@ -58,14 +63,16 @@ void write_detections(ByteWriter& out,
   }
 }
 
-void read_detections(ByteReader& in,
-                     std::int64_t sample,
-                     const Annotations& annotations,
-                     std::vector<Detection>& all) {
+/// @return how many boxes were not finite
+std::int64_t read_detections(ByteReader& in,
+                             std::int64_t sample,
+                             const Annotations& annotations,
+                             std::vector<Detection>& all) {
   const auto& picture = annotations.pictures.at(static_cast<std::size_t>(sample));
   const auto place = [&](std::int64_t extent) {
     return static_cast<double>(read_u16(in)) / kSteps * static_cast<double>(extent);
   };
+  const std::uint32_t dropped = in.u32();
   const std::uint32_t count = in.u32();
   for (std::uint32_t i = 0; i < count; ++i) {
     Detection d;
@@ -79,6 +86,7 @@ void read_detections(ByteReader& in,
     d.box = {left, top, right - left, bottom - top};
     all.push_back(d);
   }
+  return dropped;
 }
 
 double mean(std::span<const double> sample) {
@@ -110,7 +118,7 @@ class DetectionVerdict final : public Verdict {
  public:
   DetectionVerdict(std::shared_ptr<const Truth> truth, ByteView outcomes)
       : truth_(std::move(truth)), outcomes_(outcomes.begin(), outcomes.end()) {
-    const std::vector<Detection> found = detections();
+    const std::vector<Detection> found = detections(&dropped_);
     const DetectionSummary s =
         summarize_detections(truth_->samples, truth_->categories, truth_->boxes, found);
     resampled_ = resample_map(truth_->samples, truth_->categories, truth_->boxes, found, kResamples,
@@ -130,6 +138,12 @@ class DetectionVerdict final : public Verdict {
   }
 
   [[nodiscard]] double metric() const override { return summary_.metrics.front(); }
+
+  /// Boxes that were not finite, and the pictures they are of.
+  struct Dropped {
+    std::int64_t boxes = 0, pictures = 0;
+  };
+  [[nodiscard]] Dropped dropped() const { return dropped_; }
 
   [[nodiscard]] ScoreComparison compare(const Verdict& baseline) const override {
     const auto& other = dynamic_cast<const DetectionVerdict&>(baseline);
@@ -168,11 +182,16 @@ class DetectionVerdict final : public Verdict {
   }
 
  private:
-  [[nodiscard]] std::vector<Detection> detections() const {
+  [[nodiscard]] std::vector<Detection> detections(Dropped* dropped = nullptr) const {
     std::vector<Detection> all;
     ByteReader in(outcomes_, "detection outcomes");
-    for (const std::int64_t sample : truth_->samples)
-      read_detections(in, sample, truth_->annotations, all);
+    for (const std::int64_t sample : truth_->samples) {
+      const std::int64_t boxes = read_detections(in, sample, truth_->annotations, all);
+      if (dropped != nullptr && boxes > 0) {
+        dropped->boxes += boxes;
+        ++dropped->pictures;
+      }
+    }
     in.finish();
     return all;
   }
@@ -181,6 +200,7 @@ class DetectionVerdict final : public Verdict {
   Bytes outcomes_;
   std::vector<double> resampled_;  ///< mAP of resampled sets of pictures
   ScoreSummary summary_;           ///< without detections
+  Dropped dropped_;
 };
 
 class DetectionScorer final : public Scorer {
@@ -208,41 +228,40 @@ class DetectionScorer final : public Scorer {
     for (std::size_t i = 0; i < samples.size(); ++i) {
       const auto image = static_cast<std::int64_t>(i);
       const auto& picture = truth_->annotations.pictures[static_cast<std::size_t>(samples[i])];
-      if (!is_finite(outputs, image)) {
-        write_detections(outcomes, {}, picture);
+      Candidates found = head_->decode(outputs, image);
+      const double divergence = score_divergence(head_->decode(baseline, image), found);
+      const std::int64_t dropped = drop_nonfinite(found);
+      if (dropped > 0 && found.boxes.empty()) {
+        write_detections(outcomes, dropped, {}, picture);
         scores.push_back({std::numeric_limits<float>::infinity(), false});
         continue;
       }
-      const Candidates found = head_->decode(outputs, image);
       std::vector<Detection> detections =
           select_detections(found, spec_, head_->needs_nms(), frame(samples[i]));
       // A class that the data does not have is neither right nor wrong, as in COCO's evaluation.
       std::erase_if(detections, [&](const Detection& d) {
         return d.category < 0 || static_cast<std::size_t>(d.category) >= truth_->categories.size();
       });
-      write_detections(outcomes, detections, picture);
-      scores.push_back({is_finite(baseline, image) ? static_cast<float>(score_divergence(
-                                                         head_->decode(baseline, image), found))
-                                                   : std::numeric_limits<float>::infinity(),
-                        true});
+      write_detections(outcomes, dropped, detections, picture);
+      scores.push_back({static_cast<float>(divergence), true});
     }
     return scores;
   }
 
   [[nodiscard]] std::unique_ptr<const Verdict> judge(ByteView outcomes,
                                                      bool /*detailed*/) const override {
-    return std::make_unique<DetectionVerdict>(truth_, outcomes);
+    auto verdict = std::make_unique<DetectionVerdict>(truth_, outcomes);
+    const auto [boxes, pictures] = verdict->dropped();
+    if (boxes > 0 && !has_warned_.exchange(true)) {
+      log_warning(
+          fmt::format("{} boxes of {} pictures are left out: their places or scores are "
+                      "NaN or infinite",
+                      boxes, pictures));
+    }
+    return verdict;
   }
 
  private:
-  static bool is_finite(std::span<const Tensor> outputs, std::int64_t image) {
-    return std::ranges::all_of(outputs, [&](const Tensor& output) {
-      const auto size = static_cast<std::size_t>(output.size() / output.dim(0));
-      const auto own = output.data<float>().subspan(static_cast<std::size_t>(image) * size, size);
-      return std::ranges::all_of(own, [](float v) { return std::isfinite(v); });
-    });
-  }
-
   [[nodiscard]] Frame frame(std::int64_t sample) const {
     const auto& picture = truth_->annotations.pictures[static_cast<std::size_t>(sample)];
     const Placement p = data_.placement(sample);
@@ -270,6 +289,7 @@ class DetectionScorer final : public Scorer {
   std::shared_ptr<const Truth> truth_;
   HeadSpec spec_;
   std::unique_ptr<const Head> head_;
+  mutable std::atomic<bool> has_warned_ = false;  ///< once: a run judges thousands of schemes
 };
 
 }  // namespace
@@ -298,7 +318,7 @@ std::unique_ptr<const Scorer> make_detection(const JobConfig& job,
                             .width = model.input.at(is_nchw ? 3 : 2)};
   auto truth = std::make_shared<Truth>();
   truth->samples.assign(samples.begin(), samples.end());
-  truth->annotations = {annotations.pictures, annotations.categories, {}};
+  truth->annotations = {annotations.pictures, annotations.categories, {}, {}};
   truth->confidence = job.confidence;
   truth->categories.resize(annotations.categories.size());
   std::iota(truth->categories.begin(), truth->categories.end(), 0);

@@ -1,4 +1,4 @@
-// An .npy file: any bytes are an array that lies inside them, or an Error.
+// An .npy file: any bytes are an array of as many elements as they hold, or an Error.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -9,12 +9,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {
-    const qsweep::NpyView view =
-        qsweep::parse_npy({reinterpret_cast<const std::byte*>(data), size}, "fuzz.npy");
-    const auto count = static_cast<std::uint64_t>(qsweep::element_count(view.shape));
-    if (view.data.size() != count * qsweep::element_bytes(view.dtype) || view.data.size() > size) {
-      std::abort();
-    }
+    const qsweep::ByteView file{reinterpret_cast<const std::byte*>(data), size};
+    const qsweep::NpyHeader header = qsweep::parse_npy_header(file, size, "fuzz.npy");
+    const qsweep::Tensor array = qsweep::parse_npy(file, "fuzz.npy");
+    if (array.shape() != header.shape || array.bytes() + header.data_offset != size) std::abort();
   } catch (const qsweep::Error&) {
   }
   return 0;

@@ -30,8 +30,7 @@ class TenPictures final : public DetectionData {
   [[nodiscard]] std::int64_t label(std::int64_t) const override { return 0; }
   [[nodiscard]] bool has_labels() const override { return false; }
   [[nodiscard]] Tensor images(std::span<const std::int64_t>) const override { return {}; }
-  [[nodiscard]] ByteView sample_bytes(std::int64_t) const override { return {}; }
-  [[nodiscard]] std::string digest() const override { return {}; }
+  [[nodiscard]] Bytes sample_bytes(std::int64_t) const override { return {}; }
   [[nodiscard]] const Annotations& annotations() const override { return annotations_; }
   [[nodiscard]] std::span<const TruthBox> truths(std::int64_t sample) const override {
     return {&annotations_.truths[static_cast<std::size_t>(sample)], 1};

@@ -25,8 +25,7 @@ class Stripes final : public SegmentationData {
   [[nodiscard]] std::int64_t label(std::int64_t) const override { return 0; }
   [[nodiscard]] bool has_labels() const override { return false; }
   [[nodiscard]] Tensor images(std::span<const std::int64_t>) const override { return {}; }
-  [[nodiscard]] ByteView sample_bytes(std::int64_t) const override { return {}; }
-  [[nodiscard]] std::string digest() const override { return {}; }
+  [[nodiscard]] Bytes sample_bytes(std::int64_t) const override { return {}; }
   [[nodiscard]] std::int64_t height() const override { return 2; }
   [[nodiscard]] std::int64_t width() const override { return 3; }
   [[nodiscard]] std::vector<std::uint8_t> mask(std::int64_t) const override {

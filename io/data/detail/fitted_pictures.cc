@@ -24,7 +24,7 @@ constexpr std::size_t kShownProblems = 5;
 
 }  // namespace
 
-FittedPictures::FittedPictures(const InputSpec& input, const std::string& where) {
+FittedPictures::FittedPictures(const InputSpec& input, const std::string& where) : where_(where) {
   if (!input.resize) {
     throw Error(ErrorCode::config, "pictures of any size need to know the model's input size",
                 "input.resize", "Give mode and size, e.g. {mode: stretch, size: [224, 224]}");
@@ -36,12 +36,12 @@ FittedPictures::FittedPictures(const InputSpec& input, const std::string& where)
                                      Pixels::Storage::interleaved, where);
 }
 
-void FittedPictures::add(MappedFile file) {
-  files_.push_back(std::move(file));
-  sizes_.emplace_back();
+void FittedPictures::add(std::string path) {
+  files_.add(std::move(path));
 }
 
 void FittedPictures::expect_size(std::int64_t sample, std::int64_t width, std::int64_t height) {
+  sizes_.resize(files_.size());
   sizes_.at(static_cast<std::size_t>(sample)) = {width, height};
 }
 
@@ -49,8 +49,7 @@ std::string FittedPictures::key() const {
   Sha256 hash;
   hash.update(fmt::format("{} {} {} {} {} {}\n", resize_.mode, fmt::join(resize_.size, "x"),
                           resize_.interpolation, resize_.pad, resize_.align, resize_.shorter));
-  for (const MappedFile& file : files_)
-    hash.update(fmt::format("{} {}\n", file.path().string(), file.bytes().size()));
+  for (std::size_t i = 0; i < files_.size(); ++i) hash.update(files_.path(i) + '\n');
   return hash.hex();
 }
 
@@ -117,15 +116,20 @@ bool FittedPictures::convert(std::int64_t sample, float* out, IfClaimed if_claim
   return true;
 }
 
+Picture FittedPictures::picture(std::int64_t sample) const {
+  const auto at = static_cast<std::size_t>(sample);
+  return decode_picture(files_.read(at), files_.path(at));
+}
+
 Picture FittedPictures::decode(std::int64_t sample) const {
-  const MappedFile& source = file(sample);
-  const Picture picture = decode_picture(source.bytes(), source.path().string());
-  if (const Size& size = sizes_.at(static_cast<std::size_t>(sample));
+  const Picture picture = this->picture(sample);
+  const auto at = static_cast<std::size_t>(sample);
+  if (const Size size = sizes_.empty() ? Size{} : sizes_.at(at);
       size.width != 0 && (size.width != picture.width || size.height != picture.height)) {
     throw Error(ErrorCode::corrupt_input,
                 fmt::format("the picture is {} x {}, its annotations are for {} x {}",
                             picture.width, picture.height, size.width, size.height),
-                source.path().string(), "Use the pictures that the annotations were made for");
+                files_.path(at), "Use the pictures that the annotations were made for");
   }
   return fit(picture, resize_);
 }
@@ -142,20 +146,31 @@ std::string FittedPictures::decoding() const {
   return text;
 }
 
-void FileList::add(FittedPictures& to, const std::filesystem::path& path, const std::string& note) {
-  try {
-    to.add(MappedFile(path));
-  } catch (const Error&) {
-    problems_.push_back(note);
+void require_files(const FileSet& files,
+                   std::span<const std::int64_t> wanted,
+                   const std::function<std::string(std::int64_t)>& name,
+                   const std::string& where,
+                   const std::string& hint) {
+  std::vector<std::string> missing;
+  std::string reason;
+  std::size_t more = 0;
+  for (const std::int64_t sample : wanted) {
+    try {
+      static_cast<void>(DataFile(files.path(static_cast<std::size_t>(sample))));
+    } catch (const Error& e) {
+      if (reason.empty()) reason = e.message();
+      if (missing.size() < kShownProblems) {
+        missing.push_back(name(sample));
+      } else {
+        ++more;
+      }
+    }
   }
-}
-
-void FileList::raise(const std::string& where, const std::string& hint) const {
-  if (problems_.empty()) return;
-  const std::size_t shown = std::min(problems_.size(), kShownProblems);
-  std::string text = join(std::span(problems_).first(shown), ", ");
-  if (shown < problems_.size()) text += fmt::format(" and {} more", problems_.size() - shown);
-  throw Error(ErrorCode::not_found, "pictures that cannot be read: " + text, where, hint);
+  if (missing.empty()) return;
+  std::string text = join(missing, ", ");
+  if (more > 0) text += fmt::format(" and {} more", more);
+  throw Error(ErrorCode::not_found,
+              fmt::format("pictures that cannot be read: {} ({})", text, reason), where, hint);
 }
 
 }  // namespace qsweep

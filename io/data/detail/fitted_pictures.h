@@ -1,12 +1,13 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "io/data/dataset.h"
-#include "io/data/detail/mapped_file.h"
+#include "io/data/detail/data_file.h"
 #include "io/data/detail/picture_table.h"
 #include "io/data/detail/pixels.h"
 #include "io/data/picture.h"
@@ -22,7 +23,7 @@ class FittedPictures {
   /// @throws Error(config) when `input` does not say the size
   FittedPictures(const InputSpec& input, const std::string& where);
 
-  void add(MappedFile file);
+  void add(std::string path);
   /// The pictures' extents are checked when they are decoded. @param sample one that was added
   void expect_size(std::int64_t sample, std::int64_t width, std::int64_t height);
   /// The pictures are complete and will be asked for. Without memory to share, or in a `share`
@@ -36,10 +37,10 @@ class FittedPictures {
   [[nodiscard]] std::string decoding() const;
 
   [[nodiscard]] const ResizeSpec& resize() const { return resize_; }
-  [[nodiscard]] const std::vector<MappedFile>& files() const { return files_; }
-  [[nodiscard]] const MappedFile& file(std::int64_t sample) const {
-    return files_.at(static_cast<std::size_t>(sample));
-  }
+  [[nodiscard]] const FileSet& files() const { return files_; }
+  [[nodiscard]] const std::string& where() const { return where_; }
+  /// As the file holds it, decoded anew.
+  [[nodiscard]] Picture picture(std::int64_t sample) const;
   /// As Dataset::images().
   [[nodiscard]] Tensor batch(std::span<const std::int64_t> samples) const;
 
@@ -52,26 +53,24 @@ class FittedPictures {
   bool convert(std::int64_t sample, float* out, IfClaimed if_claimed) const;
   [[nodiscard]] Picture decode(std::int64_t sample) const;
 
+  std::string where_;
   ResizeSpec resize_;
   std::unique_ptr<Pixels> pixels_;
-  std::vector<MappedFile> files_;
-  std::vector<Size> sizes_;
+  FileSet files_;
+  std::vector<Size> sizes_;               ///< by sample; empty: any
   int ranks_ = 1;                         ///< that share the pictures
   std::string unshared_;                  ///< why they are not shared; empty when nothing is wrong
   std::unique_ptr<PictureTable> shared_;  ///< null when they are not
   std::unique_ptr<PictureTable> own_;
 };
 
-/// Opens files and reports those that cannot be read together.
-class FileList {
- public:
-  /// @param note what the error says about it, e.g. its line
-  void add(FittedPictures& to, const std::filesystem::path& path, const std::string& note);
-  /// @throws Error(not_found) naming the first few
-  void raise(const std::string& where, const std::string& hint) const;
-
- private:
-  std::vector<std::string> problems_;
-};
+/// Checks that files can be opened, and reports those that cannot together.
+/// @param name what the error says of a file, e.g. its line
+/// @throws Error(not_found) naming the first few
+void require_files(const FileSet& files,
+                   std::span<const std::int64_t> wanted,
+                   const std::function<std::string(std::int64_t)>& name,
+                   const std::string& where,
+                   const std::string& hint);
 
 }  // namespace qsweep

@@ -63,10 +63,10 @@ class EndToEnd final : public Head {
     for (std::int64_t a = 0; a < outputs[0].dim(1); ++a, row += 6) {
       const auto at = [&](int i) { return static_cast<double>(row[i]); };
       found.boxes.push_back({at(0), at(1), at(2), at(3)});
-      found.scores.push_back(row[4]);
+      found.scores.push_back(std::isfinite(row[5]) ? row[4] : row[5]);
       // What is no class at all stays none when it is rounded.
-      found.categories.push_back(
-          static_cast<std::int32_t>(std::lrint(std::clamp(row[5], -1.0f, 1e6f))));
+      found.categories.push_back(static_cast<std::int32_t>(
+          std::lrint(std::isnan(row[5]) ? -1.0f : std::clamp(row[5], -1.0f, 1e6f))));
     }
     return found;
   }

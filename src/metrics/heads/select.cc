@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "src/base/error.h"
 
@@ -38,6 +39,31 @@ std::vector<Detection> suppressed(const std::vector<Detection>& sorted, double m
 
 }  // namespace
 
+std::int64_t drop_nonfinite(Candidates& candidates) {
+  const auto classes = static_cast<std::size_t>(candidates.classes);
+  const auto is_usable = [&](std::size_t b) {
+    const Corners& c = candidates.boxes[b];
+    const auto scores = std::span(candidates.scores).subspan(b * classes, classes);
+    return std::isfinite(c.left) && std::isfinite(c.top) && std::isfinite(c.right) &&
+           std::isfinite(c.bottom) &&
+           std::ranges::all_of(scores, [](float score) { return std::isfinite(score); });
+  };
+  std::size_t kept = 0;
+  for (std::size_t b = 0; b < candidates.boxes.size(); ++b) {
+    if (!is_usable(b)) continue;
+    candidates.boxes[kept] = candidates.boxes[b];
+    std::copy_n(candidates.scores.begin() + static_cast<std::ptrdiff_t>(b * classes), classes,
+                candidates.scores.begin() + static_cast<std::ptrdiff_t>(kept * classes));
+    if (!candidates.categories.empty()) candidates.categories[kept] = candidates.categories[b];
+    ++kept;
+  }
+  const std::size_t dropped = candidates.boxes.size() - kept;
+  candidates.boxes.resize(kept);
+  candidates.scores.resize(kept * classes);
+  if (!candidates.categories.empty()) candidates.categories.resize(kept);
+  return static_cast<std::int64_t>(dropped);
+}
+
 std::vector<Detection> select_detections(const Candidates& candidates,
                                          const HeadSpec& spec,
                                          bool suppress,
@@ -70,6 +96,7 @@ std::vector<Detection> select_detections(const Candidates& candidates,
 double score_divergence(const Candidates& baseline, const Candidates& candidates) {
   QSWEEP_CHECK(baseline.scores.size() == candidates.scores.size());
   const auto likely = [](float x) {
+    if (std::isnan(x)) x = 0.0f;
     return static_cast<double>(std::clamp(x, kLeastProbability, 1.0f - kLeastProbability));
   };
   double sum = 0.0;

@@ -76,14 +76,58 @@ TEST(AnnotationsTest, problems_are_named_by_their_place) {
   const auto annotation = [](const std::string& members) {
     return document(kImages, kCategories, "\"annotations\":[{" + members + "}]");
   };
-  has(annotation(R"("image_id":5,"category_id":3,"bbox":[1,2,3,4])"),
-      "annotations[0].image_id is 5, which is not listed");
-  has(annotation(R"("image_id":4,"category_id":1,"bbox":[1,2,3,4])"),
-      "annotations[0].category_id is 1");
+  has(annotation(R"("image_id":"4","category_id":3,"bbox":[1,2,3,4])"),
+      "annotations[0].image_id is no whole number");
+  has(annotation(R"("image_id":4,"category_id":3)"), "annotations[0].bbox is not");
+  has(document(R"("images":[{"id":"x1","file_name":"a","width":4,"height":3}])"),
+      "images[0].id is no whole number");
+  has(document(R"("images":[{"id":1e300,"file_name":"a","width":4,"height":3}])"),
+      "images[0].id is no whole number");
+  has(document(R"("images":[{"id":1,"file_name":"a","width":4,"height":3},)"
+               R"({"id":1,"file_name":"b","width":4,"height":3}])"),
+      "images has the id 1 twice");
   has(annotation(R"("image_id":4,"category_id":3,"bbox":[1,2,3])"), "annotations[0].bbox");
   has(annotation(R"("image_id":4,"category_id":3,"bbox":[1,2,-3,4])"), "negative extent");
   has(annotation(R"("image_id":4,"category_id":3,"bbox":[1,2,3,"4"])"), "is no number");
   has(annotation(R"("image_id":4,"category_id":3,"bbox":[1,2,3,4],"iscrowd":"no")"), "iscrowd");
+}
+
+TEST(AnnotationsTest, what_is_not_listed_does_not_count) {
+  const Annotations a = parsed(document(
+      kImages, kCategories,
+      R"("annotations":[{"image_id":7,"category_id":3},{"image_id":4,"category_id":99},)"
+      R"({"image_id":8,"category_id":3,"bbox":[]},{"image_id":4,"category_id":3,"bbox":[1,2,3,4]}])"));
+  EXPECT_EQ(a.truths.size(), 1u);
+  EXPECT_EQ(a.remarks,
+            (std::vector<std::string>{
+                "2 objects of instances.json are left out: the picture is not listed (such as 7)",
+                "1 object of instances.json is left out: the category is not listed (such as "
+                "99)"}));
+}
+
+TEST(AnnotationsTest, whole_numbers_may_be_written_as_others_write_them) {
+  const Annotations a = parsed(
+      document(R"("images":[{"id":7.0,"file_name":"sub/a.png","width":40.0,"height":3e1},)"
+               R"({"id":7,"file_name":"sub/a.png","width":40,"height":30},)"
+               R"({"id":8,"file_name":"b.png"},{"id":9,"file_name":"c.png","width":null}])",
+               R"("categories":[{"id":3.0}])",
+               R"("annotations":[{"image_id":7.0,"category_id":3,"bbox":[1,2,3,4],"iscrowd":0.0},)"
+               R"({"image_id":7,"category_id":3.0,"bbox":[1,2,3,4],"iscrowd":1.0,"area":null},)"
+               R"({"image_id":7,"category_id":3.0,"bbox":[1,2,3,4],"iscrowd":null,"area":5}])"));
+  ASSERT_EQ(a.pictures.size(), 3u);
+  EXPECT_EQ(a.pictures[0].id, 7);
+  EXPECT_EQ(a.pictures[0].height, 30);
+  EXPECT_EQ(a.pictures[1].width, 0);
+  EXPECT_EQ(a.categories[0].name, "3");
+  ASSERT_EQ(a.truths.size(), 3u);
+  EXPECT_FALSE(a.truths[0].crowd);
+  EXPECT_EQ(a.truths[0].area, 12.0);
+  EXPECT_TRUE(a.truths[1].crowd);
+  EXPECT_EQ(a.truths[1].area, 12.0);
+  EXPECT_FALSE(a.truths[2].crowd);
+  EXPECT_EQ(a.truths[2].area, 5.0);
+  EXPECT_EQ(a.remarks,
+            std::vector<std::string>{"images has 1 entry more than once (such as id 7)"});
 }
 
 TEST(AnnotationsTest, every_cut_is_noticed) {
@@ -157,8 +201,29 @@ TEST_F(CocoDataTest, missing_damaged_and_other_pictures_are_named) {
   const std::string damaged = problem_of([&] { (void)open()->images(second); });
   EXPECT_NE(damaged.find("b.png"), std::string::npos) << damaged;
   std::filesystem::remove(folder_.path() / "b.png");
-  const std::string missing = problem_of([&] { (void)open(); });
+  const std::string missing =
+      problem_of([&] { (void)choose_samples(*open(), 2, Sampling::first, 1); });
   EXPECT_NE(missing.find("cannot be read: b.png"), std::string::npos) << missing;
+}
+
+TEST_F(CocoDataTest, extents_that_are_not_annotated_are_those_of_the_pictures) {
+  std::string text = document();
+  for (const std::string& member : {std::string(",\"width\":40"), std::string(",\"height\":30")}) {
+    for (std::size_t at = text.find(member); at != std::string::npos; at = text.find(member))
+      text.erase(at, member.size());
+  }
+  folder_.write("instances.json", text);
+  const auto data = open();
+  const auto& pictures = dynamic_cast<const DetectionData&>(*data).annotations().pictures;
+  EXPECT_EQ(pictures[1].width, width_);
+  EXPECT_EQ(pictures[1].height, height_);
+}
+
+TEST_F(CocoDataTest, annotations_are_part_of_the_digest) {
+  const std::vector<std::int64_t> first = {0};
+  const std::string digest = open()->digest(first);
+  folder_.write("instances.json", testing::read_file(folder_.path() / "instances.json") + " ");
+  EXPECT_NE(open()->digest(first), digest);
 }
 
 TEST_F(CocoDataTest, needs_a_folder_and_a_file) {

@@ -72,10 +72,56 @@ TEST_F(FolderTest, one_folder_per_class_sorted_by_name) {
   EXPECT_LE(differing, 24u * 32 * 3 / 100);
 }
 
-TEST_F(FolderTest, class_names_are_part_of_the_digest) {
+TEST_F(FolderTest, a_class_less_is_another_digest) {
   put("picture.png", "one/cat/a.png");
-  put("picture.png", "two/dog/a.png");
-  EXPECT_NE(open({"folder", {path("one")}})->digest(), open({"folder", {path("two")}})->digest());
+  put("picture.png", "one/dog/b.png");
+  put("grey.png", "two/ant/c.png");
+  put("picture.png", "two/cat/a.png");
+  const std::vector<std::int64_t> first = {0}, second = {1};
+  EXPECT_NE(open({"folder", {path("one")}})->digest(first),
+            open({"folder", {path("two")}})->digest(second));
+  const std::string digest = open({"folder", {path("one")}})->digest(second);
+  EXPECT_EQ(open({"folder", {path("one")}})->digest(second), digest);
+  std::filesystem::remove(path("one/dog/b.png"));
+  put("grey.png", "one/dog/b.png");
+  EXPECT_NE(open({"folder", {path("one")}})->digest(second), digest);
+}
+
+TEST_F(FolderTest, takes_every_jpeg_and_png_and_says_what_it_leaves_out) {
+  for (const char* name : {"a.JPEG", "b.jfif", "c.JPE", "d.jpg"})
+    put("picture.jpg", "set/a/" + std::string(name));
+  put("picture.png", "set/a/deep/er/e.Png");
+  put("picture.png", "set/a/deep-/f.png");
+  put("picture.png", "set/b/._hidden.png");
+  put("picture.png", "set/b/.hidden/g.png");
+  put("picture.png", "set/b/h.png");
+  put("picture.png", "set/beside.png");
+  for (const char* name : {"1.bmp", "2.WEBP", "3.webp", "4.gif", "5"})
+    folder_.write("set/b/" + std::string(name), "x");
+  const auto data = open({"folder", {path("set")}});
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < data->size(); ++i) names.push_back(data->sample_name(i));
+  EXPECT_EQ(names, (std::vector<std::string>{"a/a.JPEG", "a/b.jfif", "a/c.JPE", "a/d.jpg",
+                                             "a/deep-/f.png", "a/deep/er/e.Png", "b/h.png"}));
+  EXPECT_TRUE(data->declares_classes());
+  const std::string set = path("set");
+  EXPECT_EQ(data->remarks(),
+            (std::vector<std::string>{
+                "1 file of " + set + " itself is left out: 1 .png (such as beside.png)",
+                "5 files of " + set +
+                    " are left out: 1 .bmp, 1 .gif, 2 .webp, 1 without a type (such as b/1.bmp)"}));
+}
+
+TEST_F(FolderTest, links_that_lead_nowhere_or_in_a_circle_are_no_pictures) {
+  put("picture.png", "set/a/1.png");
+  std::filesystem::create_symlink("loop", path("set/loop"));
+  std::filesystem::create_symlink("loop", path("set/a/loop"));
+  std::filesystem::create_directory_symlink(path("set"), path("set/a/up"));
+  std::filesystem::create_directory_symlink(path("other"), path("set/b"));
+  put("picture.png", "other/2.png");
+  const auto data = open({"folder", {path("set")}});
+  ASSERT_EQ(data->size(), 3) << "a/up/a is a circle, a/up/b is not";
+  EXPECT_EQ(data->sample_name(1), "a/up/b/2.png");
 }
 
 TEST_F(FolderTest, damage_is_named) {
@@ -89,9 +135,11 @@ TEST_F(FolderTest, damage_is_named) {
             "the class has no picture [" + path("set/cat") +
                 "]. Add .jpg or .png files, or remove the folder.");
   folder_.write("set/cat/a.png", "");
-  EXPECT_EQ(message({"folder", {path("set")}}),
-            "pictures that cannot be read: cat/a.png [" + path("set") +
-                "]. Check that the files are complete and readable.");
+  std::filesystem::create_symlink("b.png", path("set/cat/b.png"));
+  const auto data = open({"folder", {path("set")}});
+  EXPECT_EQ(error_text<Error>([&] { (void)choose_samples(*data, 2, Sampling::first, 1); }),
+            "pictures that cannot be read: cat/a.png, cat/b.png (the data file is empty) [" +
+                path("set") + "]. Check that the files are complete and readable.");
   EXPECT_EQ(
       message({"folder", {"a", "b"}}),
       "folder data takes one folder, not 2 [folder]. Write folder:DIR, with a folder for each "
@@ -142,14 +190,43 @@ TEST_F(MasksTest, what_the_picture_does_not_reach_is_ignored) {
   for (std::size_t i = 61 * 47; i < labels.size(); ++i) ASSERT_EQ(labels[i], 255);
 }
 
-TEST_F(MasksTest, damage_is_named) {
+TEST_F(MasksTest, what_has_no_partner_is_said) {
+  put("mask.png", "masks/deep/c.png");
+  put("picture.png", "pictures/deep/c.png");
   put("grey.png", "masks/lonely.png");
-  EXPECT_EQ(message(spec()), "pictures that cannot be read: lonely [" + path("pictures") +
-                                 "]. Every mask needs a picture of its name.");
-  std::filesystem::remove(path("masks/lonely.png"));
+  folder_.write("masks/a.jpg", "a view of the mask");
+  const auto data = open(spec());
+  EXPECT_EQ(data->size(), 3);
+  EXPECT_EQ(data->sample_name(2), "c.png");
+  EXPECT_EQ(
+      data->remarks(),
+      (std::vector<std::string>{
+          "1 mask of " + path("masks") + " without a picture is left out (such as lonely.png)",
+          "1 picture of " + path("pictures") +
+              " without a mask is left out (such as unlabelled.jpg)",
+          "1 file of " + path("masks") + " is left out: 1 .jpg (such as a.jpg)"}));
+  EXPECT_EQ(message({"masks", {path("pictures"), path("masks/deep")}}),
+            "no picture has a mask of its name [" + path("pictures") +
+                "]. Name picture and mask alike, as c.jpg and c.png.");
+  put("grey.png", "pictures/a.png");
+  EXPECT_EQ(message(spec()), "two pictures are called 'a': a.jpg and a.png [" + path("pictures") +
+                                 "]. Remove one of them.");
+}
+
+TEST_F(MasksTest, a_mask_is_part_of_the_digest) {
+  const std::vector<std::int64_t> first = {0};
+  const std::string digest = open(spec())->digest(first);
+  EXPECT_EQ(open(spec())->digest(first), digest);
+  std::filesystem::remove(path("masks/a.png"));
+  put("mask_alpha.png", "masks/a.png");
+  EXPECT_NE(open(spec())->digest(first), digest);
+}
+
+TEST_F(MasksTest, damage_is_named) {
   std::filesystem::create_directories(path("empty"));
   EXPECT_EQ(message({"masks", {path("pictures"), path("empty")}}),
-            "the folder holds no mask [" + path("empty") + "]. Give masks:IMAGES_DIR,MASKS_DIR.");
+            "the folder holds no mask [" + path("empty") +
+                "]. Give masks:IMAGES_DIR,MASKS_DIR; masks are .png files.");
   EXPECT_EQ(message({"masks", {path("pictures")}}),
             "masks data takes 2 folders, not 1 [masks]. Give the pictures, then the masks: "
             "masks:IMAGES_DIR,MASKS_DIR.");

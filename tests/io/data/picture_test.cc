@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "src/base/error.h"
@@ -15,6 +16,8 @@
 
 namespace qsweep {
 namespace {
+
+using testing::error_text;
 
 std::string file(const std::string& name) {
   return std::string(std::getenv("QSWEEP_SOURCE_DIR")) + "/tests/io/data/pictures/" + name;
@@ -179,11 +182,11 @@ TEST(MaskTest, colours_and_damage_are_errors) {
   }
   const std::string picture = contents("picture.png");
   EXPECT_EQ(
-      testing::error_text<Error>([&] { (void)decode_mask(as_bytes(picture), "a.png"); }),
-      "the mask has colours, not labels [a.png]. Save it as a grey or palette PNG of at most 8 "
-      "bits.");
+      error_text<Error>([&] { (void)decode_mask(as_bytes(picture), "a.png"); }),
+      "the mask has colours, not labels [a.png]. Save it as a grey or palette PNG of one label "
+      "per pixel.");
   const std::string jpeg = contents("picture.jpg");
-  EXPECT_EQ(testing::error_text<Error>([&] { (void)decode_mask(as_bytes(jpeg), "a.jpg"); }),
+  EXPECT_EQ(error_text<Error>([&] { (void)decode_mask(as_bytes(jpeg), "a.jpg"); }),
             "the mask is not a PNG [a.jpg]. Save masks losslessly, one label per pixel.");
   // Any changed byte gives a mask or an error, never a crash.
   for (std::size_t i = 8; i < whole.size(); ++i) {
@@ -232,18 +235,67 @@ TEST_F(ImageListTest, pictures_without_labels_serve_calibration) {
   EXPECT_THROW((void)data->label(0), Error);
 }
 
-TEST_F(ImageListTest, problems_are_listed_together) {
+TEST_F(ImageListTest, missing_pictures_are_listed_together_when_they_are_chosen) {
+  const auto data = open("a.png 0\nnope.png 1\nneither.jpg 2\n");
+  EXPECT_EQ(choose_samples(*data, 1, Sampling::first, 1), std::vector<std::int64_t>{0});
+  const std::string text =
+      error_text<Error>([&] { (void)choose_samples(*data, 3, Sampling::first, 1); });
+  EXPECT_EQ(text.find("pictures that cannot be read: nope.png (line 2), neither.jpg (line 3) ("),
+            0u)
+      << text;
+}
+
+TEST_F(ImageListTest, lines_that_say_no_label_are_shown) {
   EXPECT_THROW((void)open("a.png 1\n", /*with_size=*/false), Error);
   EXPECT_THROW((void)open("# nothing\n"), Error);
   EXPECT_THROW((void)open("a.png -4\n"), Error);
-  try {
-    (void)open("nope.png 1\na.png 0\nneither.jpg 2\n");
-    FAIL();
-  } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("nope.png (line 1), neither.jpg (line 3)"),
-              std::string::npos)
-        << e.what();
+  const std::string list = (folder_.path() / "list.txt").string();
+  for (const char* line : {"a.png 1.0", "a.png,1", "a.png, 1", "a.png;1", "a.png 1e3", "a.png +1",
+                           "a.png 99999999999999999999", "\"\" 1"}) {
+    EXPECT_EQ(
+        error_text<Error>([&] { (void)open(fmt::format("a.png 0\n{}\n", line)); }),
+        fmt::format("line 2 has no label in the form 'path label': {} [{}:2]. Write the path, "
+                    "a blank and the class as a whole number.",
+                    line, list));
   }
+  const auto data = open("a.png 0\n\nb with space.jpg\n");
+  EXPECT_EQ(error_text<Error>([&] { (void)data->label(1); }),
+            fmt::format("the line has no label, as 'path label' has: {} [{}:3]. Write the label "
+                        "behind the path, or sample without classes.",
+                        (folder_.path() / "b with space.jpg").string(), list));
+}
+
+TEST_F(ImageListTest, marks_quotes_and_ends_of_lines_of_other_systems) {
+  for (const char* list : {"\xEF\xBB\xBF"
+                           "a.png 1\nb with space.jpg 2\n",
+                           "a.png 1\r\n\"b with space.jpg\"\t2\r\n", "a.png 1\rb with space.jpg 2",
+                           "\xEF\xBB\xBF\"a.png\" 1\n\nb with space.jpg   2"}) {
+    const auto data = open(list);
+    ASSERT_EQ(data->size(), 2) << list;
+    EXPECT_EQ(data->label(0), 1);
+    EXPECT_EQ(data->label(1), 2);
+    EXPECT_EQ(choose_samples(*data, 2, Sampling::first, 1).size(), 2u);
+  }
+  for (const std::string& list : {std::string("\xFF\xFE"
+                                              "a\0.\0",
+                                              6),
+                                  std::string("\xFE\xFF\0a", 4), std::string("a\0.\0", 4)}) {
+    EXPECT_EQ(error_text<Error>([&] { (void)open(list); }),
+              "the text is in UTF-16 or UTF-32 [" + (folder_.path() / "list.txt").string() +
+                  "]. Save it in UTF-8.");
+  }
+}
+
+TEST_F(ImageListTest, the_digest_is_of_what_is_used) {
+  const std::string list = "a.png 0\nb with space.jpg 1\na.png 2\n";
+  const std::vector<std::int64_t> first = {0, 2};
+  const std::string digest = open(list)->digest(first);
+  EXPECT_EQ(open(list + "missing.png 0\n")->digest(first), digest) << "what is not used";
+  EXPECT_NE(open("a.png 1\nb with space.jpg 1\na.png 2\n")->digest(first), digest) << "a label";
+  EXPECT_NE(open(list)->digest(std::vector<std::int64_t>{2, 0}), digest) << "the order";
+  const auto data = open(list);
+  folder_.write("a.png", contents("grey.png"));
+  EXPECT_NE(data->digest(first), digest) << "a picture";
 }
 
 }  // namespace

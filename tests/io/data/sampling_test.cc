@@ -26,10 +26,9 @@ class LabelledBytes : public Dataset {
     return labels_.at(static_cast<std::size_t>(sample));
   }
   [[nodiscard]] Tensor images(std::span<const std::int64_t>) const override { return {}; }
-  [[nodiscard]] ByteView sample_bytes(std::int64_t sample) const override {
-    return as_bytes(pictures_).subspan(static_cast<std::size_t>(sample), 1);
+  [[nodiscard]] Bytes sample_bytes(std::int64_t sample) const override {
+    return {static_cast<std::byte>(pictures_.at(static_cast<std::size_t>(sample)))};
   }
-  [[nodiscard]] std::string digest() const override { return {}; }
 
  private:
   std::vector<std::int64_t> labels_;

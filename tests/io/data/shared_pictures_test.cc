@@ -103,7 +103,7 @@ class SharedPicturesTest : public ::testing::Test {
   std::unique_ptr<PictureTable> table(const NodeShare& share) {
     FittedPictures pictures(input_, "list");
     for (std::int64_t i = 0; i < kPictures; ++i)
-      pictures.add(MappedFile(folder_.path() / fmt::format("{}.png", i)));
+      pictures.add((folder_.path() / fmt::format("{}.png", i)).string());
     return std::make_unique<PictureTable>(pictures.extents(), share, pictures.key());
   }
 
