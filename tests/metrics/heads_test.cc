@@ -1,6 +1,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -164,6 +165,21 @@ TEST(SelectDetectionsTest, boxes_are_cut_to_the_picture_and_the_best_kept) {
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].box, (Box{0, 0, 4, 4}));
   EXPECT_EQ(found[1].box, (Box{20, 20, 30, 20}));
+}
+
+TEST(DropNonfiniteTest, the_others_stay_in_order) {
+  const double nan = std::nan(""), far = std::numeric_limits<double>::infinity();
+  Candidates all{
+      .boxes = {{1, 2, 3, 4}, {nan, 2, 3, 4}, {5, 6, 7, 8}, {5, 6, far, 8}, {9, 9, 9, 9}},
+      .classes = 2,
+      .scores = {.1f, .2f, .3f, .4f, .5f, .6f, .7f, .8f, .9f, std::nanf("")},
+      .categories = {10, 11, 12, 13, 14}};
+  EXPECT_EQ(drop_nonfinite(all), 3);
+  ASSERT_EQ(all.boxes.size(), 2u);
+  EXPECT_EQ(all.boxes[1].left, 5.0);
+  EXPECT_EQ(all.scores, (std::vector<float>{.1f, .2f, .5f, .6f}));
+  EXPECT_EQ(all.categories, (std::vector<std::int32_t>{10, 12}));
+  EXPECT_EQ(drop_nonfinite(all), 0);
 }
 
 TEST(ScoreDivergenceTest, is_that_of_two_coins_and_looks_past_the_unlikely) {

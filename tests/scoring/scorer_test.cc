@@ -1,6 +1,8 @@
 #include "sweep/scoring/scorer.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -110,6 +112,29 @@ TEST(DetectionScorerTest, a_worse_model_drops_and_an_equal_one_does_not) {
   EXPECT_EQ(none.interval.high, 0.0);
   EXPECT_EQ(none.p_value, 1.0);
   EXPECT_EQ(none.agreement, 1.0);
+}
+
+TEST(DetectionScorerTest, a_box_without_a_place_or_a_score_takes_no_other_along) {
+  const TenPictures data;
+  const auto task = make_scorer(detection_job(), kModel, data, kAll);
+  // Each picture's object, and a second box of which one value is missing.
+  const Tensor one = found(0);
+  Tensor two(DType::f32, {10, 2, 6});
+  for (std::size_t i = 0; i < 10; ++i) {
+    const auto row = one.data<float>().subspan(6 * i, 6);
+    std::ranges::copy(row, two.mutable_data<float>().begin() + static_cast<std::ptrdiff_t>(12 * i));
+    const auto broken = two.mutable_data<float>().subspan(12 * i + 6, 6);
+    std::ranges::copy(row, broken.begin());
+    broken[i % 6] = i < 6 ? std::nanf("") : std::numeric_limits<float>::infinity();
+  }
+  ByteWriter outcomes;
+  for (const ImageScore& score : task->score({&two, 1}, {&two, 1}, kAll, false, outcomes)) {
+    EXPECT_TRUE(score.finite);
+    EXPECT_EQ(score.divergence, 0.0f);
+  }
+  const auto all = task->judge(outcomes.bytes(), false);
+  EXPECT_EQ(all->summary().detections.size(), 10u);
+  EXPECT_NEAR(all->metric(), 1.0, 1e-12);
 }
 
 TEST(DetectionScorerTest, outputs_that_are_not_finite_find_nothing_and_are_infinitely_far) {
