@@ -1,5 +1,5 @@
 // JPEG with libjpeg-turbo. What Pillow does where there is a choice: accurate DCT, smooth
-// upsampling, CMYK and YCCK as Adobe writes them (inverted), in which way OpenCV reads them too.
+// upsampling, CMYK and YCCK as Adobe writes them: inverted.
 #include <algorithm>
 #include <array>
 #include <csetjmp>
@@ -29,10 +29,10 @@ class JpegReader {
     errors_.error_exit = on_error;
     errors_.emit_message = on_message;
     errors_.output_message = [](j_common_ptr) {};
-    is_open_ = setjmp(jump_) == 0;
-    if (!is_open_) return;
+    if (setjmp(jump_) != 0) return;
     jpeg_create_decompress(&jpeg_);
     jpeg_mem_src(&jpeg_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+    is_open_ = true;
   }
   ~JpegReader() { jpeg_destroy_decompress(&jpeg_); }
   JpegReader(const JpegReader&) = delete;
