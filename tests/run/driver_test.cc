@@ -1,5 +1,6 @@
 #include "sweep/run/driver.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <fstream>
@@ -235,6 +236,42 @@ TEST(DriverTest, a_plan_for_the_directory_of_another_job_is_refused) {
                    {.directory = folder.path()});
   });
   EXPECT_NE(text.find("seed was 42, is 43"), std::string::npos) << text;
+}
+
+TEST(DriverTest, the_front_is_about_the_objectives_in_their_order) {
+  const TempDir folder;
+  const auto with = [&](const std::string& name, const std::string& objectives) {
+    const JobConfig job =
+        load_job(QSWEEP_DEMO_JOB, {"latency={roofline: t4}", "activations.images=0",
+                                   "data.calibration.images=32", "data.evaluation.shard=50",
+                                   "data.evaluation.images=50", "objectives=" + objectives});
+    return run(job, folder.path() / name, StageId::latency);
+  };
+  const auto dominated = [](const Evaluation& a, const Evaluation& b, auto cost) {
+    return cost(b) <= cost(a) && b.metric >= a.metric && (cost(b) < cost(a) || b.metric > a.metric);
+  };
+  const auto size = [](const Evaluation& e) { return static_cast<double>(e.size_bytes); };
+  const auto latency = [](const Evaluation& e) { return e.latency_ms; };
+  const auto check = [&](const RunResults& found, auto cost) {
+    const auto schemes = of_kind(found, "scheme");
+    for (const Evaluation* a : schemes) {
+      const bool is_dominated = std::ranges::any_of(
+          schemes, [&](const Evaluation* b) { return dominated(*a, *b, cost); });
+      EXPECT_FALSE(a->on_front && is_dominated) << a->text;
+    }
+  };
+  const auto front = [&](const RunResults& found) {
+    return std::ranges::count(of_kind(found, "scheme"), true, &Evaluation::on_front);
+  };
+  const RunResults by_size = with("size", "[size, accuracy]");
+  const RunResults by_latency = with("latency", "[latency, accuracy]");
+  const RunResults by_both = with("both", "[latency, size, accuracy]");
+  check(by_size, size);
+  check(by_latency, latency);
+  EXPECT_GT(front(by_size), 0);
+  EXPECT_GT(front(by_latency), 0);
+  EXPECT_GE(front(by_both), std::max(front(by_size), front(by_latency)));
+  EXPECT_TRUE(by_size.stages.size() > 0 && by_size.alarms.empty());
 }
 
 TEST(SensitivityBaseTest, combinations_without_sense_are_refused) {
