@@ -76,7 +76,10 @@ class Alarms {
       if (r_.metric == "miou") look_at_pixels();
     }
     for (const RunResults::Dataset* data : {&r_.calibration, &r_.evaluation}) {
-      for (const std::string& remark : data->remarks) found_.push_back({About::data, remark});
+      for (const std::string& remark : data->remarks) {
+        if (std::ranges::find(found_, remark, &RunResults::Alarm::text) == found_.end())
+          found_.push_back({About::data, remark});
+      }
     }
     return std::move(found_);
   }

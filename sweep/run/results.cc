@@ -83,7 +83,8 @@ class Assembler {
                                  .digest = images.digest(),
                                  .images = images.size(),
                                  .sampling = data.sampling,
-                                 .sample_ids = {images.ids().begin(), images.ids().end()}};
+                                 .sample_ids = {images.ids().begin(), images.ids().end()},
+                                 .remarks = images.data().remarks()};
     };
     if (w_.calibration.is_given()) r_.calibration = set(w_.job.calibration, w_.calibration);
     r_.evaluation = set(w_.job.evaluation, w_.evaluation);
@@ -436,7 +437,9 @@ RunResults assemble(const Workload& workload,
 }
 
 void warn_of_alarms(const RunResults& results) {
-  for (const RunResults::Alarm& alarm : results.alarms) log_warning(alarm.text);
+  for (const RunResults::Alarm& alarm : results.alarms) {
+    if (alarm.about == RunResults::Alarm::About::float_model) log_warning(alarm.text);
+  }
 }
 
 RunResults assemble_calibration(const Workload& workload, const std::vector<TensorStats>& stats) {

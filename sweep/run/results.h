@@ -14,7 +14,8 @@ namespace qsweep {
                                   const Findings& findings,
                                   const RunResults::Ledger& ledger);
 
-/// Says the alarms on stderr, as warnings.
+/// Says the alarms about the float model on stderr, as warnings. Those about data were said when it
+/// was opened (warnings_of()).
 void warn_of_alarms(const RunResults& results);
 
 /// What a calibration without evaluations says: inputs, ranges, warnings.

@@ -144,6 +144,7 @@ TEST(AlarmsTest, a_segmenter_that_gives_one_class_is_an_alarm) {
 TEST(AlarmsTest, what_data_leaves_out_is_said_and_puts_no_doubt_on_the_model) {
   RunResults run = small_run();
   run.evaluation.remarks = {"4 pictures of evaluation are left out: .bmp"};
+  run.calibration.remarks = run.evaluation.remarks;
   run.alarms = find_alarms(run);
   ASSERT_EQ(run.alarms.size(), 1u);
   EXPECT_EQ(run.alarms[0].about, About::data);
