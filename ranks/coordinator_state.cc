@@ -33,7 +33,7 @@ void CoordinatorState::configure(ByteView state, OnFailure on_failure) {
         fmt::format("the state of {} bytes is too large to send to the ranks", state.size()));
   ++configuration_;
   on_failure_ = on_failure;
-  count_working();
+  find_working();
   const Payload payload = message::encode_configure(configuration_, state);
   for (int r = 0; r < static_cast<int>(ranks_.size()); ++r) {
     Rank& to = rank(r);
@@ -94,7 +94,7 @@ void CoordinatorState::on_message(const Message& m, double now) {
         if (answer.number != configuration_) break;  // a later one is under way
         from.answered = answer.number;
         from.refusal = std::move(answer.refusal);
-        count_working();
+        find_working();
         break;
       }
       case message::outcome:
@@ -148,7 +148,7 @@ void CoordinatorState::give_up(int r, const std::string& reason) {
   lost.is_lost = true;
   lost.is_draining = false;
   lost.owed.clear();
-  count_working();
+  find_working();
   waiting_.forget_home(r);
   given_up_.push_back(r);
   const std::deque<std::size_t> held = std::exchange(lost.held, {});
@@ -216,17 +216,16 @@ void CoordinatorState::send(int to, message::Kind kind, Payload payload) {
   sends_.push_back({.to = to, .kind = kind, .payload = std::move(payload)});
 }
 
-bool CoordinatorState::works(const Rank& r) const {
-  return r.is_ready && r.is_member() && r.answered == configuration_ && !r.refusal;
-}
-
 bool CoordinatorState::may_come(const Rank& r) const {
   return r.is_member() && (!r.has_said_hello || (r.is_ready && r.answered != configuration_));
 }
 
-void CoordinatorState::count_working() {
-  working_ = static_cast<std::size_t>(
-      std::ranges::count_if(ranks_, [&](const Rank& r) { return works(r); }));
+void CoordinatorState::find_working() {
+  working_ = 0;
+  for (Rank& r : ranks_) {
+    r.works = r.is_ready && r.is_member() && r.answered == configuration_ && !r.refusal;
+    working_ += r.works ? 1 : 0;
+  }
 }
 
 /// Everyone gets a first task before anyone gets a second, and nobody gets a second near the end:
@@ -236,7 +235,7 @@ void CoordinatorState::assign() {
   for (int depth = 1; depth <= options_.queue_depth; ++depth) {
     for (int r = 0; r < static_cast<int>(ranks_.size()); ++r) {
       if (waiting_.empty() || (depth > 1 && waiting_.size() <= working_)) return;
-      if (!works(rank(r)) || static_cast<int>(rank(r).held.size()) >= depth) continue;
+      if (!rank(r).works || static_cast<int>(rank(r).held.size()) >= depth) continue;
       const auto task =
           waiting_.take(r, [&](const WaitingTasks::Avoided& avoided) { return are_all(avoided); });
       if (task) give(r, *task);
@@ -248,7 +247,7 @@ bool CoordinatorState::are_all(const WaitingTasks::Avoided& avoided) const {
   // Ranks that are still starting count: silence gives them up soon enough.
   for (int r = 0; r < static_cast<int>(ranks_.size()); ++r) {
     const Rank& candidate = ranks_[static_cast<std::size_t>(r)];
-    if ((works(candidate) || may_come(candidate)) && !avoided.contains(r)) return false;
+    if ((candidate.works || may_come(candidate)) && !avoided.contains(r)) return false;
   }
   return true;
 }
@@ -266,7 +265,7 @@ void CoordinatorState::on_hello(Rank& from, int r, message::HelloMessage hello) 
   from.is_ready = true;
   for (Payload& payload : std::exchange(from.owed, {}))
     send(r, message::configure, std::move(payload));
-  count_working();
+  find_working();
 }
 
 void CoordinatorState::on_outcome(int from, message::OutcomeMessage outcome) {
@@ -344,6 +343,7 @@ void CoordinatorState::check_configuration() {
     rank(r).is_left_out = true;
     waiting_.forget_home(r);
   }
+  find_working();
 }
 
 std::vector<int> CoordinatorState::refusing() const {

@@ -53,7 +53,10 @@ class CoordinatorState {
 
  private:
   struct Rank {
-    bool is_ready = false;  ///< said hello with our fingerprint
+    // These first and together, since assign() looks at them in every rank.
+    bool works = false;              ///< see find_working()
+    std::deque<std::size_t> held{};  ///< tasks it has and has not answered, in its order
+    bool is_ready = false;           ///< said hello with our fingerprint
     bool is_lost = false;
     bool is_left_out = false;  ///< could not be configured; the run goes on without it
     bool is_told_to_leave = false;
@@ -64,7 +67,6 @@ class CoordinatorState {
     std::vector<Payload> owed{};       ///< configurations from before it was ready
     std::uint64_t answered = 0;        ///< number of the last configuration it answered
     std::optional<Refusal> refusal{};  ///< its answer, when it could not apply that
-    std::deque<std::size_t> held{};    ///< tasks it has and has not answered, in its order
     std::int64_t tasks = 0;
     double busy_s = 0.0;
     [[nodiscard]] bool is_member() const { return !is_lost && !is_left_out; }
@@ -78,10 +80,11 @@ class CoordinatorState {
 
   Rank& rank(int r) { return ranks_.at(static_cast<std::size_t>(r)); }
   void send(int to, message::Kind kind, Payload payload);
-  [[nodiscard]] bool works(const Rank& r) const;
   /// It does not work yet, but will, or be lost.
   [[nodiscard]] bool may_come(const Rank& r) const;
-  void count_working();
+  /// Who has said hello with our fingerprint, is not lost or left out, and has applied the last
+  /// configuration. To be called whenever any of that changes.
+  void find_working();
   void assign();
   /// Whether every rank that works or may come is among those a task avoids.
   [[nodiscard]] bool are_all(const WaitingTasks::Avoided& avoided) const;
@@ -101,7 +104,7 @@ class CoordinatorState {
   double last_tick_;
   double last_heartbeat_;
   std::vector<Rank> ranks_;
-  std::size_t working_ = 0;          ///< ranks of works()
+  std::size_t working_ = 0;          ///< ranks that work
   std::uint64_t configuration_ = 0;  ///< number of the last one
   OnFailure on_failure_ = OnFailure::end_run;
 

@@ -78,11 +78,11 @@ struct OutcomeMessage {
 /// decoding throws Error(corrupt_input) for anything encoding cannot have made. The checksum of a
 /// message that never left this process (Message::is_in_memory) is not computed again.
 [[nodiscard]] Payload encode_empty(Kind kind);
-[[nodiscard]] Payload encode_hello(const HelloMessage& hello);
+[[nodiscard]] Payload encode_hello(const HelloMessage& m);
 [[nodiscard]] Payload encode_configure(std::uint64_t number, ByteView state);
-[[nodiscard]] Payload encode_configured(const ConfiguredMessage& answer);
+[[nodiscard]] Payload encode_configured(const ConfiguredMessage& m);
 [[nodiscard]] Payload encode_task(std::uint64_t round, std::uint64_t index, ByteView payload);
-[[nodiscard]] Payload encode_outcome(const OutcomeMessage& outcome);
+[[nodiscard]] Payload encode_outcome(const OutcomeMessage& m);
 [[nodiscard]] Payload encode_leave(const std::vector<int>& lost_ranks);
 
 void decode_empty(const Message& message);

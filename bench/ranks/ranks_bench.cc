@@ -80,7 +80,7 @@ void outcome(benchmark::State& state) {
 BENCHMARK(configure)->Arg(0)->Arg(2)->Unit(benchmark::kMillisecond)->Iterations(5)->Repetitions(5);
 // Few enough iterations for tasks to be waiting still at the last one.
 BENCHMARK(outcome)
-    ->ArgsProduct({{100'000}, {0, 10, 100}})
+    ->ArgsProduct({{100'000}, {0, 10, 100, 1000}})
     ->Unit(benchmark::kMicrosecond)
     ->Iterations(2000);
 BENCHMARK(outcome)->ArgsProduct({{1000}, {0, 10}})->Unit(benchmark::kMicrosecond)->Iterations(400);
