@@ -119,7 +119,7 @@ Range EvaluationScope::shard(std::int64_t number) const {
 
 Scheme Workload::scheme(std::string name, std::vector<std::uint8_t> precision) const {
   return make_scheme(std::move(name), std::move(precision), layers(), plan.precisions,
-                     scheme_settings_);
+                     scheme_settings);
 }
 
 Scheme Workload::uniform(std::uint8_t precision) const {
@@ -150,7 +150,7 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job,
     open_scopes(*w);
   }
   w->identity = identity_of(*w);
-  w->scheme_settings_ = w->identity.part(IdentityUse::schemes).text();
+  w->scheme_settings = w->identity.part(IdentityUse::schemes).text();
   return w;
 }
 

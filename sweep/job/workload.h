@@ -51,6 +51,7 @@ struct Workload {
   EvaluationScope all;  ///< every evaluation image; without a scorer unless the job is evaluated
   EvaluationScope probing;  ///< those of the single-layer runs (sensitivity.images)
   Identity identity;
+  std::string scheme_settings;  ///< the text of the identity's part that schemes need
 
   [[nodiscard]] const std::vector<Layer>& layers() const { return model.layers(); }
   [[nodiscard]] const Precision& precision(std::uint8_t index) const {
@@ -60,10 +61,6 @@ struct Workload {
   [[nodiscard]] Scheme scheme(std::string name, std::vector<std::uint8_t> precision) const;
   /// All layers at one precision.
   [[nodiscard]] Scheme uniform(std::uint8_t precision) const;
-  /// Canonical text of what else decides a scheme's numbers; part of its id.
-  [[nodiscard]] const std::string& scheme_settings() const { return scheme_settings_; }
-
-  std::string scheme_settings_;
 };
 
 /// Opens model and data and checks that they fit each other: input shape, classes, leak between

@@ -47,16 +47,16 @@ std::vector<int> layer_ranking(const Workload& w,
 std::vector<Scheme> planned_schemes(const Workload& w,
                                     const std::vector<SensitivityRecord>& records) {
   const CompiledJob& plan = w.plan;
-  std::vector<Scheme> schemes = uniform_schemes(w.layers(), plan.precisions, w.scheme_settings());
+  std::vector<Scheme> schemes = uniform_schemes(w.layers(), plan.precisions, w.scheme_settings);
   const auto append = [&schemes](std::vector<Scheme> more) {
     std::ranges::move(more, std::back_inserter(schemes));
   };
   for (const TopKFamily& family : plan.families) {
     append(enumerate_family(family, layer_ranking(w, family.rest, records), w.layers(),
-                            plan.precisions, w.scheme_settings(), plan.leaders));
+                            plan.precisions, w.scheme_settings, plan.leaders));
   }
   if (plan.space)
-    append(enumerate_space(*plan.space, w.layers(), plan.precisions, w.scheme_settings()));
+    append(enumerate_space(*plan.space, w.layers(), plan.precisions, w.scheme_settings));
   for (const CompiledJob::ListedScheme& listed : plan.listed)
     schemes.push_back(w.scheme(listed.name, listed.precision));
   return deduplicate(std::move(schemes));

@@ -104,14 +104,14 @@ TEST(WeightSettingsTest, combinations_without_sense_are_refused) {
 }
 
 TEST(WeightSettingsTest, schemes_of_other_weights_have_other_ids) {
-  const std::string rtn = demo({})->scheme_settings();
+  const std::string rtn = demo({})->scheme_settings;
   std::vector<std::string> seen = {rtn};
   for (const std::string text :
        {"algorithm=awq_lite", "algorithm=smoothquant", "bias_correction=true",
         "{algorithm: smoothquant, smoothquant_alpha: auto}",
         "{algorithm: smoothquant, smoothquant_alpha: 0.8}"}) {
     const std::string prefix = text.front() == '{' ? "quantization=" : "quantization.";
-    const std::string settings = demo({prefix + text})->scheme_settings();
+    const std::string settings = demo({prefix + text})->scheme_settings;
     EXPECT_EQ(std::count(seen.begin(), seen.end(), settings), 0) << text;
     seen.push_back(settings);
   }
