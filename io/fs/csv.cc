@@ -17,9 +17,10 @@ std::string quote_csv(std::string_view field) {
 }
 
 std::vector<std::vector<std::string>> parse_csv(std::string_view text, const std::string& where) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // as spreadsheets write it
   std::vector<std::vector<std::string>> rows;
   std::size_t line = 1;
-  std::size_t i = 0;
+  std::size_t i = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
   while (i < text.size()) {
     std::vector<std::string> row(1);
     const std::size_t row_line = line;

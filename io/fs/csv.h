@@ -9,8 +9,8 @@ namespace qsweep {
 /// A CSV field, quoted when it needs it (RFC 4180).
 [[nodiscard]] std::string quote_csv(std::string_view field);
 
-/// Rows of fields; empty lines are left out. @throws Error(corrupt_input) for a quoted field that
-/// is not closed or goes on after its end, with `where` and the line.
+/// Rows of fields; empty lines and a byte order mark are left out. @throws Error(corrupt_input) for
+/// a quoted field that is not closed or goes on after its end, with `where` and the line.
 [[nodiscard]] std::vector<std::vector<std::string>> parse_csv(std::string_view text,
                                                               const std::string& where);
 

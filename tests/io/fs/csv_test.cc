@@ -18,6 +18,13 @@ TEST(CsvTest, fields_are_quoted_only_when_they_must_be) {
   EXPECT_EQ(quote_csv("two\nlines"), "\"two\nlines\"");
 }
 
+TEST(CsvTest, a_byte_order_mark_is_no_part_of_the_first_field) {
+  EXPECT_EQ(parse_csv("\xEF\xBB\xBF"
+                      "a,b\n1,2\n",
+                      "f"),
+            (Rows{{"a", "b"}, {"1", "2"}}));
+}
+
 TEST(CsvTest, quoted_fields_read_back) {
   std::string text;
   const std::vector<std::string> fields = {"", "a", "a,b", "\"", "x\r\ny", "\"\"", "end"};
