@@ -15,6 +15,11 @@ start() {
 kill_all() {
   pkill -KILL -s "$group" 2>/dev/null || true
   wait "$group" 2>/dev/null || true
+  # A killed rank holds the lock of the run until it is gone.
+  for _ in $(seq 200); do
+    pgrep -r D,R,S,T -s "$group" >/dev/null || break
+    sleep 0.05
+  done
 }
 
 n=1
