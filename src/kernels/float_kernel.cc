@@ -118,7 +118,7 @@ class FloatKernel final : public LinearKernel {
     return LinearKernel::run_added(x, residual, relu);
   }
 
-  std::string name() const override {
+  [[nodiscard]] std::string name() const override {
     if (winograd_) return "winograd_f32";
     if (windows_) return "windows_f32";
     if (depthwise_) return "depthwise_f32";
@@ -126,15 +126,15 @@ class FloatKernel final : public LinearKernel {
   }
 
  private:
-  bool uses_winograd(const detail::Geometry& geometry) const {
+  [[nodiscard]] bool uses_winograd(const detail::Geometry& geometry) const {
     return backend_ == FloatBackend::automatic && geometry.batch > 0 &&
            detail::WinogradLayer::suits(spec_, geometry);
   }
-  bool uses_windows(const detail::Geometry& geometry) const {
+  [[nodiscard]] bool uses_windows(const detail::Geometry& geometry) const {
     return backend_ == FloatBackend::automatic && geometry.batch > 0 &&
            detail::WindowLayer::suits_floats(spec_, geometry);
   }
-  bool uses_depthwise(const detail::Geometry& geometry) const {
+  [[nodiscard]] bool uses_depthwise(const detail::Geometry& geometry) const {
     return backend_ == FloatBackend::automatic && geometry.batch > 0 &&
            detail::DepthwiseLayer::suits(spec_, geometry);
   }
@@ -196,7 +196,7 @@ class FloatKernel final : public LinearKernel {
     }
   }
 
-  Tensor sum_of_blocks(const Tensor& x, const detail::Geometry& g) const {
+  [[nodiscard]] Tensor sum_of_blocks(const Tensor& x, const detail::Geometry& g) const {
     const std::int64_t block = depth_block(g.out_channels);
     Tensor y(DType::f32, g.result);
     const auto out = y.mutable_data<float>();

@@ -70,15 +70,15 @@ class IntegerKernel final : public LinearKernel {
 
   Tensor run(const Tensor& x) override;
   Tensor run_added(const Tensor& x, const Tensor& residual, bool relu) override;
-  std::string name() const override {
+  [[nodiscard]] std::string name() const override {
     return windows_ ? "vnni_u8s8s32" : integer_ ? "onednn_u8s8s32" : "exact_f32";
   }
 
  private:
-  Tensor source_codes(const Tensor& x,
-                      const detail::Geometry& plain,
-                      detail::Geometry& padded) const;
-  bool uses_windows(const detail::Geometry& geometry) const {
+  [[nodiscard]] Tensor source_codes(const Tensor& x,
+                                    const detail::Geometry& plain,
+                                    detail::Geometry& padded) const;
+  [[nodiscard]] bool uses_windows(const detail::Geometry& geometry) const {
     if (folded_bias_.empty()) return false;
     return integer_ ? detail::WindowLayer::suits_codes(spec_, geometry)
                     : detail::WindowLayer::computes(spec_, geometry);

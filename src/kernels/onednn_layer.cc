@@ -134,7 +134,7 @@ struct OneDnnLayer::State {
   std::vector<Packed> packed;  // usually one: shapes share a format
   std::vector<std::unique_ptr<Prepared>> prepared;
 
-  Descriptors choose(const Geometry& g) const;
+  [[nodiscard]] Descriptors choose(const Geometry& g) const;
   memory packed_weight(const Geometry& g, const memory::desc& wanted);
   Prepared& prepare(const Geometry& g);
 };

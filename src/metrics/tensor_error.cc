@@ -28,14 +28,14 @@ __attribute__((always_inline)) inline double joined(const std::array<double, N>&
   if constexpr (N == 1) {
     return sums[0];
   } else {
-    std::array<double, N / 2> half;
+    std::array<double, N / 2> half{};
     for (std::size_t l = 0; l < N / 2; ++l) half[l] = sums[l] + sums[l + N / 2];
     return joined(half);
   }
 }
 
 __attribute__((always_inline)) inline double joined(const Lanes& lanes) {
-  std::array<double, kLanes> sums;
+  std::array<double, kLanes> sums{};
   for (std::size_t l = 0; l < kLanes; ++l) sums[l] = static_cast<double>(lanes[l]);
   return joined(sums);
 }

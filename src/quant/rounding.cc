@@ -151,7 +151,7 @@ void bfloat16_fake(const float* in, float* out, std::size_t n) {
 QSWEEP_VECTOR_CLONES
 Extremes extremes(const float* in, std::size_t n) {
   constexpr std::size_t kLanes = 16;
-  std::array<float, kLanes> low, high;
+  std::array<float, kLanes> low{}, high{};
   std::array<std::int32_t, kLanes> bad{};
   low.fill(in[0]);
   high.fill(in[0]);

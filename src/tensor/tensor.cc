@@ -81,13 +81,17 @@ class Region {
     return capacity >= kLeast && capacity <= kMost;
   }
   static Region* of(void* p) {
-    return std::launder(
-        reinterpret_cast<Region*>(reinterpret_cast<std::uintptr_t>(p) / kBytes * kBytes));
+    std::byte* own = static_cast<std::byte*>(p) - reinterpret_cast<std::uintptr_t>(p) % kBytes;
+    return std::launder(reinterpret_cast<Region*>(own));
+  }
+  /// One user more, until it leaves.
+  void enter() {
+    users_.fetch_add(1, std::memory_order_relaxed);
   }
   /// Null when it is used up.
   void* cut(std::size_t capacity) {
     if (used_ + capacity > kBytes) return nullptr;
-    users_.fetch_add(1, std::memory_order_relaxed);
+    enter();
     return reinterpret_cast<std::byte*>(this) + std::exchange(used_, used_ + capacity);
   }
   void leave() {
@@ -97,7 +101,7 @@ class Region {
   }
 
  private:
-  std::atomic<std::size_t> users_{1};  ///< buffers, and the pool that cuts
+  std::atomic<std::size_t> users_{0};  ///< buffers, and the pool that cuts
   std::size_t used_ = kAlignment;      ///< bytes: this object, and what is cut
 };
 static_assert(sizeof(Region) <= kAlignment);
@@ -138,6 +142,7 @@ class Pool {
     if (p) return p;
     Region* next = Region::make();
     if (!next) return nullptr;
+    next->enter();
     if (region_) region_->leave();
     region_ = next;
     return region_->cut(capacity);
@@ -190,9 +195,7 @@ void* fresh(Pool* pool, std::size_t capacity) {
   if (Region::holds(capacity)) {
     if (pool) return pool->cut(capacity);
     Region* own = Region::make();
-    void* p = own ? own->cut(capacity) : nullptr;
-    if (own) own->leave();
-    return p;
+    return own ? own->cut(capacity) : nullptr;
   }
   return capacity < kHugePage ? std::aligned_alloc(kAlignment, capacity)
                               : huge_pages(kHugePage, capacity);

@@ -42,7 +42,7 @@ Cifar read_cifar(const std::filesystem::path& path) {
 struct ModelCase {
   const char* name;
   float scale;
-  std::array<float, 3> mean, deviation;
+  std::array<float, 3> mean{}, deviation{};
   int correct;  ///< of 1,017, as ONNX Runtime has it
   int int8_correct;
 };

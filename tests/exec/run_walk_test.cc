@@ -48,7 +48,7 @@ struct Bench {
         setup(test::setup_for(program, std::move(precisions), batch)),
         bank(program, setup) {}
 
-  std::vector<Assignment> random_schemes(int count, std::uint64_t stream) const {
+  [[nodiscard]] std::vector<Assignment> random_schemes(int count, std::uint64_t stream) const {
     Random random(3, stream);
     std::vector<Assignment> schemes(static_cast<std::size_t>(count), Assignment(5, 0));
     for (std::size_t s = 1; s < schemes.size(); ++s) {
@@ -56,7 +56,8 @@ struct Bench {
     }
     return schemes;
   }
-  Walk plan(std::span<const Assignment> schemes, const WalkOptions& options = {}) const {
+  [[nodiscard]] Walk plan(std::span<const Assignment> schemes,
+                          const WalkOptions& options = {}) const {
     return plan_walk(program, trace, setup.precisions, schemes, options);
   }
   Recorder run(const Walk& walk, const Tensor& on) {

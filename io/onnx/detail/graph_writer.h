@@ -66,7 +66,7 @@ class GraphWriter {
   const Codes& codes_of(const Source& source, const QuantParams& params);
   std::string rounded_weight(const Layer& layer, const QuantizedWeight& weight);
   /// The layer's bias, or that which takes its place; may be empty.
-  Tensor bias_of(const Layer& layer, const LayerExport& format) const;
+  [[nodiscard]] Tensor bias_of(const Layer& layer, const LayerExport& format) const;
   std::string rounded_bias(const Layer& layer, const LayerExport& format);
 
   std::string clipped(const Source& source, const QuantParams& params);

@@ -101,15 +101,15 @@ class DemandFinder {
     }
   };
 
-  const Computation& computation(std::int32_t id) const {
+  [[nodiscard]] const Computation& computation(std::int32_t id) const {
     return demand_.computations[static_cast<std::size_t>(id)];
   }
-  std::size_t slot(int layer, int precision) const {
+  [[nodiscard]] std::size_t slot(int layer, int precision) const {
     return static_cast<std::size_t>(layer) * precisions_.size() +
            static_cast<std::size_t>(precision);
   }
   /// What a computation does, apart from its operands.
-  std::uint64_t identity(const Computation& c) const {
+  [[nodiscard]] std::uint64_t identity(const Computation& c) const {
     if (c.kind == Kind::quantize)
       return static_cast<std::uint64_t>(quantizers_[slot(c.layer, c.precision)]);
     return static_cast<std::uint64_t>(c.step) * 256 + c.precision;

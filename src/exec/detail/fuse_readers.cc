@@ -42,17 +42,17 @@ class ReaderFusion {
   }
 
  private:
-  bool is_integer(const Instruction& i) const {
+  [[nodiscard]] bool is_integer(const Instruction& i) const {
     return uses_integer_kernel(precisions_[i.precision]);
   }
-  bool scales_input(const Instruction& i) const {
+  [[nodiscard]] bool scales_input(const Instruction& i) const {
     return adaptations_ != nullptr && !adaptations_->empty() &&
            !adaptations_->at(static_cast<std::size_t>(i.layer)).at(i.precision).scale.empty();
   }
 
   /// The instruction that alone reads what the layer at `at` computes: it follows, with nothing but
   /// releases between, and the value is released right after it.
-  std::optional<std::size_t> only_reader(std::size_t at) const {
+  [[nodiscard]] std::optional<std::size_t> only_reader(std::size_t at) const {
     const std::vector<Instruction>& all = walk_.instructions;
     const Instruction& layer = all[at];
     if (layer.kind != Kind::compute || layer.layer < 0) return std::nullopt;
@@ -67,13 +67,13 @@ class ReaderFusion {
     return reads_it_alone ? std::optional(next) : std::nullopt;
   }
 
-  bool is_quantizer(const Instruction& layer, const Instruction& reader) const {
+  [[nodiscard]] bool is_quantizer(const Instruction& layer, const Instruction& reader) const {
     return reader.kind == Kind::quantize && is_integer(layer) && is_integer(reader) &&
            !scales_input(reader);
   }
 
   /// An Add of the layer's result and another tensor of its shape.
-  bool is_sum(const Instruction& layer, const Instruction& reader) const {
+  [[nodiscard]] bool is_sum(const Instruction& layer, const Instruction& reader) const {
     if (reader.kind != Kind::compute || reader.layer >= 0 || reader.sources != 2 ||
         walk_.targets(reader)[0] < 0)
       return false;

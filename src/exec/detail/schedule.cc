@@ -78,15 +78,21 @@ class Scheduler {
     }
     next_use_ = first_use_;
   }
-  std::uint32_t use_end(Key key) const { return first_use_[static_cast<std::size_t>(key) + 1]; }
-  std::int32_t next_use(Key key) const {
+  [[nodiscard]] std::uint32_t use_end(Key key) const {
+    return first_use_[static_cast<std::size_t>(key) + 1];
+  }
+  [[nodiscard]] std::int32_t next_use(Key key) const {
     const std::uint32_t at = next_use_[static_cast<std::size_t>(key)];
     return at < use_end(key) ? uses_[at] : kNever;
   }
 
-  std::int64_t bytes(Key key) const { return demand_.bytes[static_cast<std::size_t>(key)]; }
-  bool is_live(Key key) const { return registers_[static_cast<std::size_t>(key)] >= 0; }
-  bool is_held(Key key) const { return holds_[static_cast<std::size_t>(key)] > 0; }
+  [[nodiscard]] std::int64_t bytes(Key key) const {
+    return demand_.bytes[static_cast<std::size_t>(key)];
+  }
+  [[nodiscard]] bool is_live(Key key) const {
+    return registers_[static_cast<std::size_t>(key)] >= 0;
+  }
+  [[nodiscard]] bool is_held(Key key) const { return holds_[static_cast<std::size_t>(key)] > 0; }
 
   void hold(Key key) {
     if (holds_[static_cast<std::size_t>(key)]++ > 0 || !is_live(key)) return;
@@ -155,7 +161,7 @@ class Scheduler {
     }
   }
 
-  const Computation& computation(std::int32_t id) const {
+  [[nodiscard]] const Computation& computation(std::int32_t id) const {
     return demand_.computations[static_cast<std::size_t>(id)];
   }
 
@@ -192,7 +198,7 @@ class Scheduler {
   }
 
   /// Most bytes held at once while `computations` run; their holds are in place.
-  std::int64_t peak_of(std::span<const std::int32_t> computations) const {
+  [[nodiscard]] std::int64_t peak_of(std::span<const std::int32_t> computations) const {
     std::unordered_map<Key, int> unheld;
     std::int64_t held = held_bytes_;
     std::int64_t peak = held;

@@ -81,9 +81,9 @@ AxisTaps axis_taps(const SampleRules& rules, float grid, std::int64_t extent) {
     taps.count = 2;
     taps.weight = {1.0f - t, t};
   } else {
-    constexpr float a = -0.75f;  // Keys' cubic
-    const auto near = [](float d) { return ((a + 2.0f) * d - (a + 3.0f)) * d * d + 1.0f; };
-    const auto far = [](float d) { return ((a * d - 5.0f * a) * d + 8.0f * a) * d - 4.0f * a; };
+    constexpr float kA = -0.75f;  // Keys' cubic
+    const auto near = [](float d) { return ((kA + 2.0f) * d - (kA + 3.0f)) * d * d + 1.0f; };
+    const auto far = [](float d) { return ((kA * d - 5.0f * kA) * d + 8.0f * kA) * d - 4.0f * kA; };
     taps.count = 4;
     taps.weight = {far(1.0f + t), near(t), near(1.0f - t), far(2.0f - t)};
     --first;
