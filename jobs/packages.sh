@@ -10,7 +10,7 @@ packages=(
   libhdf5-dev libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libssl-dev libjpeg62-turbo-dev libpng-dev libjs-chart.js
 )
 if [ "${1:-}" = --test ]; then
-  packages+=(libgtest-dev libbenchmark-dev libonnx-testdata clang-14 clang-format-14 libclang-rt-14-dev libomp-14-dev
+  packages+=(libgtest-dev libbenchmark-dev libonnx-testdata clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libomp-14-dev
     python3-venv ca-certificates procps)
 fi
 

@@ -2,10 +2,11 @@
 # Installs what is missing, builds qsweep with its tests and runs them, cheapest first.
 #   tests/run.sh           everything
 #   tests/run.sh --quick   format, release build, all tests but the slow ones
+#   tests/run.sh --tidy    everything, with clang-tidy over the whole tree instead of the files that the last commit changes
 # Real models and images are used when they lie in ../shared/data; without them those tests say that they are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-quick=${1:-}
+mode=${1:-}
 stage() { printf '\n== %s (%s s so far)\n' "$1" "$SECONDS"; }
 
 jobs/packages.sh --test
@@ -27,9 +28,12 @@ fi
 
 stage "tests"
 exclude=()
-if [ "$quick" = --quick ]; then exclude=(-LE slow); fi
+if [ "$mode" = --quick ]; then exclude=(-LE slow); fi
 ctest --test-dir build --output-on-failure "${exclude[@]}"
-if [ "$quick" = --quick ]; then exit 0; fi
+if [ "$mode" = --quick ]; then exit 0; fi
+
+stage "clang-tidy"
+if [ "$mode" = --tidy ]; then tests/tidy.sh --all; else tests/tidy.sh; fi
 
 stage "address and undefined-behaviour sanitizers, fuzz targets"
 cmake -S . -B build/sanitize -G Ninja -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_BUILD_TYPE=Sanitize \
