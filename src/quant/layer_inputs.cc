@@ -32,8 +32,9 @@ void LayerInputs::add_image(std::span<const float> values, std::int64_t inner) {
       sums[c] += std::fabs(double{x});
     }
   }
-  const double count = static_cast<double>(values.size() / channels);
-  for (std::size_t c = 0; c < channels; ++c) magnitude[c].add(static_cast<float>(sums[c] / count));
+  const std::size_t each = values.size() / channels;
+  for (std::size_t c = 0; c < channels; ++c)
+    magnitude[c].add(static_cast<float>(sums[c] / static_cast<double>(each)));
   ++images;
 }
 
