@@ -53,4 +53,10 @@ for target in "${fuzzers[@]}"; do
   "build/sanitize/tests/fuzz/$target" -max_total_time=15 -rss_limit_mb=4096 -print_final_stats=0 "$(mktemp -d)" "$seeds" 2>&1 | tail -1
 done
 
+stage "thread sanitizer: the ranks of one process"
+cmake -S . -B build/threads -G Ninja -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_BUILD_TYPE=Sanitize \
+  -DCMAKE_CXX_FLAGS=-O1 -DQSWEEP_SANITIZE=thread
+cmake --build build/threads --parallel --target ranks_thread_test qsweep
+tests/threads.sh build/threads
+
 stage "done"
