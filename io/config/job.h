@@ -27,15 +27,17 @@ struct JobConfig {
   std::map<std::string, std::vector<std::int64_t>> shapes;  ///< `--shape input:1x3x32x32`
 
   struct Data {
-    std::string format{};          ///< empty: not given
-    std::filesystem::path path{};  ///< one file, or several joined by commas; see data_spec()
-    std::int64_t images = 0;       ///< 0 = all (evaluation)
+    std::string format{};                        ///< empty: not given
+    std::vector<std::filesystem::path> paths{};  ///< see data_spec()
+    std::int64_t images = 0;  ///< 0: by default; see evaluation_images(), calibration_images()
     std::string sampling = "first";
     std::int64_t shard = 250;       ///< evaluation: images per shard
     std::filesystem::path cache{};  ///< calibration: statistics kept between runs; empty: none
+    /// The paths for messages, joined by commas.
+    [[nodiscard]] std::string path_text() const;
     friend bool operator==(const Data&, const Data&) = default;
   };
-  Data calibration{.images = 256, .sampling = "stratified"};
+  Data calibration{.sampling = "stratified"};
   Data evaluation;
 
   struct Quantization {
@@ -123,20 +125,44 @@ struct JobConfig {
   friend bool operator==(const JobConfig&, const JobConfig&) = default;
 };
 
-/// Loads a job file over the YAML beside its model (load_model_card), then applies overrides
-/// `a.b=c` in order: c is YAML, list items are named by index (`sweep.families.0.k=every`).
-/// Relative paths, those in overrides too, start from the file's folder.
+/// A value of one key, given on the command line.
+struct Override {
+  std::string key;    ///< dotted path; list items by index: `sweep.families.0.k`
+  std::string value;  ///< YAML; see yaml_scalar()
+  std::string flag;   ///< what messages call the value (`--scale`); empty: the key
+  std::string typed;  ///< where messages say it stands: `--scale 0`
+};
+
+/// `a.b=c`, c being YAML, as `--set` takes it.
+/// @throws Error(config) for another form
+[[nodiscard]] Override parse_override(const std::string& text);
+
+/// `text` as a YAML scalar that reads back to it. @throws Error(config) where it is not UTF-8
+[[nodiscard]] std::string yaml_scalar(const std::string& text);
+
+/// Loads a job file over the YAML beside its model (load_model_card), then applies `set`
+/// (parse_override) and `flags`, each in order. Relative paths, those in overrides too, start from
+/// the file's folder, or from the current one where the file is a pipe. `..` and links mean what
+/// they mean to the kernel.
 /// @throws Error(config) with file:line (or the override) for a wrong type or value, a missing key,
 /// and an
 ///         unknown key with the nearest known ones; Error(unsupported) for keys and values of the
 ///         language that this version does not serve; Error(not_found) when there is no such file.
 [[nodiscard]] JobConfig load_job(const std::filesystem::path& path,
-                                 const std::vector<std::string>& overrides = {});
+                                 const std::vector<std::string>& set = {},
+                                 const std::vector<Override>& flags = {});
 
 /// As load_job() for text that came from `path`; only the YAML beside the model is read from disk.
 [[nodiscard]] JobConfig parse_job(const std::string& text,
                                   const std::filesystem::path& path,
-                                  const std::vector<std::string>& overrides = {});
+                                  const std::vector<std::string>& set = {},
+                                  const std::vector<Override>& flags = {});
+
+/// The job of a command without a job file: the YAML beside the model, and `flags` over it. Data
+/// may be missing. Relative paths start from the current folder.
+/// @throws as load_job()
+[[nodiscard]] JobConfig compose_job(const std::filesystem::path& model,
+                                    const std::vector<Override>& flags);
 
 /// The composed configuration as YAML: loading it again gives an equal JobConfig.
 [[nodiscard]] std::string to_yaml(const JobConfig& job);
@@ -145,9 +171,10 @@ struct JobConfig {
 /// @param where for messages
 [[nodiscard]] JobConfig parse_composed(const std::string& yaml, const std::string& where);
 
-/// Reads `task`, `classes`, `input` and `head` of the YAML beside a model (same stem). load_job()
-/// has done so already: this is for commands without a job file, before they apply their flags.
+/// Reads `task`, `classes`, `input` and `head` of the YAML beside a model (same stem, `.yaml` or
+/// `.yml`). load_job() and compose_job() have done so already.
 /// @return false when there is no such file
+/// @throws Error(config) as load_job(), and where there are two
 bool load_model_card(const std::filesystem::path& model, JobConfig& job);
 
 /// @throws Error(config) unless the preprocessing of the model's input is known (has_input).
@@ -177,6 +204,22 @@ struct JobValue {
 /// Every key of the job with its value, defaults included, in the order of the reference. Files
 /// decide nothing: the digests of their contents stand for them.
 [[nodiscard]] std::vector<JobValue> job_values(const JobConfig& job);
+
+/// How many of the `available` images are calibrated on, or evaluated.
+/// @throws Error(config) naming the key when the job asks for more than there are
+[[nodiscard]] std::int64_t calibration_images(const JobConfig& job, std::int64_t available);
+[[nodiscard]] std::int64_t evaluation_images(const JobConfig& job, std::int64_t available);
+
+/// One key of the reference.
+struct JobKey {
+  std::string path;      ///< `sweep.families[].rest` for the items of a list
+  std::string type;      ///< kind and range of its values
+  std::string fallback;  ///< YAML of the default; `(required)`; empty: none
+  std::string meaning;
+};
+
+/// The keys of the job file, in the order of the reference.
+[[nodiscard]] std::vector<JobKey> job_reference();
 
 /// Every key of the job file with type, default and meaning; the text of `qsweep run --help-job`.
 [[nodiscard]] std::string describe_job_keys();

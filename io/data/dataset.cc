@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -32,19 +33,11 @@ constexpr std::array<Container, 7> kContainers{{
     {"folder", open_picture_folder},
 }};
 
-std::vector<std::string> container_names() {
-  std::vector<std::string> names;
-  for (const Container& container : kContainers) {
-    names.emplace_back(container.name);
-  }
-  return names;
-}
-
 const Container& find_container(const std::string& name, const std::string& where) {
   const auto* found = std::ranges::find_if(
       kContainers, [&](const Container& container) { return name == container.name; });
   if (found == kContainers.end()) {
-    const std::vector<std::string> known = container_names();
+    const std::vector<std::string> known = data_formats();
     std::string hint = did_you_mean(name, known);
     throw Error(ErrorCode::config, fmt::format("unknown data format '{}'", name), where,
                 hint.empty() ? fmt::format("Use {}", fmt::join(known, ", ")) : std::move(hint));
@@ -74,20 +67,70 @@ std::string Dataset::digest(std::span<const std::int64_t> ids) const {
   return hash.hex();
 }
 
-DataSpec parse_data_spec(const std::string& text) {
+std::vector<std::string> data_formats() {
+  std::vector<std::string> names;
+  for (const Container& container : kContainers) {
+    names.emplace_back(container.name);
+  }
+  return names;
+}
+
+std::vector<std::string> split_paths(const std::string& text, const std::filesystem::path& folder) {
+  const auto exists = [&](const std::string& path) {
+    std::error_code code;
+    return !path.empty() && std::filesystem::exists(folder / path, code);
+  };
+  if (exists(text)) return {text};
+  std::vector<std::string> pieces(1);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == ',') {
+      pieces.emplace_back();
+    } else {
+      if (text.substr(i, 2) == "\\,") ++i;
+      pieces.back() += text[i];
+    }
+  }
+  std::vector<std::string> paths;
+  for (std::size_t begin = 0; begin < pieces.size();) {
+    // The longest run of pieces that names something; else the piece alone.
+    std::size_t end = pieces.size();
+    std::string path;
+    for (; end > begin; --end) {
+      path = join(std::span(pieces).subspan(begin, end - begin), ",");
+      if (exists(path)) break;
+      path = trim(path);
+      if (exists(path) || end == begin + 1) break;
+    }
+    paths.push_back(path);
+    begin = end;
+  }
+  return paths;
+}
+
+DataSpec parse_data_spec(const std::string& text, const std::string& where) {
+  const std::string& place = where.empty() ? text : where;
   const std::size_t colon = text.find(':');
   if (colon == std::string::npos) {
-    throw Error(ErrorCode::config, "a data specification has no format", text,
+    throw Error(ErrorCode::config, "a data specification has no format", place,
                 "Write FORMAT:PATH, as in cifar10:test.bin");
   }
   DataSpec spec{text.substr(0, colon), {}};
-  static_cast<void>(find_container(spec.format, text));
-  for (const std::string& part : split(text.substr(colon + 1), ',')) {
-    const std::string_view path = trim(part);
-    if (path.empty()) {
-      throw Error(ErrorCode::config, "a data specification holds an empty path", text);
+  static_cast<void>(find_container(spec.format, place));
+  const std::filesystem::path folder = std::filesystem::current_path();
+  const std::vector<std::string> paths = split_paths(text.substr(colon + 1), folder);
+  if (std::ranges::find(paths, "") != paths.end()) {
+    throw Error(ErrorCode::config, "a data specification holds an empty path", place);
+  }
+  for (const std::string& path : paths) {
+    std::error_code code;
+    if ((paths.size() > 1 || path.starts_with("~/")) &&
+        !std::filesystem::exists(folder / path, code)) {
+      throw Error(ErrorCode::not_found, fmt::format("there is no file or folder '{}'", path), place,
+                  path.starts_with("~/")
+                      ? "Write the path in full: '~' is expanded at the start of a word only"
+                      : "A comma separates paths: write '\\,' for a comma in a name");
     }
-    spec.paths.emplace_back(path);
+    spec.paths.push_back(folder / path);
   }
   return spec;
 }

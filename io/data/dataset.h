@@ -94,9 +94,21 @@ struct DataSpec {
   std::string format;
   std::vector<std::filesystem::path> paths;
 };
+/// Paths start from the current folder and are absolute afterwards.
+/// @param where for messages; empty: `text`
 /// @throws Error(config) on an unknown format, naming the nearest, or on an empty path;
-///         Error(unsupported) on a format of the language that this version does not read.
-[[nodiscard]] DataSpec parse_data_spec(const std::string& text);
+///         Error(not_found) where a comma or a `~` made a path that does not exist.
+[[nodiscard]] DataSpec parse_data_spec(const std::string& text, const std::string& where = {});
+
+/// The formats of data specifications.
+[[nodiscard]] std::vector<std::string> data_formats();
+
+/// Paths separated by commas, each as it is. `\,` is a comma of a name; so is one that makes the
+/// name of something that exists, be it the whole text or a part of it. Blanks around a path are
+/// left out unless they belong to an existing name. An empty path is kept as such.
+/// @param folder where relative paths start, to see what exists
+[[nodiscard]] std::vector<std::string> split_paths(const std::string& text,
+                                                   const std::filesystem::path& folder);
 
 /// cifar10, cifar100: binary records of the data set's home page; cifar100 uses the fine labels.
 /// npy: images [N, C, H, W] (or [N, H, W, C] when layout is NHWC) of any type of number, pixels in

@@ -2,9 +2,9 @@
 
 #include <functional>
 
-#include <CLI/CLI.hpp>
-
 #include "src/base/error.h"
+
+#include "src/cli/key_flags.h"
 
 namespace qsweep {
 
@@ -15,6 +15,7 @@ struct Invocation {
   int verbosity = 0;
   int threads = 0;  ///< ranks of this process; 0: one for each core
   std::function<ExitCode()> action;
+  FlagNames flags;  ///< of the command chosen: errors name them in place of keys of the job
 };
 
 void add_run_command(CLI::App& app, Invocation& invocation);

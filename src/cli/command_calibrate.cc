@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "src/cli/command.h"
@@ -58,27 +59,19 @@ std::string to_text(const RunResults& r) {
   return out;
 }
 
+/// Any file of another name may be a model, save one that is no file, as a pipe.
 bool is_job_file(const std::string& path) {
   const std::string extension = std::filesystem::path(path).extension().string();
-  return extension == ".yaml" || extension == ".yml";
-}
-
-/// A job names its data and quantizer; of the options for models only the cache goes with it.
-void apply_to_job(Options& o) {
-  if (!o.data.data.empty() || !o.data.calibration.empty()) {
-    throw Error(ErrorCode::usage, "--data and --calib are for models, a job names its data", {},
-                "Use --set data.calibration.path=FILE");
-  }
-  if (!o.data.cache.empty()) {
-    o.set.push_back("data.calibration.cache=" + std::filesystem::absolute(o.data.cache).string());
-    o.data.cache.clear();
-  }
+  std::error_code code;
+  return extension == ".yaml" || extension == ".yml" ||
+         (std::filesystem::exists(path, code) && !std::filesystem::is_regular_file(path, code));
 }
 
 /// Without --data nothing is evaluated, whatever the model's task: the calibration images stand in
 /// for the evaluation data that a job has.
 std::pair<JobConfig, WorkloadUse> job_of(const Options& o) {
-  if (is_job_file(o.data.model)) return {load_job(o.data.model, o.set), WorkloadUse::evaluate};
+  if (is_job_file(o.data.model))
+    return {load_job(o.data.model, o.set, overrides_of(o.data)), WorkloadUse::evaluate};
   JobConfig job = to_job(o.data);
   if (job.calibration.format.empty()) {
     throw Error(ErrorCode::usage, "--calib is missing", {},
@@ -138,7 +131,7 @@ ExitCode calibrate(const Options& o, bool json) {
   if (!o.out.empty()) {
     if (!is_job_file(o.data.model))
       throw Error(ErrorCode::usage, "--out is for job files", {}, "Name a job, or drop --out");
-    return run_stage({.job = o.data.model, .out = o.out, .set = o.set}, StageId::baseline,
+    return run_stage(load_job(o.data.model, o.set, overrides_of(o.data)), o.out, StageId::baseline,
                      [&](const RunOutcome& outcome) { show(outcome.results); });
   }
   const auto [job, use] = job_of(o);
@@ -156,7 +149,8 @@ void add_calibrate_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand(
       "calibrate", "The range of every layer input by every calibrator, and what looks wrong");
   add_data_options(*command, options->data);
-  command->get_option("model")->description("ONNX model, or a job file (YAML)");
+  command->get_option("model")->description(
+      "ONNX model, or a job file (YAML), whose keys the flags override");
   command->get_option("--data")->required(false);
   command->add_option("-o,--out", options->out,
                       "With a job file: its run directory, which keeps the statistics");
@@ -174,8 +168,8 @@ void add_calibrate_command(CLI::App& app, Invocation& invocation) {
       "  qsweep calibrate resnet8.onnx --calib cifar10:train.bin --data cifar10:test.bin --sizes "
       "100,256,512");
   command->callback([options, &invocation] {
+    invocation.flags = options->data.flags.names();
     invocation.action = [options, &invocation] {
-      if (is_job_file(options->data.model)) apply_to_job(*options);
       return options->sizes.empty() ? calibrate(*options, invocation.json)
                                     : study_sizes(*options, invocation.json);
     };

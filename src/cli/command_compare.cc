@@ -1,5 +1,6 @@
 #include <memory>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "src/cli/command.h"
@@ -98,6 +99,7 @@ void add_compare_command(CLI::App& app, Invocation& invocation) {
       "Example:\n"
       "  qsweep compare model.onnx model_int8_qdq.onnx --data cifar10:test.bin --limit 256");
   command->callback([options, &invocation] {
+    invocation.flags = options->data.flags.names();
     invocation.action = [options, &invocation] {
       ProgressLine progress;
       const ModelComparison c = compare_models(to_job(options->data), options->other, progress);

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <memory>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "src/base/log.h"
@@ -103,11 +104,12 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
       "  qsweep eval yolox_nano.onnx --data coco:val2017,instances_val2017.json --predictions "
       "found.json");
   command->callback([options, &invocation] {
+    invocation.flags = options->data.flags.names();
     invocation.action = [options, &invocation] {
       return with_ranks([&](Session& session) {
         ProgressLine progress;
-        JobConfig job = to_job(options->data);
-        apply(options->preset, options->data.algorithm, job);
+        const JobConfig job = to_job(options->data, overrides_of(options->preset));
+        check_preset(options->preset, job);
         const SingleEvaluation e = evaluate_once(job, options->scheme, session, progress);
         if (!options->predictions.empty())
           real_file_system().replace(options->predictions, e.verdict->predictions());

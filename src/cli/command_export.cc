@@ -1,5 +1,6 @@
 #include <memory>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "src/base/hash.h"
@@ -108,6 +109,7 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
       "  qsweep export net.onnx --format fp16 --out net_fp16.onnx\n"
       "  qsweep export --run runs/r8 --scheme 3f2a9c41d07e --out best.onnx");
   command->callback([options, &invocation] {
+    invocation.flags = options->source.data.flags.names();
     invocation.action = [options, &invocation] {
       const Options& o = *options;
       check_source(o.source, "export");

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "src/cli/command.h"
@@ -39,10 +40,11 @@ void add_latency_command(CLI::App& app, Invocation& invocation) {
   command->footer("Example:\n  qsweep latency job.yaml --out runs/r8");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
-      return run_stage(*options, StageId::latency, [&](const RunOutcome& outcome) {
-        print(invocation.json ? render_results_json(outcome.results, conclude(outcome.results))
-                              : to_text(outcome.results));
-      });
+      return run_stage(
+          load_job(*options), options->out, StageId::latency, [&](const RunOutcome& outcome) {
+            print(invocation.json ? render_results_json(outcome.results, conclude(outcome.results))
+                                  : to_text(outcome.results));
+          });
     };
   });
 }

@@ -1,6 +1,8 @@
 #include <memory>
 #include <string>
 
+#include <CLI/CLI.hpp>
+
 #include "src/cli/command.h"
 #include "src/cli/table.h"
 

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "src/cli/command.h"
@@ -39,10 +40,12 @@ void add_sensitivity_command(CLI::App& app, Invocation& invocation) {
       "    --set sensitivity.precisions=[W4A8]");
   command->callback([options, &invocation] {
     invocation.action = [options, &invocation] {
-      return run_stage(*options, StageId::sensitivity, [&](const RunOutcome& outcome) {
-        print(invocation.json ? render_sensitivity_json(outcome.results, conclude(outcome.results))
-                              : to_text(outcome.results));
-      });
+      return run_stage(
+          load_job(*options), options->out, StageId::sensitivity, [&](const RunOutcome& outcome) {
+            print(invocation.json
+                      ? render_sensitivity_json(outcome.results, conclude(outcome.results))
+                      : to_text(outcome.results));
+          });
     };
   });
 }

@@ -1,11 +1,13 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "src/base/random.h"
@@ -166,7 +168,9 @@ void add_smoke_command(CLI::App& app, Invocation& invocation) {
       ->take_all();
   command->add_option("-o,--out", options->out,
                       "Write each output as DIR/<name>.npy ('/' becomes '_') and smoke.json");
-  command->add_option("--seed", options->seed, "Seed of the random input")->capture_default_str();
+  command->add_option("--seed", options->seed, "Seed of the random input")
+      ->capture_default_str()
+      ->check(CLI::Range(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max()));
   command->add_option("--repeat", options->repeat, "Run so often again and report the median time")
       ->capture_default_str()
       ->check(CLI::Range(0, 100'000));

@@ -2,6 +2,7 @@
 #include <limits>
 #include <memory>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "src/base/error.h"
@@ -137,6 +138,7 @@ void add_summary_command(CLI::App& app, Invocation& invocation) {
       "  qsweep summary net.onnx --preset INT8_DEFAULT_CFG --calib cifar10:train.bin\n"
       "  qsweep summary --run runs/r8 --scheme 3f2a9c41d07e");
   command->callback([source, &invocation] {
+    invocation.flags = source->data.flags.names();
     invocation.action = [source, &invocation] {
       check_source(*source, "summary");
       return with_ranks([&](Session& session) {

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "src/cli/command.h"
@@ -28,8 +29,8 @@ struct Options {
 };
 
 /// Every model's sweep, one after another; a run found in its directory is continued.
-ExitCode sweep_grid(const GridOptions& grid, bool json) {
-  const std::vector<GridRun> runs = to_runs(grid);
+ExitCode sweep_grid(const Options& o, bool json) {
+  const std::vector<GridRun> runs = to_runs(o.grid, overrides_of(o.job));
   return with_ranks([&](Session& session) {
     ExitCode worst = kExitOk;
     for (const GridRun& run : runs) {
@@ -54,7 +55,7 @@ void add_sweep_command(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("sweep", "Evaluate the job's schemes (top-K families, lists)");
-  JobFlags flags = add_job_options(*command, options->job);
+  JobOptionFlags flags = add_job_options(*command, options->job);
   add_preset_options(*command, options->job.preset);
   flags.job->required(false);
   flags.out->required(false)->needs(flags.job);
@@ -67,13 +68,15 @@ void add_sweep_command(CLI::App& app, Invocation& invocation) {
       "    --data coco:val2017,instances.json --calib coco:train2017,train.json");
   command->callback([options, &invocation] {
     const bool is_grid = !options->grid.models.empty();
+    if (is_grid) invocation.flags = options->grid.data.flags.names();
     if (!is_grid && options->job.job.empty()) throw CLI::RequiredError("job, or --models,");
     if (!is_grid && options->job.out.empty()) throw CLI::RequiredError("--out");
     invocation.action = [options, is_grid, &invocation] {
-      if (is_grid) return sweep_grid(options->grid, invocation.json);
-      return run_stage(options->job, StageId::sweep, [&](const RunOutcome& outcome) {
-        print(invocation.json ? render_pareto_json(outcome.results) : to_text(outcome.results));
-      });
+      if (is_grid) return sweep_grid(*options, invocation.json);
+      return run_stage(
+          load_job(options->job), options->job.out, StageId::sweep, [&](const RunOutcome& outcome) {
+            print(invocation.json ? render_pareto_json(outcome.results) : to_text(outcome.results));
+          });
     };
   });
 }

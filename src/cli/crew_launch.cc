@@ -96,14 +96,13 @@ ExitCode with_ranks(const Work& work) {
   return work(session);
 }
 
-ExitCode run_stage(const JobOptions& options,
+ExitCode run_stage(const JobConfig& job,
+                   const std::filesystem::path& out,
                    StageId last,
                    const std::function<void(const RunOutcome&)>& show) {
-  const JobConfig job = load_job(options);
   return with_ranks([&](Session& session) {
     ProgressLine progress;
-    const RunOutcome outcome =
-        run_job(job, {.directory = options.out, .last = last}, session, progress);
+    const RunOutcome outcome = run_job(job, {.directory = out, .last = last}, session, progress);
     show(outcome);
     return outcome.failed > 0 ? kExitPartial : kExitOk;
   });

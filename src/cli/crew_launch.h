@@ -1,10 +1,11 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 
 #include "src/base/error.h"
 
-#include "src/cli/data_options.h"
+#include "io/config/job.h"
 
 #include "sweep/run/driver.h"
 
@@ -21,7 +22,9 @@ void set_threads(int threads);
 ExitCode with_ranks(const std::function<ExitCode(Session&)>& work);
 
 /// Takes a job through the stages up to `last` and shows the outcome on rank 0.
-ExitCode run_stage(const JobOptions& options,
+/// @param out the run directory
+ExitCode run_stage(const JobConfig& job,
+                   const std::filesystem::path& out,
                    StageId last,
                    const std::function<void(const RunOutcome&)>& show);
 

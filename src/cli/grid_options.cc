@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "src/base/error.h"
@@ -32,20 +33,24 @@ std::filesystem::path find_model(const std::string& name) {
               "Give the path of an ONNX file to --models");
 }
 
-void set_image_size(std::int64_t edge, JobConfig& job) {
+/// The square that pictures are fitted into, in the way that the model's YAML says.
+Override image_size(const std::string& edge, const JobConfig& job) {
   ResizeSpec resize;
   resize.mode = "letterbox";
   if (job.input.resize) resize = *job.input.resize;
-  resize.size = {edge, edge};
-  job.input.resize = resize;
+  const std::string yaml = fmt::format(
+      "{{mode: {}, size: {}, interpolation: {}, pad: {}, align: {}, shorter: {}}}", resize.mode,
+      yaml_list({edge, edge}), resize.interpolation, resize.pad, resize.align, resize.shorter);
+  return {"input.resize", yaml, "--imgsz", "--imgsz " + edge};
 }
 
 }  // namespace
 
 void add_grid_options(CLI::App& command, GridOptions& o, CLI::Option* instead) {
-  o.data.calibration_images = 100;
-  o.data.sampling = "first";
-  o.data.batch = 1;
+  KeyFlags& keys = o.data.flags;
+  keys.set_default("data.calibration.images", "100");
+  keys.set_default("data.calibration.sampling", "first");
+  keys.set_default("batch", "1");
   CLI::Option* models = command.add_option(
       "--models", o.models, "Models to sweep without a job file, each in OUTPUT_ROOT/MODEL");
   instead->excludes(models);
@@ -66,25 +71,23 @@ void add_grid_options(CLI::App& command, GridOptions& o, CLI::Option* instead) {
   command.add_option("--granularities", o.granularities, "per_layer, per_channel")
       ->capture_default_str()
       ->needs(models);
-  command
-      .add_option("--max-calib-samples", o.data.calibration_images,
-                  "Calibration images; fewer where the data has fewer")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber)
+  keys.add(command, "--max-calib-samples", "data.calibration.images",
+           "Calibration images, 100 without this; all where the data has fewer")
       ->needs(models);
-  command.add_option("--batch-size", o.data.batch, "Images per forward pass")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber)
+  keys.add(command, "--batch-size", "batch", "Images per forward pass, 1 without this")
       ->needs(models);
   command.add_option("--imgsz", o.image_size, "Edge of the square that pictures are fitted into")
-      ->check(CLI::PositiveNumber)
       ->needs(models);
   command.add_option("--data", o.data.data, "With --models: evaluation data, as `qsweep eval`")
       ->needs(models);
   command.add_option("--calib", o.data.calibration, "With --models: calibration data")
       ->needs(models);
-  command.add_option("--limit", o.data.limit, "With --models: evaluate only the first N images")
+  keys.add(command, "--limit", "data.evaluation.images",
+           "With --models: evaluate only the first N images; 0: all")
       ->needs(models);
+  for (CLI::Option* option : add_input_options(command, o.data)) option->needs(models);
+  for (const char* key : {"data.evaluation", "data.evaluation.path"}) keys.name(key, "--data");
+  for (const char* key : {"data.calibration", "data.calibration.path"}) keys.name(key, "--calib");
 }
 
 std::string grid_precision(const std::string& weight,
@@ -101,7 +104,7 @@ std::string grid_precision(const std::string& weight,
                      letters(kGranularities, granularity, "--granularities"));
 }
 
-std::vector<GridRun> to_runs(const GridOptions& o) {
+std::vector<GridRun> to_runs(const GridOptions& o, const std::vector<Override>& first) {
   if (o.output_root.empty())
     throw Error(ErrorCode::usage, "--output-root is required with --models", {},
                 "Name where the run directories go");
@@ -125,10 +128,15 @@ std::vector<GridRun> to_runs(const GridOptions& o) {
                   "Name the labelled images, e.g. --data coco:IMAGES_DIR,ANNOTATIONS.json");
     DataOptions data = o.data;
     data.model = path.string();
-    GridRun run{
-        .directory = std::filesystem::path(o.output_root) / name, .logs = {}, .job = to_job(data)};
+    GridRun run{.directory = std::filesystem::path(o.output_root) / name,
+                .logs = {},
+                .job = to_job(data, first)};
     if (!o.log_root.empty()) run.logs = std::filesystem::path(o.log_root) / name;
-    if (o.image_size > 0) set_image_size(o.image_size, run.job);
+    if (!o.image_size.empty()) {
+      std::vector<Override> keys = first;
+      keys.push_back(image_size(o.image_size, run.job));
+      run.job = to_job(data, keys);
+    }
     if (!o.data.calibration.empty()) {
       const auto calibration = open_dataset(data_spec(run.job.calibration), run.job.input);
       run.job.calibration.images = std::min(run.job.calibration.images, calibration->size());

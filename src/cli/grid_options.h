@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "src/cli/data_options.h"
 
 namespace qsweep {
@@ -18,7 +16,7 @@ struct GridOptions {
   std::vector<std::string> weight_dtypes = {"int4", "int8"};
   std::vector<std::string> act_dtypes = {"fp8", "fp16"};
   std::vector<std::string> granularities = {"per_layer", "per_channel"};
-  std::int64_t image_size = 0;  ///< 0: as the model's YAML says
+  std::string image_size;  ///< edge in pixels; empty: as the model's YAML says
   DataOptions data;
 };
 
@@ -33,7 +31,9 @@ struct GridRun {
 };
 /// @throws Error(usage) without data or output root, or for two models of one name;
 ///         Error(not_found) for a model that is neither a file nor one with `.onnx` added
-[[nodiscard]] std::vector<GridRun> to_runs(const GridOptions& options);
+/// @param first keys of the jobs, which the options go over
+[[nodiscard]] std::vector<GridRun> to_runs(const GridOptions& options,
+                                           const std::vector<Override>& first = {});
 
 /// `int4`, `fp8`, `per_layer` -> `W4A8F:per_layer`; fp16 activations stay in float (weight-only).
 /// @throws Error(usage) naming what is known

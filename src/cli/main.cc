@@ -102,7 +102,11 @@ ExitCode run_main(int argc, char** argv) {
   if (invocation.verbosity > 0)
     set_log_stderr(invocation.verbosity > 1 ? LogLevel::debug : LogLevel::info);
   set_threads(invocation.threads);
-  return invocation.action();
+  try {
+    return invocation.action();
+  } catch (const Error& e) {
+    throw with_flags(e, invocation.flags);
+  }
 }
 
 }  // namespace

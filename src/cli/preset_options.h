@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
+#include "src/cli/key_flags.h"
 
 #include "io/config/job.h"
 
@@ -11,16 +11,18 @@ namespace qsweep {
 
 /// Options that choose a scheme by the name of a configuration or by rules.
 struct PresetOptions {
-  std::string preset, family, mode, method, rules;
-  std::vector<std::string> skip, exclude_nodes, exclude_types;
+  std::string mode, method;
+  KeyFlags flags;  ///< the others
 };
 
 /// @param instead option that names a scheme otherwise and so excludes these; null: none
 void add_preset_options(CLI::App& command, PresetOptions& options, CLI::Option* instead = nullptr);
 
-/// Puts the options that were given into the job's `quantization:` block, over what it has.
-/// @param algorithm as given on the command line; empty: the preset's or the rules'
+/// What the options give, as keys of the job's `quantization:` block.
 /// @throws Error(usage) on options that contradict each other.
-void apply(const PresetOptions& options, const std::string& algorithm, JobConfig& job);
+[[nodiscard]] std::vector<Override> overrides_of(const PresetOptions& options);
+
+/// @throws Error(usage) when layers are to be kept out of a configuration that the job lacks.
+void check_preset(const PresetOptions& options, const JobConfig& job);
 
 }  // namespace qsweep

@@ -1,5 +1,7 @@
 #include "src/cli/scheme_source.h"
 
+#include <CLI/CLI.hpp>
+
 #include "src/base/error.h"
 
 namespace qsweep {
@@ -35,8 +37,8 @@ SchemeFile make_scheme_file(const SchemeSource& source,
                             Session& session,
                             Progress& progress) {
   if (!source.run.empty()) return export_from_run(source.run, source.scheme, options, places);
-  JobConfig job = to_job(source.data);
-  apply(source.preset, source.data.algorithm, job);
+  const JobConfig job = to_job(source.data, overrides_of(source.preset));
+  check_preset(source.preset, job);
   const bool is_half = options.half_graph && source.scheme.empty() && !job.quantization.has_rules();
   return export_scheme(job, is_half ? "*=FP16" : source.scheme, options, places, session, progress);
 }

@@ -2,8 +2,6 @@
 
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 #include "src/cli/data_options.h"
 #include "src/cli/preset_options.h"
 

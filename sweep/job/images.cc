@@ -35,7 +35,8 @@ ImageSet open_images(const JobConfig& job,
   if (data.format.empty()) return {};
   share.run += role;
   std::unique_ptr<const Dataset> set = open_dataset(data_spec(data), job.input, share);
-  const std::int64_t wanted = data.images == 0 ? set->size() : data.images;
+  const std::int64_t wanted = &data == &job.calibration ? calibration_images(job, set->size())
+                                                        : evaluation_images(job, set->size());
   std::vector<std::int64_t> ids =
       choose_samples(*set, wanted, parse_sampling(data.sampling), job.seed);
   return {std::move(set), std::move(ids)};
@@ -49,7 +50,7 @@ void check_disjoint(const ImageSet& calibration, const ImageSet& evaluation, con
       ErrorCode::mismatch,
       fmt::format("{} of {} calibration images are also evaluation images (the first is sample {})",
                   leaked.size(), calibration.size(), leaked.front()),
-      job.calibration.path.string(), "Calibrate on training images");
+      job.calibration.path_text(), "Calibrate on training images");
 }
 
 }  // namespace qsweep

@@ -67,8 +67,8 @@ void check_fit(const Workload& w) {
   if (got == want) return;
   throw Error(ErrorCode::mismatch,
               fmt::format("the model takes {} but an image is {}", to_string(want), to_string(got)),
-              w.job.evaluation.path.string(),
-              "Give the model's preprocessing (layout, resize) in the job's input: block");
+              w.job.evaluation.path_text(),
+              "Give input.layout, input.resize or shapes as the model needs them");
 }
 
 bool ends_in_softmax(const Graph& graph) {

@@ -79,7 +79,7 @@ class Assembler {
                 .float_bytes = 0,
                 .input_shape = to_string(w_.model.image_shape)};
     const auto set = [](const JobConfig::Data& data, const ImageSet& images) {
-      return RunResults::Dataset{.spec = data.format + ":" + data.path.filename().string(),
+      return RunResults::Dataset{.spec = data.format + ":" + data.paths.back().filename().string(),
                                  .digest = images.digest(),
                                  .images = images.size(),
                                  .sampling = data.sampling,

@@ -148,7 +148,7 @@ std::unique_ptr<const Scorer> make_classification(const JobConfig& job,
                                                   std::span<const std::int64_t> samples) {
   if (!evaluation.has_labels()) {
     throw Error(ErrorCode::mismatch, "task classification needs a label for every image",
-                job.evaluation.path.string(), "Give labels, or the task that fits the data");
+                job.evaluation.path_text(), "Give labels, or the task that fits the data");
   }
   const Shape& scores = model.outputs.at(0);
   if (scores.size() != 2) {

@@ -301,7 +301,7 @@ std::unique_ptr<const Scorer> make_detection(const JobConfig& job,
   const auto* data = dynamic_cast<const DetectionData*>(&evaluation);
   if (data == nullptr) {
     throw Error(ErrorCode::mismatch, "task detection needs pictures with annotated objects",
-                job.evaluation.path.string(), "Use coco:IMAGES_DIR,ANNOTATIONS.json");
+                job.evaluation.path_text(), "Use coco:IMAGES_DIR,ANNOTATIONS.json");
   }
   const Annotations& annotations = data->annotations();
   const std::int64_t classes = job.classes != 0 ? job.classes : evaluation.classes();
@@ -328,7 +328,7 @@ std::unique_ptr<const Scorer> make_detection(const JobConfig& job,
   }
   if (std::ranges::all_of(truth->boxes, &TruthBox::crowd)) {
     throw Error(ErrorCode::mismatch, "the evaluated pictures have no annotated object",
-                job.evaluation.path.string(), "Evaluate on more pictures");
+                job.evaluation.path_text(), "Evaluate on more pictures");
   }
   return std::make_unique<DetectionScorer>(*data, std::move(truth), job.head,
                                            make_head(job.head, context));

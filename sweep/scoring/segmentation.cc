@@ -176,7 +176,7 @@ std::unique_ptr<const Scorer> make_segmentation(const JobConfig& job,
   const auto* data = dynamic_cast<const SegmentationData*>(&evaluation);
   if (data == nullptr) {
     throw Error(ErrorCode::mismatch, "task segmentation needs pictures with masks",
-                job.evaluation.path.string(), "Use masks:IMAGES_DIR,MASKS_DIR");
+                job.evaluation.path_text(), "Use masks:IMAGES_DIR,MASKS_DIR");
   }
   const Shape& scores = model.outputs.at(0);
   if (scores.size() != 4 || scores[1] < 2 || scores[1] > kIgnoredPixel) {

@@ -108,7 +108,7 @@ class RangesStage final : public Pass {
                   fmt::format("{} need calibration images and the job names none",
                               for_weights ? describe(w_.plan.weights) + " weights"
                                           : "quantized activations"),
-                  "data.calibration", "Add data.calibration (or --calib SPEC)");
+                  "data.calibration", "Add data.calibration");
     }
   }
 

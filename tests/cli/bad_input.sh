@@ -20,6 +20,8 @@ head -c 5000 eval.bin >cut.bin
 printf 'model: [\n' >broken.yaml
 printf 'model: demo_cnn.onnx\ntask: astrology\n' >task.yaml
 
+{ cat demo.yaml; printf -- '---\nseed: 2\n'; } >two.yaml
+
 : >now.txt
 while IFS= read -r line; do
   [[ $line == '$ '* ]] || continue

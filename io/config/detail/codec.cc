@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,6 +11,8 @@
 #include "src/base/text.h"
 
 #include "src/quant/format.h"
+
+#include "io/data/dataset.h"
 
 namespace qsweep::config {
 
@@ -30,9 +33,7 @@ std::optional<V> parse_number(const std::string& text) {
 
 template <std::integral V>
 Codec<V> integer_codec(V lowest, V highest) {
-  const std::string range = highest == std::numeric_limits<V>::max()
-                                ? fmt::format("at least {}", lowest)
-                                : fmt::format("from {} to {}", lowest, highest);
+  const std::string range = fmt::format("from {} to {}", lowest, highest);
   return {"integer, " + range,
           [=](const YAML::Node& node, const Place& place) {
             const std::optional<V> value = parse_number<V>(place.scalar(node));
@@ -44,8 +45,16 @@ Codec<V> integer_codec(V lowest, V highest) {
           [](const V& value) { return YAML::Node(fmt::format("{}", value)); }};
 }
 
-std::string absolute_path(const std::string& text, const Place& place) {
-  return (place.document().folder() / text).lexically_normal().string();
+std::filesystem::path absolute_path(const std::string& text,
+                                    const YAML::Node& node,
+                                    const Place& place) {
+  std::filesystem::path path = place.document().folder / text;
+  std::error_code code;
+  if (text.starts_with("~/") && !std::filesystem::exists(path, code)) {
+    place.fail_value(node, "must be a path without '~', which is not expanded here",
+                     "Write the path in full");
+  }
+  return path;
 }
 
 }  // namespace
@@ -84,7 +93,7 @@ Codec<std::string> precision() {
     try {
       static_cast<void>(parse_precision(value));
     } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("'{}': {}", place.path(), error.message()),
+      throw Error(error.code(), fmt::format("{}: {}", place.subject(), error.message()),
                   place.where(node), error.hint());
     }
     return value;
@@ -95,26 +104,26 @@ Codec<std::string> precision() {
 Codec<std::filesystem::path> file_path() {
   return {"path",
           [](const YAML::Node& node, const Place& place) {
-            return std::filesystem::path(absolute_path(text().parse(node, place), place));
+            return absolute_path(text().parse(node, place), node, place);
           },
           [](const std::filesystem::path& value) { return YAML::Node(value.string()); }};
 }
 
-Codec<std::filesystem::path> file_paths() {
-  Codec<std::filesystem::path> codec = file_path();
-  codec.type = "path, or several with commas";
-  codec.parse = [](const YAML::Node& node, const Place& place) {
-    std::vector<std::string> paths;
-    for (const std::string& item : list(text()).parse(node, place)) {
-      for (const std::string& part : split(item, ',')) {
-        const std::string_view trimmed = trim(part);
-        if (trimmed.empty()) {
-          place.fail(node, "holds an empty path");
-        }
-        paths.push_back(absolute_path(std::string(trimmed), place));
-      }
+Codec<std::vector<std::filesystem::path>> file_paths() {
+  Codec<std::vector<std::filesystem::path>> codec = list(file_path());
+  codec.type = "path, or a list of them";
+  codec.parse = [whole = codec.parse](const YAML::Node& node, const Place& place) {
+    if (!node.IsScalar()) {
+      auto paths = whole(node, place);
+      if (paths.empty()) place.fail(node, "names no file");
+      return paths;
     }
-    return std::filesystem::path(join(paths, ","));
+    std::vector<std::filesystem::path> paths;
+    for (const std::string& part : split_paths(node.Scalar(), place.document().folder)) {
+      if (part.empty()) place.fail(node, "holds an empty path");
+      paths.push_back(absolute_path(part, node, place));
+    }
+    return paths;
   };
   return codec;
 }

@@ -3,7 +3,6 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,14 +28,13 @@ struct Codec {
 [[nodiscard]] Codec<std::string> choice(const std::vector<std::string>& names);
 /// A precision that parse_precision() accepts.
 [[nodiscard]] Codec<std::string> precision();
-/// A file, made absolute from the document's folder.
+/// A file, made absolute from the document's folder: `..` and links are left to the kernel.
 [[nodiscard]] Codec<std::filesystem::path> file_path();
-/// One or more files (a list, or one text with commas), each made absolute, joined by commas.
-[[nodiscard]] Codec<std::filesystem::path> file_paths();
+/// One or more files, each made absolute: a list of them, or one text, cut as split_paths() does.
+[[nodiscard]] Codec<std::vector<std::filesystem::path>> file_paths();
 [[nodiscard]] Codec<bool> flag();
 [[nodiscard]] Codec<std::uint64_t> unsigned_integer();
-[[nodiscard]] Codec<std::int64_t> integer(
-    std::int64_t lowest, std::int64_t highest = std::numeric_limits<std::int64_t>::max());
+[[nodiscard]] Codec<std::int64_t> integer(std::int64_t lowest, std::int64_t highest);
 [[nodiscard]] Codec<int> small_integer(int lowest, int highest);
 
 /// Which finite numbers are accepted, and how that is said.

@@ -1,5 +1,9 @@
 #include "io/config/detail/job_keys.h"
 
+#include <charconv>
+#include <cmath>
+
+#include "src/quant/observer.h"
 #include "src/quant/presets.h"
 
 #include "io/config/detail/rule_keys.h"
@@ -8,21 +12,56 @@ namespace qsweep::config {
 
 namespace {
 
-constexpr NumberRange kAny{"any", [](double) { return true; }};
-constexpr NumberRange kPositive{"above 0", [](double x) { return x > 0; }};
-constexpr NumberRange kNotNegative{"at least 0", [](double x) { return x >= 0; }};
+// The arithmetic is in f32: beyond these it has no number.
+constexpr NumberRange kAny{"from -1e+30 to 1e+30", [](double x) { return std::abs(x) <= 1e30; }};
+constexpr NumberRange kPositive{"above 0 (1e-30 to 1e+30)",
+                                [](double x) { return x >= 1e-30 && x <= 1e30; }};
+constexpr NumberRange kMilliseconds{"from 0 to 3600000",
+                                    [](double x) { return x >= 0 && x <= 3.6e6; }};
 constexpr NumberRange kPercentile{"above 50, at most 100",
                                   [](double x) { return x > 50 && x <= 100; }};
 constexpr NumberRange kShare{"from 0 to 1", [](double x) { return x >= 0 && x <= 1; }};
 constexpr NumberRange kProbability{"between 0 and 1, both excluded",
                                    [](double x) { return x > 0 && x < 1; }};
+constexpr std::int64_t kMostImages = 1'000'000'000;
+constexpr std::int64_t kMostClasses = 1'000'000;
+constexpr std::int64_t kMostLayers = 1'000'000;
+constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
+
+Codec<std::vector<std::int64_t>> height_and_width() {
+  Codec<std::vector<std::int64_t>> codec = list(integer(1, 1 << 16));
+  codec.type = "[height, width], integers from 1 to 65536";
+  codec.parse = [plain = codec.parse](const YAML::Node& node, const Place& place) {
+    std::vector<std::int64_t> size = plain(node, place);
+    if (size.size() != 2) place.fail(node, "must be [height, width]");
+    return size;
+  };
+  return codec;
+}
+
+/// Bins of a histogram.
+Codec<std::int64_t> bin_count() {
+  Codec<std::int64_t> codec = integer(128, 4096);
+  codec.type = "integer, a power of two from 128 to 4096";
+  codec.parse = [](const YAML::Node& node, const Place& place) {
+    // Any integer first, so that the message names what is wanted and not a part of it.
+    const std::string text = place.scalar(node);
+    std::int64_t value = 0;
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || stop != text.data() + text.size() || !is_bin_count(value)) {
+      place.fail_value(node, "must be a power of two from 128 to 4096");
+    }
+    return value;
+  };
+  return codec;
+}
 
 Keys<InputSpec::Resize> resize_keys() {
   using R = InputSpec::Resize;
   return {
       required(key("mode", &R::mode, choice({"stretch", "letterbox", "crop"}), Decides::statistics,
                    "how the picture is fitted into `size`")),
-      required(key("size", &R::size, list(integer(1, 1 << 16)), Decides::statistics,
+      required(key("size", &R::size, height_and_width(), Decides::statistics,
                    "height and width in pixels")),
       key("interpolation", &R::interpolation, choice({"bilinear", "area", "nearest"}),
           Decides::statistics, "how pixels between pixels are made"),
@@ -62,7 +101,7 @@ Key<JobConfig> task_key() {
 }
 
 Key<JobConfig> classes_key() {
-  return key("classes", &JobConfig::classes, integer(0), Decides::outcomes,
+  return key("classes", &JobConfig::classes, integer(0, kMostClasses), Decides::outcomes,
              "classes; 0: as many as the data has");
 }
 
@@ -91,7 +130,7 @@ Key<JobConfig> head_key() {
 }
 
 Key<JobConfig> shapes_key() {
-  const auto extents = list(integer(1));
+  const auto extents = list(integer(1, 1 << 24));
   return custom<JobConfig>(
       "shapes", "mapping of input name to list of extents", Decides::statistics,
       "fixes dynamic dimensions: `{input: [1, 3, 32, 32]}`",
@@ -101,7 +140,15 @@ Key<JobConfig> shapes_key() {
         }
         for (const auto& entry : node) {
           const std::string name = key_text(entry.first, place);
-          job.shapes[name] = extents.parse(entry.second, place.child(name));
+          const Place child = place.child(name, entry.first.Mark());
+          std::vector<std::int64_t> shape = extents.parse(entry.second, child);
+          std::int64_t elements = 1;
+          for (const std::int64_t extent : shape) {
+            if (elements > kMostElements / extent)
+              child.fail(entry.second, "has over 2^40 elements");
+            elements *= extent;
+          }
+          job.shapes[name] = std::move(shape);
         }
       },
       [=](const JobConfig& job) -> std::optional<YAML::Node> {
@@ -118,20 +165,21 @@ Key<JobConfig> shapes_key() {
 
 Key<JobConfig> data_key(Completeness completeness) {
   using D = JobConfig::Data;
+  const bool is_partial = completeness == Completeness::partial;
+  const auto needed = [&](Key<D> key) { return is_partial ? key : required(std::move(key)); };
   // Digests of the contents do not say how the files are read.
-  const auto format = [](Decides decides) {
-    return required(key("format", &D::format,
-                        choice({"cifar10", "cifar100", "npy", "images", "folder", "coco", "masks"}),
-                        decides, "container of the images"));
+  const auto format = [&](Decides decides) {
+    return needed(
+        key("format", &D::format, choice(data_formats()), decides, "container of the images"));
   };
-  const auto path = required(key("path", &D::path, file_paths(), Decides::nothing,
-                                 "the file or files; npy: images, then labels; coco: folder, then "
-                                 "annotations; masks: pictures, then masks"));
+  const auto path = needed(key("path", &D::paths, file_paths(), Decides::nothing,
+                               "the file or files; npy: images, then labels; coco: folder, then "
+                               "annotations; masks: pictures, then masks"));
   const Keys<D> calibration = {
       format(Decides::statistics),
       path,
-      key("images", &D::images, integer(1), Decides::statistics,
-          "images that activation ranges are taken from"),
+      key("images", &D::images, integer(0, kMostImages), Decides::statistics,
+          "images that activation ranges are taken from; 0: 256, or all where there are fewer"),
       key("sampling", &D::sampling, choice({"first", "random", "stratified"}), Decides::statistics,
           "which images; stratified: equally many of each class"),
       written_if<D>([](const D& d) { return !d.cache.empty(); },
@@ -142,13 +190,13 @@ Key<JobConfig> data_key(Completeness completeness) {
   const Keys<D> evaluation = {
       format(Decides::outcomes),
       path,
-      key("images", &D::images, integer(0), Decides::outcomes, "the first so many images; 0: all"),
-      key("shard", &D::shard, integer(1), Decides::outcomes, "images per task"),
+      key("images", &D::images, integer(0, kMostImages), Decides::outcomes,
+          "the first so many images; 0: all"),
+      key("shard", &D::shard, integer(1, kMostImages), Decides::outcomes, "images per task"),
   };
   const auto images =
       written_if<JobConfig>([](const JobConfig& job) { return !job.evaluation.format.empty(); },
                             section("evaluation", &JobConfig::evaluation, evaluation));
-  const bool is_partial = completeness == Completeness::partial;
   const auto all = group<JobConfig>(
       "data",
       {written_if<JobConfig>([](const JobConfig& job) { return !job.calibration.format.empty(); },
@@ -195,7 +243,8 @@ void settle_algorithm(const YAML::Node& node, const Place& place, JobConfig& job
       if (q.rules.empty() || q.algorithm == JobConfig::Quantization{}.algorithm)
         q.algorithm = weight_algorithm_name(preset.algorithm);
     } catch (const Error& e) {
-      place.child("preset").fail(node["preset"], e.message(), e.hint());
+      throw Error(ErrorCode::config, e.message(), place.child("preset").where(node["preset"]),
+                  e.hint());
     }
   }
   if (node.IsMap() && node["algorithm"]) q.algorithm = node["algorithm"].as<std::string>();
@@ -247,8 +296,8 @@ Key<JobConfig> quantization_key() {
                       Decides::schemes, "how activation ranges are chosen"),
                   key("percentile", &Q::percentile, number(kPercentile), Decides::schemes,
                       "calibrator percentile: per cent of the values inside the range"),
-                  key("bins", &Q::bins, integer(128), Decides::schemes,
-                      "calibrator entropy: bins of its histogram, a power of two from 128 to 4096"),
+                  key("bins", &Q::bins, bin_count(), Decides::schemes,
+                      "calibrator entropy: bins of its histogram"),
                   group("weights", weights),
                   group("activations", activations),
                   key("algorithm", &Q::algorithm,
@@ -282,7 +331,8 @@ Key<JobConfig> sensitivity_key() {
               "only this layer at the precision, or all but this layer"),
           key("base", &S::base, precision(), Decides::nothing,
               "precision of the layers that are not at the tried one; drops are against it"),
-          key("images", &S::images, integer(0), Decides::nothing, "evaluation images used; 0: all"),
+          key("images", &S::images, integer(0, kMostImages), Decides::nothing,
+              "evaluation images used; 0: all"),
           key("score", &S::score, choice({"kl", "mse", "sqnr", "drop"}), Decides::nothing,
               "ranks the layers"),
       });
@@ -298,7 +348,7 @@ Key<JobConfig::Family> counts_key() {
           family.every = true;
           return;
         }
-        Codec<std::int64_t> count = integer(0);
+        Codec<std::int64_t> count = integer(0, kMostLayers);
         count.parse = [plain = count.parse](const YAML::Node& item, const Place& where) {
           return item.IsScalar() && item.Scalar() == "all" ? -1 : plain(item, where);
         };
@@ -310,7 +360,7 @@ Key<JobConfig::Family> counts_key() {
         }
         YAML::Node node(YAML::NodeType::Sequence);
         for (const std::int64_t k : family.k) {
-          node.push_back(k == -1 ? YAML::Node("all") : integer(0).format(k));
+          node.push_back(k == -1 ? YAML::Node("all") : YAML::Node(k));
         }
         node.SetStyle(YAML::EmitterStyle::Flow);
         return node;
@@ -384,7 +434,7 @@ Key<JobConfig> latency_key() {
       key("batch", &L::batch, integer(1, 1 << 16), Decides::latency, "images per timed call"),
       key("iterations", &L::iterations, integer(1, 1'000'000), Decides::latency,
           "timed calls per layer"),
-      key("warmup_ms", &L::warmup_ms, number(kNotNegative), Decides::latency,
+      key("warmup_ms", &L::warmup_ms, number(kMilliseconds), Decides::latency,
           "untimed work before, ms"),
       unavailable<L>("trtexec", served),
   };
@@ -408,7 +458,7 @@ Key<JobConfig> activations_key() {
   return section(
       "activations", &JobConfig::activations,
       Keys<A>{
-          key("images", &A::images, integer(0), Decides::nothing,
+          key("images", &A::images, integer(0, kMostImages), Decides::nothing,
               "images whose activations are kept"),
           key("layers", &A::layers, list(text()), Decides::nothing, "`all`, or names of layers"),
       });

@@ -5,7 +5,7 @@
 
 namespace qsweep::config {
 
-/// Whether there must be images to evaluate: commands that evaluate nothing have jobs without.
+/// Whether data must be named: jobs of commands that evaluate or calibrate nothing have none.
 enum class Completeness { whole, partial };
 
 /// Every key of the job file: the one place that knows their names, types, defaults and meanings.

@@ -18,11 +18,6 @@
 
 namespace qsweep::config {
 
-/// One line of the key reference.
-struct KeyText {
-  std::string path, type, fallback, meaning;
-};
-
 /// One key of a mapping that fills a T. The list of a mapping's keys is all there is to know about
 /// it: reading, writing, the reference and the hints for misspelt keys follow from it.
 template <class T>
@@ -32,7 +27,7 @@ struct Key {
   std::function<void(const YAML::Node&, const Place&, T&)> read;
   /// The value as YAML; nothing when the composed configuration leaves the key out.
   std::function<std::optional<YAML::Node>(const T&)> write;
-  std::function<void(const std::string& path, const T& defaults, std::vector<KeyText>&)> describe;
+  std::function<void(const std::string& path, const T& defaults, std::vector<JobKey>&)> describe;
   /// Appends the value, also one that is not written; those below for a mapping.
   std::function<void(const std::string& path, const T&, std::vector<JobValue>&)> list;
 };
@@ -91,7 +86,7 @@ template <class T>
 void describe_keys(const Keys<T>& keys,
                    const std::string& path,
                    const T& defaults,
-                   std::vector<KeyText>& out) {
+                   std::vector<JobKey>& out) {
   for (const Key<T>& key : keys) {
     key.describe(path.empty() ? key.name : path + "." + key.name, defaults, out);
   }
@@ -140,7 +135,7 @@ template <class T, class V>
     return codec.format(value.*member);
   };
   result.describe = [=, write = result.write](const std::string& path, const T& defaults,
-                                              std::vector<KeyText>& out) {
+                                              std::vector<JobKey>& out) {
     const std::optional<YAML::Node> fallback = write(defaults);
     out.push_back({path, codec.type, fallback ? YAML::Dump(*fallback) : "", meaning});
   };
@@ -152,7 +147,7 @@ template <class T>
 [[nodiscard]] Key<T> required(Key<T> key) {
   key.is_required = true;
   key.describe = [describe = key.describe](const std::string& path, const T& defaults,
-                                           std::vector<KeyText>& out) {
+                                           std::vector<JobKey>& out) {
     const std::size_t first = out.size();
     describe(path, defaults, out);
     if (out.size() == first + 1) {
@@ -176,7 +171,7 @@ template <class T>
     YAML::Node node = write_keys(*keys, value);
     return node.size() == 0 ? std::nullopt : std::optional(node);
   };
-  result.describe = [=](const std::string& path, const T& defaults, std::vector<KeyText>& out) {
+  result.describe = [=](const std::string& path, const T& defaults, std::vector<JobKey>& out) {
     describe_keys(*keys, path, defaults, out);
   };
   result.list = [=](const std::string& path, const T& value, std::vector<JobValue>& out) {
@@ -195,7 +190,7 @@ template <class T, class V>
     inner.read(node, place, value.*member);
   };
   result.write = [=](const T& value) { return inner.write(value.*member); };
-  result.describe = [=](const std::string& path, const T& defaults, std::vector<KeyText>& out) {
+  result.describe = [=](const std::string& path, const T& defaults, std::vector<JobKey>& out) {
     inner.describe(path, defaults.*member, out);
   };
   result.list = [=](const std::string& path, const T& value, std::vector<JobValue>& out) {
@@ -220,7 +215,7 @@ template <class T, class V>
   result.write = [=](const T& value) -> std::optional<YAML::Node> {
     return value.*member ? inner.write(*(value.*member)) : YAML::Node(YAML::NodeType::Null);
   };
-  result.describe = [=](const std::string& path, const T&, std::vector<KeyText>& out) {
+  result.describe = [=](const std::string& path, const T&, std::vector<JobKey>& out) {
     inner.describe(path, V{}, out);
   };
   result.list = [=](const std::string& path, const T& value, std::vector<JobValue>& out) {
@@ -260,7 +255,7 @@ template <class T, class V>
     }
     return node.size() == 0 ? std::nullopt : std::optional(node);
   };
-  result.describe = [=](const std::string& path, const T&, std::vector<KeyText>& out) {
+  result.describe = [=](const std::string& path, const T&, std::vector<JobKey>& out) {
     describe_keys(*keys, path + "[]", V{}, out);
   };
   result.list = [=](const std::string& path, const T& value, std::vector<JobValue>& out) {
@@ -303,7 +298,7 @@ template <class T>
   result.name = name;
   result.read = std::move(read);
   result.write = std::move(write);
-  result.describe = [=](const std::string& path, const T&, std::vector<KeyText>& out) {
+  result.describe = [=](const std::string& path, const T&, std::vector<JobKey>& out) {
     out.push_back({path, type, "", meaning});
   };
   result.list = list_one(result.write, decides);
@@ -328,11 +323,11 @@ template <class T>
   Key<T> result;
   result.name = name;
   result.read = [=](const YAML::Node& node, const Place& place, T&) {
-    throw Error(ErrorCode::unsupported, "'" + place.path() + "' is not available in this version",
+    throw Error(ErrorCode::unsupported, place.subject() + " is not available in this version",
                 place.where(node), hint);
   };
   result.write = [](const T&) { return std::nullopt; };
-  result.describe = [](const std::string&, const T&, std::vector<KeyText>&) {};
+  result.describe = [](const std::string&, const T&, std::vector<JobKey>&) {};
   result.list = [](const std::string&, const T&, std::vector<JobValue>&) {};
   return result;
 }
@@ -346,8 +341,7 @@ template <class T>
   Key<T> result = unavailable<T>(name, hint);
   result.read = [=](const YAML::Node& node, const Place& place, T&) {
     if (node.IsNull() || (node.IsScalar() && node.Scalar() == "tensor")) return;
-    throw Error(ErrorCode::unsupported, "'" + place.path() + "': " + reason, place.where(node),
-                hint);
+    throw Error(ErrorCode::unsupported, place.subject() + ": " + reason, place.where(node), hint);
   };
   return result;
 }

@@ -4,8 +4,14 @@
 
 namespace qsweep::config {
 
-std::filesystem::path Document::folder() const {
-  return std::filesystem::absolute(file).parent_path();
+Document document_of(const std::filesystem::path& file) {
+  const std::filesystem::path path = std::filesystem::absolute(file);
+  std::error_code code;
+  const auto type = std::filesystem::status(path, code).type();
+  const bool is_stream = (type != std::filesystem::file_type::regular &&
+                          type != std::filesystem::file_type::not_found) ||
+                         path.string().starts_with("/dev/") || path.string().starts_with("/proc/");
+  return {file, is_stream ? std::filesystem::current_path() : path.parent_path()};
 }
 
 Place Place::child(std::string_view name, YAML::Mark mark) const {
@@ -14,21 +20,30 @@ Place Place::child(std::string_view name, YAML::Mark mark) const {
   return place;
 }
 
-std::string Place::where(const YAML::Node& node) const {
+const Override* Place::origin() const {
   for (auto it = document_->overrides.rbegin(); it != document_->overrides.rend(); ++it) {
-    if (path_ == it->first || path_.starts_with(it->first + ".")) {
-      return "--set " + it->second;
-    }
+    if (path_ == it->key || path_.starts_with(it->key + ".")) return &*it;
   }
+  return nullptr;
+}
+
+std::string Place::subject() const {
+  const Override* from = origin();
+  if (from != nullptr && !from->flag.empty()) return from->flag;
+  return path_.empty() ? "the document" : "'" + path_ + "'";
+}
+
+std::string Place::where(const YAML::Node& node) const {
+  if (const Override* from = origin()) return from->typed;
   // An absent value begins, to the library, at whatever comes next: the key's own line is right.
-  const YAML::Mark mark = node.IsNull() && !mark_.is_null() ? mark_ : node.Mark();
+  const bool has_line = !node.IsNull() && !node.Mark().is_null();
+  const YAML::Mark mark = has_line || mark_.is_null() ? node.Mark() : mark_;
   return mark.is_null() ? document_->file.string()
                         : fmt::format("{}:{}", document_->file.string(), mark.line + 1);
 }
 
 void Place::fail(const YAML::Node& node, std::string_view complaint, std::string hint) const {
-  const std::string subject = path_.empty() ? std::string("the document") : "'" + path_ + "'";
-  throw Error(ErrorCode::config, fmt::format("{} {}", subject, complaint), where(node),
+  throw Error(ErrorCode::config, fmt::format("{} {}", subject(), complaint), where(node),
               std::move(hint));
 }
 

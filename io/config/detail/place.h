@@ -11,16 +11,20 @@
 
 #include "src/base/error.h"
 
+#include "io/config/job.h"
+
 namespace qsweep::config {
 
-/// A YAML document being read: its file, and what `--set` put into it.
+/// A YAML document being read: its file, and what the command line put into it.
 struct Document {
   std::filesystem::path file;
-  std::vector<std::pair<std::string, std::string>> overrides;  ///< key path, the option as given
-
-  /// The folder that relative paths in the document start from; absolute.
-  [[nodiscard]] std::filesystem::path folder() const;
+  std::filesystem::path folder;  ///< that relative paths in it start from; absolute
+  std::vector<Override> overrides{};
 };
+
+/// The document of a file. One that is no plain file, as a pipe, has its paths start from the
+/// current folder.
+[[nodiscard]] Document document_of(const std::filesystem::path& file);
 
 /// A value's place in a document, by its key path (`sweep.families.0.rest`). Makes the errors about
 /// it. Must not outlive the document.
@@ -34,10 +38,12 @@ class Place {
   [[nodiscard]] const Document& document() const { return *document_; }
   [[nodiscard]] const std::string& path() const { return path_; }
 
-  /// `FILE:LINE`, or the `--set` option that the value came from.
+  /// What messages call the value: its key, or the flag that it came from.
+  [[nodiscard]] std::string subject() const;
+  /// `FILE:LINE`, or the option that the value came from, as it was typed.
   [[nodiscard]] std::string where(const YAML::Node& node) const;
 
-  /// Throws Error(config): `'PATH' <complaint> [where]. hint`.
+  /// Throws Error(config): `SUBJECT <complaint> [where]. hint`.
   [[noreturn]] void fail(const YAML::Node& node,
                          std::string_view complaint,
                          std::string hint = {}) const;
@@ -50,6 +56,9 @@ class Place {
   [[nodiscard]] std::string scalar(const YAML::Node& node) const;
 
  private:
+  /// The option that the value came from; null: the file.
+  [[nodiscard]] const Override* origin() const;
+
   const Document* document_;
   std::string path_;
   YAML::Mark mark_ = YAML::Mark::null_mark();

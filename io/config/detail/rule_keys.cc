@@ -67,7 +67,7 @@ void read_blocks(const YAML::Node& node, const Place& place, QuantizerAttributes
     const std::string name = key_text(entry.first, place);
     const Place child = place.child(name, entry.first.Mark());
     if (name == "-1") {
-      attributes.block_size = integer(1).parse(entry.second, child);
+      attributes.block_size = integer(1, 1 << 16).parse(entry.second, child);
     } else if (name == "scale_bits") {
       attributes.scale_bits = bit_list(entry.second, child);
     } else if (name == "type") {
@@ -128,7 +128,7 @@ Format parse_attributes(const YAML::Node& node, const Place& place) {
   try {
     return to_format(attributes);
   } catch (const Error& e) {
-    throw Error(e.code(), fmt::format("'{}': {}", place.path(), e.message()), place.where(node),
+    throw Error(e.code(), fmt::format("{}: {}", place.subject(), e.message()), place.where(node),
                 e.hint());
   }
 }

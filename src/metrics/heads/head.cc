@@ -38,7 +38,7 @@ std::string kind_by_shape(const HeadContext& context) {
   }
   throw Error(ErrorCode::config, "the shapes of the outputs do not tell the detector's head",
               "head.kind",
-              fmt::format("Give one of {} in the `head:` block", fmt::join(head_kinds(), ", ")));
+              fmt::format("Give one of {} as head.kind", fmt::join(head_kinds(), ", ")));
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"quantization: minmax\n",
              "'quantization' must be a mapping of keys to values [job.yaml:5]"},
         Case{"shapes: {input: [1, 0]}\n",
-             "'shapes.input.1' must be an integer, at least 1, got '0' [job.yaml:5]"},
+             "'shapes.input.1' must be an integer, from 1 to 16777216, got '0' [job.yaml:5]"},
         Case{"shapes: [1, 3]\n",
              "'shapes' must be a mapping of input names to lists of extents [job.yaml:5]"}));
 
@@ -66,9 +66,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"batch: [1]\n", "'batch' must be a single value, not a list [job.yaml:5]"},
         Case{"batch: {a: 1}\n", "'batch' must be a single value, not a mapping [job.yaml:5]"},
         Case{"batch:\n", "'batch' has no value [job.yaml:5]"},
-        Case{"seed: -1\n", "'seed' must be an integer, at least 0, got '-1' [job.yaml:5]"},
+        Case{"seed: -1\n",
+             "'seed' must be an integer, from 0 to 18446744073709551615, got '-1' [job.yaml:5]"},
         Case{"seed: 18446744073709551616\n",
-             "'seed' must be an integer, at least 0, got '18446744073709551616' [job.yaml:5]"},
+             "'seed' must be an integer, from 0 to 18446744073709551615, got "
+             "'18446744073709551616' [job.yaml:5]"},
         Case{"memory_budget_mb: 0\n",
              "'memory_budget_mb' must be an integer, from 1 to 1073741824, got '0' [job.yaml:5]"},
         Case{"sweep: {confidence: 1}\n",
@@ -87,19 +89,25 @@ INSTANTIATE_TEST_SUITE_P(
              "moving_average, got "
              "'entropi' [job.yaml:5]. Did you mean 'entropy'?"},
         Case{"quantization: {bins: 200}\n",
-             "'quantization.bins' must be a power of two from 128 to 4096 [job.yaml]"},
+             "'quantization.bins' must be a power of two from 128 to 4096, got '200' [job.yaml:5]"},
         Case{"sensitivity: {modes: [only, al_but]}\n",
              "'sensitivity.modes.1' must be one of only, all_but, got 'al_but' [job.yaml:5]. Did "
              "you mean 'all_but'?"},
         Case{"sweep: {families: [{rest: W4A16, keep: W8A8, k: [-1]}]}\n",
-             "'sweep.families.0.k.0' must be an integer, at least 0, got '-1' [job.yaml:5]"},
+             "'sweep.families.0.k.0' must be an integer, from 0 to 1000000, got '-1' [job.yaml:5]"},
         Case{"input: {scale: 0}\n",
-             "'input.scale' must be a number, above 0, got '0' [job.yaml:5]"},
+             "'input.scale' must be a number, above 0 (1e-30 to 1e+30), got '0' [job.yaml:5]"},
         Case{"input: {std: [1, 0, 1]}\n",
-             "'input.std.1' must be a number, above 0, got '0' [job.yaml:5]"},
+             "'input.std.1' must be a number, above 0 (1e-30 to 1e+30), got '0' [job.yaml:5]"},
+        Case{"input: {mean: [1, 2], std: [1, 2, 3]}\n",
+             "'input.mean' has 2 values and 'input.std' 3 [job.yaml]. Give one of each per "
+             "channel."},
+        Case{"input: {std: []}\n", "'input.std' is empty [job.yaml]"},
+        Case{"shapes: {input: [16777216, 16777216]}\n",
+             "'shapes.input' has over 2^40 elements [job.yaml:5]"},
         Case{"objectives: []\n", "'objectives' is empty [job.yaml]"},
         Case{"input: {resize: {mode: crop, size: [32]}}\n",
-             "'input.resize.size' must be [height, width] [job.yaml]"},
+             "'input.resize.size' must be [height, width] [job.yaml:5]"},
         Case{"latency: {source: roofline}\n",
              "'latency.device' is missing [job.yaml]. Name the device that 'source: roofline' "
              "models."},
@@ -190,7 +198,10 @@ TEST(JobErrorsTest, required_keys) {
     return error_text<Error>([&] { static_cast<void>(parse_job(yaml, "job.yaml")); });
   };
   EXPECT_EQ(text("seed: 1\n"), "'model' is missing [job.yaml:1]");
-  EXPECT_EQ(text(""), "'model' is missing [job.yaml]");
+  for (const char* empty : {"", "# a comment only\n", "\xEF\xBB\xBF", "---\n", "~\n"}) {
+    EXPECT_EQ(text(empty),
+              "the job file is empty [job.yaml]. See `qsweep run --help-job` for its keys.");
+  }
   EXPECT_EQ(text("model: m.onnx\n"), "'data' is missing [job.yaml:1]");
   EXPECT_EQ(text("model: m.onnx\ndata: {evaluation: {path: t.bin}}\n"),
             "'data.evaluation.format' is missing [job.yaml:2]");
@@ -206,6 +217,66 @@ TEST(JobErrorsTest, malformed_yaml_names_the_line) {
   EXPECT_NE(text.find("[job.yaml:6]"), std::string::npos) << text;
 }
 
+struct Yaml {
+  const char* text;
+  const char* message;
+};
+
+TEST(JobErrorsTest, yaml_that_is_not_one_plain_document_is_told_with_its_line) {
+  for (const Yaml& yaml : {
+           Yaml{"seed: 1\n---\nseed: 2\n", "a second YAML document begins [job.yaml:7]"},
+           Yaml{"<<: 3\n", "'<<' must name a mapping, or a list of mappings [job.yaml:5]"},
+           Yaml{"<<: {seed: 1}\n<<: {seed: 2}\n", "'<<' is given twice [job.yaml:6]"},
+           Yaml{"latency:\n\tbatch: 1\n",
+                "not valid YAML: illegal map value [job.yaml:6]. Indent by spaces: this line has "
+                "a tab."},
+           Yaml{"task: \xff\n", "not UTF-8 text [job.yaml:5]. Is this a YAML file?"},
+           Yaml{"task: \x01\n",
+                "a control character (0x01) in the text [job.yaml:5]. Is this a YAML file?"},
+           Yaml{"shapes: &a {b: *a}\n",
+                "aliases repeat or contain themselves too often [job.yaml:5]"},
+           Yaml{"a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
+                "c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n"
+                "e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n",
+                "aliases repeat or contain themselves too often [job.yaml:5]"},
+       }) {
+    EXPECT_EQ(message(yaml.text), yaml.message);
+  }
+}
+
+TEST(JobErrorsTest, a_value_of_a_flag_is_told_by_the_flag) {
+  const auto text = [](const Override& flag) {
+    return error_text<Error>([&] { static_cast<void>(compose_job("net.onnx", {flag})); });
+  };
+  EXPECT_EQ(text({"input.scale", "\"0\"", "--scale", "--scale 0"}),
+            "--scale must be a number, above 0 (1e-30 to 1e+30), got '0' [--scale 0]");
+  EXPECT_EQ(text({"input.std", "[\"1\", \"nan\"]", "--std", "--std 1,nan"}),
+            "--std must be a number, above 0 (1e-30 to 1e+30), got 'nan' [--std 1,nan]");
+  EXPECT_EQ(text({"input.mean", "[1, 2]", "--mean", "--mean 1,2"}),
+            "--mean has 2 values and 'input.std' 3 [--mean 1,2]. Give one of each per channel.");
+  EXPECT_EQ(text({"input.color", "RGBB", "--color", "--color RGBB"}),
+            "--color must be one of RGB, BGR, got 'RGBB' [--color RGBB]. Did you mean "
+            "'RGB'?");
+  EXPECT_EQ(text({"quantization.preset", "INT8_DEFAULT", "--preset", "--preset INT8_DEFAULT"}),
+            "unknown preset 'INT8_DEFAULT' [--preset INT8_DEFAULT]. Did you mean "
+            "'INT8_DEFAULT_CFG', 'FP8_DEFAULT_CFG' or 'MXFP8_DEFAULT_CFG'?");
+}
+
+TEST(JobErrorsTest, more_images_than_there_are_is_told_by_the_key) {
+  JobConfig job;
+  EXPECT_EQ(calibration_images(job, 64), 64);
+  EXPECT_EQ(calibration_images(job, 500), 256);
+  EXPECT_EQ(evaluation_images(job, 64), 64);
+  job.calibration.images = job.evaluation.images = 65;
+  EXPECT_EQ(error_text<Error>([&] { static_cast<void>(calibration_images(job, 64)); }),
+            "65 images requested, but the data set has only 64 [data.calibration.images]. Ask for "
+            "fewer.");
+  EXPECT_EQ(error_text<Error>([&] { static_cast<void>(evaluation_images(job, 64)); }),
+            "65 images requested, but the data set has only 64 [data.evaluation.images]. Ask for "
+            "fewer.");
+  EXPECT_EQ(calibration_images(job, 65), 65);
+}
+
 TEST(JobErrorsTest, deep_nesting_is_refused_not_followed) {
   const std::string text = message("a: " + std::string(100'000, '[') + "\n");
   EXPECT_TRUE(text.starts_with("not valid YAML: ")) << text;
@@ -219,6 +290,21 @@ TEST(JobErrorsTest, files_that_cannot_be_read) {
   const auto large = folder.write("large.yaml", std::string(2 << 20, '#'));
   EXPECT_EQ(error_text<Error>([&] { static_cast<void>(load_job(large)); }),
             "the file is over 1 MiB, which no configuration is [" + large.string() + "]");
+  EXPECT_EQ(error_text<Error>([&] { static_cast<void>(load_job(folder.path())); }),
+            "this is a folder, not a YAML file [" + folder.path().string() + "]");
+  EXPECT_EQ(error_text<Error>([&] { static_cast<void>(load_job("/dev/zero")); }),
+            "the file is over 1 MiB, which no configuration is [/dev/zero]");
+}
+
+TEST(JobErrorsTest, two_cards_are_one_too_many) {
+  const TempDir folder;
+  const auto job = folder.write("job.yaml", kMinimal);
+  folder.write("net.yml", "input: {scale: 255}\n");
+  EXPECT_EQ(load_job(job).input.scale, 255);
+  folder.write("net.yaml", "input: {scale: 1}\n");
+  EXPECT_EQ(error_text<Error>([&] { static_cast<void>(load_job(job)); }),
+            "two YAML files lie beside the model [" + (folder.path() / "net.yml").string() +
+                "]. Keep one of 'net.yaml' and 'net.yml'.");
 }
 
 TEST(JobErrorsTest, a_wrong_card_is_named_itself) {
@@ -233,8 +319,8 @@ TEST(JobErrorsTest, unknown_preprocessing_is_never_guessed) {
   JobConfig job;
   job.model = "/models/net.onnx";
   EXPECT_EQ(error_text<Error>([&] { require_input(job); }),
-            "preprocessing of 'net.onnx' is unknown [input]. Give an 'input:' block in the job, "
-            "--scale, --mean and --std, or 'net.yaml' beside the model.");
+            "preprocessing of 'net.onnx' is unknown [input]. Give input.scale, input.mean "
+            "and input.std, or 'net.yaml' beside the model.");
 }
 
 }  // namespace

@@ -68,10 +68,10 @@ TEST(JobTest, missing_keys_get_their_defaults) {
   JobConfig expected;
   expected.model = "/jobs/net.onnx";
   expected.calibration.format = expected.evaluation.format = "cifar10";
-  expected.calibration.path = "/jobs/train.bin";
-  expected.evaluation.path = "/jobs/test.bin";
+  expected.calibration.paths = {"/jobs/train.bin"};
+  expected.evaluation.paths = {"/jobs/test.bin"};
   EXPECT_EQ(job, expected);
-  EXPECT_EQ(job.calibration.images, 256);
+  EXPECT_EQ(calibration_images(job, 1000), 256);
   EXPECT_EQ(job.calibration.sampling, "stratified");
   EXPECT_EQ(job.seed, 42u);
 }
@@ -100,7 +100,7 @@ TEST(JobTest, every_key_is_read) {
                                 .max_detections = 100}));
   EXPECT_EQ(job.shapes.at("input"), (std::vector<std::int64_t>{1, 3, 32, 32}));
   EXPECT_EQ(job.shapes.at("other"), (std::vector<std::int64_t>{1, 7}));
-  EXPECT_EQ(job.calibration.path, "/jobs/train1.bin,/abs/train2.bin");
+  EXPECT_EQ(job.calibration.path_text(), "/jobs/train1.bin,/abs/train2.bin");
   EXPECT_EQ(job.calibration.images, 100);
   EXPECT_EQ(job.calibration.sampling, "random");
   EXPECT_EQ(job.calibration.cache, "/jobs/ranges.cache");
@@ -188,7 +188,7 @@ TEST(JobTest, overrides_apply_in_order_and_reach_into_lists_and_missing_sections
   EXPECT_EQ(job.objectives, std::vector<std::string>{"latency"});
   EXPECT_EQ(job.latency.source, "roofline");
   EXPECT_EQ(job.latency.device, "t4");
-  EXPECT_EQ(job.evaluation.path, "/jobs/b.bin,/jobs/c.bin");
+  EXPECT_EQ(job.evaluation.path_text(), "/jobs/b.bin,/jobs/c.bin");
   const JobConfig added =
       parse_job(kMinimal, "/jobs/job.yaml", {"quantization.weights.axis=tensor"});
   EXPECT_EQ(added.quantization.weight_axis, "tensor");
@@ -277,9 +277,11 @@ TEST(JobReferenceTest, describes_every_key_with_default_meaning_and_type) {
   const std::string text = describe_job_keys();
   EXPECT_NE(text.find("model: (required)\n    the ONNX model (path)\n"), std::string::npos) << text;
   EXPECT_NE(text.find("quantization.percentile: 99.999\n"), std::string::npos);
-  EXPECT_NE(text.find("data.calibration.images: 256\n"), std::string::npos);
-  EXPECT_NE(text.find("data.evaluation.shard: 250\n    images per task (integer, at least 1)\n"),
-            std::string::npos);
+  EXPECT_NE(text.find("data.calibration.images: 0\n"), std::string::npos);
+  EXPECT_NE(
+      text.find(
+          "data.evaluation.shard: 250\n    images per task (integer, from 1 to 1000000000)\n"),
+      std::string::npos);
   EXPECT_NE(text.find("sweep.families[].k: (required)\n"), std::string::npos);
   EXPECT_NE(text.find("sensitivity.precisions: [W8A8, W4A16, W4A8]\n"), std::string::npos);
   EXPECT_NE(text.find("sensitivity.base: FP32\n"), std::string::npos);

@@ -11,40 +11,17 @@
 
 #include "src/base/text.h"
 
-#include "io/config/detail/job_keys.h"
 #include "io/config/job.h"
+
+#include "tests/io/config/complete_job.h"
 
 namespace qsweep {
 namespace {
 
-// Gives every key that is not written while it has no value.
-constexpr const char* kJob = R"(model: net.onnx
-task: detection
-classes: 10
-input: {scale: 255, resize: {mode: crop, size: [32, 48], shorter: 50}}
-head: {kind: dfl, strides: [8, 16], scores: logits}
-shapes: {input: [1, 3, 32, 32]}
-data:
-  calibration: {format: cifar10, path: train.bin, cache: ranges.cache}
-  evaluation: {format: cifar10, path: test.bin}
-quantization: {preset: INT8_DEFAULT_CFG, algorithm: rtn, rules: {conv1: {num_bits: 8}}, skip: [a],
-               nodes_to_exclude: [b], op_types_to_exclude: [Conv]}
-sweep:
-  families: [{rest: W4A16, keep: W8A8, k: [1, all]}]
-  schemes: ['*=W8A8']
-  untie: [c]
-  search: {method: exhaustive, precisions: [W8A8]}
-latency: {source: none, device: t4, table: latency.csv}
-)";
+using testing::kCompleteJob;
 
 JobConfig job(const std::vector<std::string>& overrides = {}) {
-  return parse_job(kJob, "/jobs/job.yaml", overrides);
-}
-
-std::vector<config::KeyText> reference() {
-  std::vector<config::KeyText> keys;
-  config::describe_keys(config::job_keys(), "", JobConfig{}, keys);
-  return keys;
+  return parse_job(kCompleteJob, "/jobs/job.yaml", overrides);
 }
 
 /// `sweep.families.0.k` as the reference writes it: `sweep.families[].k`.
@@ -72,6 +49,7 @@ std::string changed(const std::string& type, const std::string& value) {
     return std::to_string(number + 1);
   }
   if (type.starts_with("number")) return changed_number(value);
+  if (type == "path, or a list of them") return "[other]";
   if (type.starts_with("path") || type == "text") return "other";
   if (type == "precision") return "W8A16";
   for (const std::string& name : split(type, '|')) {
@@ -94,7 +72,7 @@ constexpr const char* kFixed = "sweep.search.method";
 
 TEST(JobValuesTest, a_changed_key_changes_its_own_value_and_no_other) {
   std::map<std::string, std::string> types;
-  for (const config::KeyText& key : reference()) types[key.path] = key.type;
+  for (const JobKey& key : job_reference()) types[key.path] = key.type;
   const std::vector<JobValue> before = job_values(job());
   for (const JobValue& value : before) {
     if (value.key == kFixed) continue;
@@ -117,7 +95,7 @@ TEST(JobValuesTest, a_changed_key_changes_its_own_value_and_no_other) {
 TEST(JobValuesTest, every_key_of_the_reference_is_listed_in_its_order) {
   std::vector<std::string> listed, known;
   for (const JobValue& value : job_values(job())) listed.push_back(without_index(value.key));
-  for (const config::KeyText& key : reference()) {
+  for (const JobKey& key : job_reference()) {
     if (key.path != "latency.roofline") known.push_back(key.path);  // sets source and device
   }
   EXPECT_EQ(listed, known);

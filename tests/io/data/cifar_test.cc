@@ -176,9 +176,13 @@ TEST(CifarTest, mean_must_fit_the_channels) {
 }
 
 TEST(DataSpecTest, parses_format_and_paths) {
-  const DataSpec spec = parse_data_spec("cifar10:a.bin, dir/b.bin");
+  const TempDir folder;
+  const auto a = folder.write("a.bin", "x"), b = folder.write("dir/b,c.bin", "x");
+  const DataSpec spec = parse_data_spec("cifar10:" + a.string() + ", " + b.string());
   EXPECT_EQ(spec.format, "cifar10");
-  EXPECT_EQ(spec.paths, (std::vector<std::filesystem::path>{"a.bin", "dir/b.bin"}));
+  EXPECT_EQ(spec.paths, (std::vector<std::filesystem::path>{a, b}));
+  EXPECT_EQ(parse_data_spec("cifar10:none.bin").paths.at(0),
+            std::filesystem::current_path() / "none.bin");
 }
 
 TEST(DataSpecTest, refuses_with_a_hint) {
@@ -193,6 +197,12 @@ TEST(DataSpecTest, refuses_with_a_hint) {
   EXPECT_EQ(text("test.bin"),
             "a data specification has no format [test.bin]. Write FORMAT:PATH, as in "
             "cifar10:test.bin.");
+  EXPECT_EQ(text("cifar10:a.bin,b.bin"),
+            "there is no file or folder 'a.bin' [cifar10:a.bin,b.bin]. A comma separates paths: "
+            "write '\\,' for a comma in a name.");
+  EXPECT_EQ(text("cifar10:~/a.bin"),
+            "there is no file or folder '~/a.bin' [cifar10:~/a.bin]. Write the path in full: '~' "
+            "is expanded at the start of a word only.");
   EXPECT_EQ(text("cifar10:a,,b"), "a data specification holds an empty path [cifar10:a,,b]");
 }
 
