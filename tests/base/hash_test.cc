@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "src/base/crc32c_table.h"
 #include "src/base/error.h"
 
 namespace qsweep {
@@ -61,6 +62,7 @@ TEST(Crc32cTest, agrees_with_the_published_examples) {
   for (std::size_t i = 0; i < 32; ++i) ascending[i] = static_cast<std::byte>(i);
   EXPECT_EQ(crc32c(ascending), 0x46DD794Eu);
   EXPECT_EQ(crc32c({}), 0u);
+  EXPECT_EQ(crc32c_by_table(as_bytes("123456789")), 0xE3069283u);
 }
 
 TEST(Crc32cTest, a_seed_continues_an_earlier_checksum) {
@@ -68,6 +70,19 @@ TEST(Crc32cTest, a_seed_continues_an_earlier_checksum) {
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {
     const std::uint32_t head = crc32c(as_bytes(text.substr(0, cut)));
     EXPECT_EQ(crc32c(as_bytes(text.substr(cut)), head), crc32c(as_bytes(text))) << cut;
+  }
+}
+
+TEST(Crc32cTest, the_instruction_agrees_with_the_table_at_every_length_and_alignment) {
+  Bytes bytes(300);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::byte>(mix64(i, 7) & 0xFF);
+  for (std::size_t start = 0; start < 9; ++start) {
+    for (std::size_t size = 0; size + start <= bytes.size(); ++size) {
+      const ByteView part = ByteView(bytes).subspan(start, size);
+      const auto seed = static_cast<std::uint32_t>(mix64(start, size));
+      ASSERT_EQ(crc32c(part, seed), crc32c_by_table(part, seed)) << start << " " << size;
+    }
   }
 }
 
