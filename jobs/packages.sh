@@ -6,7 +6,7 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build
-  libopenmpi-dev openmpi-bin libprotobuf-dev protobuf-compiler libonnx-dev libopenblas-pthread-dev libdnnl-dev
+  libopenmpi-dev openmpi-bin libprotobuf-dev protobuf-compiler libonnx-dev libopenblas-serial-dev libdnnl-dev
   libhdf5-dev libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libssl-dev libjpeg62-turbo-dev libpng-dev libjs-chart.js
 )
 if [ "${1:-}" = --test ]; then

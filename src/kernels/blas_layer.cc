@@ -78,7 +78,7 @@ BlasLayer::BlasLayer(const LinearSpec& spec, Tensor weight, std::vector<float> b
       bias_(std::move(bias)) {}
 
 Tensor BlasLayer::run(const Tensor& x, const Geometry& g) const {
-  use_one_thread();
+  begin_blas();
   const bool gemm = spec_.kind == LinearSpec::Kind::gemm;
   Tensor y(DType::f32, g.result, gemm ? Layout::row_major : Layout::channels_last);
   const auto out = y.mutable_data<float>();

@@ -229,10 +229,12 @@ Prepared& OneDnnLayer::State::prepare(const Geometry& g) {
       }
     }
   } catch (const dnnl::error& error) {
-    if (error.status == dnnl_out_of_memory) {
-      throw Error(ErrorCode::resource, "out of memory preparing a layer", spec.name);
+    // The caller's other way has other bits: it must not be taken because memory for code is short.
+    if (error.status != dnnl_unimplemented && error.status != dnnl_invalid_arguments) {
+      throw Error(ErrorCode::resource,
+                  std::string("out of memory preparing a layer: ") + error.message, spec.name);
     }
-    fresh->primitive = {};  // unimplemented or refused: the caller has another way
+    fresh->primitive = {};
   }
   prepared.push_back(std::move(fresh));
   return *prepared.back();

@@ -6,4 +6,9 @@ namespace qsweep::detail {
 /// setting per thread, so every entry into a library calls this first.
 void use_one_thread();
 
+/// use_one_thread(), and room for OpenBLAS's work on this thread; before each of its products.
+/// OpenBLAS takes 128 MiB of addresses for every product under way, keeps them, and where the
+/// system refuses them asks again for ever: here that is Error(resource).
+void begin_blas();
+
 }  // namespace qsweep::detail

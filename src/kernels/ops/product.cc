@@ -56,7 +56,7 @@ Tensors gemm_op(const OpCall& call, Inputs inputs) {
                       strides_of(y.shape(), Layout::row_major), Layout::row_major));
   }
   if (y.size() == 0) return {y};
-  use_one_thread();
+  begin_blas();
   cblas_sgemm(CblasRowMajor, trans_a ? CblasTrans : CblasNoTrans,
               trans_b ? CblasTrans : CblasNoTrans, blas_int(call, m), blas_int(call, n),
               blas_int(call, k), call.attributes.f("alpha", 1.0f), a.data<float>().data(),
@@ -105,7 +105,7 @@ Tensors matmul_op(const OpCall& call, Inputs inputs) {
   Tensor y = make_result(call, DType::f32, shape);
   std::ranges::fill(y.mutable_data<float>(), 0.0f);
   if (y.size() == 0 || k == 0) return {y};
-  use_one_thread();
+  begin_blas();
   StridedLoop<3> loop;
   const auto add_batch_axes = [&] {
     std::int64_t step_a = m * k, step_b = k * n, step_y = m * n;
