@@ -63,7 +63,7 @@ std::byte* map(std::size_t bytes, int flags, int file) {
 
 NodeMemory::NodeMemory(std::size_t bytes) : mapped_(bytes + kHeaderBytes) {
   std::byte* address = map(mapped_, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-  if (address == nullptr) fail("no memory", errno, {});
+  if (address == nullptr) fail("out of memory", errno, {});
   data_ = address + kHeaderBytes;
 }
 
