@@ -6,6 +6,8 @@
 
 #include "src/base/error.h"
 
+#include "ranks/out_of_memory.h"
+
 namespace qsweep {
 namespace {
 
@@ -27,7 +29,7 @@ Computed compute(TaskHandler& handler, const Job& job) {
     }
     c.ok = true;
   } catch (const std::bad_alloc&) {
-    c.error = "out of memory";
+    c.error = kOutOfMemory;
     c.code = ErrorCode::resource;
   } catch (const Error& e) {
     // The answer to a configuration is part of an error of ours, which puts the hint at its end.

@@ -249,7 +249,11 @@ std::string to_yaml(const JobConfig& job) {
 
 bool load_model_card(const std::filesystem::path& model, JobConfig& job) {
   const std::filesystem::path card = card_path(model);
-  if (!std::filesystem::exists(card)) {
+  std::error_code failure;
+  const std::filesystem::file_type type = std::filesystem::status(card, failure).type();
+  // A name that cannot be looked up is the model's own trouble if its model cannot be either.
+  if (type == std::filesystem::file_type::not_found ||
+      (type == std::filesystem::file_type::none && !std::filesystem::exists(model, failure))) {
     return false;
   }
   const Document document = config::document_of(card);

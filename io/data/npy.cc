@@ -12,7 +12,6 @@
 #include "src/base/text.h"
 
 #include "io/data/detail/data_file.h"
-#include "io/fs/file_system.h"
 
 namespace qsweep {
 
@@ -261,7 +260,7 @@ Tensor read_npy(const std::filesystem::path& path) {
   return parse_npy(DataFile(path).contents(), path.string());
 }
 
-void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
+Bytes encode_npy(const Tensor& tensor, const std::string& where) {
   std::string_view descr;
   for (const auto& [name, dtype] : kTypes) {
     if (dtype == tensor.dtype() && descr.empty()) {
@@ -270,7 +269,7 @@ void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
   }
   if (descr.empty()) {
     throw Error(ErrorCode::unsupported,
-                fmt::format("NumPy has no type {}", name_of(tensor.dtype())), path.string());
+                fmt::format("NumPy has no type {}", name_of(tensor.dtype())), where);
   }
   std::string extents;
   for (const std::int64_t extent : tensor.shape()) {
@@ -299,7 +298,7 @@ void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
   out.raw(as_bytes(header));
   const Tensor rows = tensor.to_layout(Layout::row_major);
   out.raw({static_cast<const std::byte*>(rows.raw()), rows.bytes()});
-  real_file_system().replace(path, ByteView(out.bytes()));
+  return out.take();
 }
 
 }  // namespace qsweep

@@ -42,9 +42,9 @@ void to_native(std::span<std::byte> elements, const NpyHeader& header);
 /// @throws as parse_npy(), and Error(io).
 [[nodiscard]] Tensor read_npy(const std::filesystem::path& path);
 
-/// Writes version 1.0, row_major, replacing the file atomically. Four-bit integers are written one
-/// to a byte. @throws Error(unsupported) on types NumPy lacks (bfloat16, float8, float4);
-/// Error(io).
-void write_npy(const std::filesystem::path& path, const Tensor& tensor);
+/// The file of a tensor: version 1.0, row_major, four-bit integers one to a byte.
+/// @param where the file, for errors
+/// @throws Error(unsupported) on types NumPy lacks (bfloat16, float8, float4)
+[[nodiscard]] Bytes encode_npy(const Tensor& tensor, const std::string& where);
 
 }  // namespace qsweep

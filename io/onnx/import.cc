@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <limits>
+#include <set>
 #include <system_error>
 
 #include <onnx/onnx_pb.h>
@@ -10,6 +11,7 @@
 
 #include "io/onnx/detail/external_data.h"
 #include "io/onnx/detail/graph_reader.h"
+#include "io/onnx/model_files.h"
 
 namespace qsweep {
 namespace {
@@ -19,15 +21,20 @@ namespace fs = std::filesystem;
 /// Throws unless `path` is a readable regular file; says where a broken symbolic link points.
 void require_file(const fs::path& path) {
   std::error_code failed;
-  if (fs::is_regular_file(path, failed)) return;
+  const fs::file_status status = fs::status(path, failed);
+  if (fs::is_regular_file(status)) return;
   const std::string where = path.string();
-  if (fs::is_directory(path, failed))
+  // Links in a loop, too long a name, no permission.
+  if (status.type() == fs::file_type::none)
+    throw Error(ErrorCode::io, "cannot read the file: " + failed.message(), where);
+  if (fs::is_directory(status))
     throw Error(ErrorCode::not_found, "is a directory, not a model", where);
   if (fs::is_symlink(path, failed)) {
     throw Error(ErrorCode::not_found,
                 "broken symbolic link to '" + fs::read_symlink(path, failed).string() + "'", where,
                 "Restore the file it points to");
   }
+  if (fs::exists(status)) throw Error(ErrorCode::not_found, "is not a file", where);
   throw Error(ErrorCode::not_found, "no such model file", where);
 }
 
@@ -53,7 +60,28 @@ Bytes read_file(const fs::path& path) {
 
 ImportedModel import_onnx(const fs::path& path) {
   const Bytes bytes = read_file(path);
-  return import_onnx_bytes(bytes, fs::canonical(path).parent_path(), path.string());
+  std::error_code failed;
+  const fs::path file = fs::canonical(path, failed);
+  if (failed)
+    throw Error(ErrorCode::io, "cannot read the file: " + failed.message(), path.string());
+  return import_onnx_bytes(bytes, file.parent_path(), path.string());
+}
+
+std::vector<fs::path> model_files(const fs::path& path) {
+  std::vector<fs::path> files = {path};
+  std::ifstream in(path, std::ios::binary);
+  onnx::ModelProto model;
+  if (!model.ParseFromIstream(&in)) return files;
+  std::error_code failed;
+  const fs::path folder = fs::canonical(path, failed).parent_path();
+  std::set<std::string> known;
+  for (const onnx::TensorProto& tensor : model.graph().initializer()) {
+    for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
+      if (entry.key() == "location" && known.insert(entry.value()).second)
+        files.push_back(folder / entry.value());
+    }
+  }
+  return files;
 }
 
 ImportedModel import_onnx_bytes(ByteView bytes, const fs::path& folder, const std::string& name) {

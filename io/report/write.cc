@@ -19,9 +19,10 @@ void write_reports(FileSystem& files,
                    const Conclusions& conclusions,
                    std::span<const std::string> other_files) {
   std::vector<report::Artifact> artifacts;
-  const auto write = [&](const std::string& name, const std::string& text) {
-    files.replace(directory / name, text);
+  std::vector<std::string> texts;
+  const auto write = [&](const std::string& name, std::string text) {
     artifacts.push_back({name, text.size(), sha256_hex(text)});
+    texts.push_back(std::move(text));
   };
   files.create_directories(directory / "outputs");
   write("layer-sensitivity-report.md", render_sensitivity_markdown(results, conclusions));
@@ -49,9 +50,12 @@ void write_reports(FileSystem& files,
     const Bytes contents = files.read(directory / name);
     artifacts.push_back({name, contents.size(), sha256_hex(contents)});
   }
-  // Last: it vouches for the others.
-  files.replace(directory / "manifest.json",
-                std::string_view(report::manifest_json(results, conclusions, artifacts)));
+  const std::string manifest = report::manifest_json(results, conclusions, artifacts);
+  std::vector<NewFile> all;
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    all.push_back({directory / artifacts[i].path, as_bytes(texts[i])});
+  all.push_back({directory / "manifest.json", as_bytes(manifest)});  // it vouches for the others
+  files.replace(all);
 }
 
 }  // namespace qsweep

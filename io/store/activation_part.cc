@@ -28,9 +28,10 @@ void write_activation(const h5::Handle& group,
 
 }  // namespace
 
-void write_activation_part(const std::filesystem::path& path,
+void write_activation_part(FileSystem& files,
+                           const std::filesystem::path& path,
                            const std::vector<ActivationPart>& parts) {
-  h5::save(path, [&](const h5::Handle& file) {
+  h5::save(files, path, [&](const h5::Handle& file) {
     h5::LinkNames names;
     for (const ActivationPart& part : parts) {
       const h5::Handle group = h5::create_group(file, names.add(part.layer));

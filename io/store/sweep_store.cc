@@ -331,10 +331,11 @@ void link_activations(const h5::Handle& file,
 
 }  // namespace
 
-void write_sweep_store(const std::filesystem::path& path,
+void write_sweep_store(FileSystem& files,
+                       const std::filesystem::path& path,
                        const RunResults& results,
                        const std::vector<std::filesystem::path>& activation_parts) {
-  h5::save(path, [&](const h5::Handle& file) {
+  h5::save(files, path, [&](const h5::Handle& file) {
     h5::set_attribute(file, "format", std::string("qsweep sweep store"));
     h5::set_attribute(file, "format_version", std::int64_t{1});
     write_meta(file, results);

@@ -10,6 +10,8 @@
 
 namespace qsweep {
 
+class FileSystem;  // io/fs/file_system.h
+
 /// Raw activations of the sampled images for one layer, in sample order.
 struct ActivationPart {
   std::string layer;
@@ -19,12 +21,14 @@ struct ActivationPart {
 
 /// Writes one rank's part file (`activations/rank-<r>.h5`), atomically. @throws Error(io) on a full
 /// disk.
-void write_activation_part(const std::filesystem::path& path,
+void write_activation_part(FileSystem& files,
+                           const std::filesystem::path& path,
                            const std::vector<ActivationPart>& parts);
 
 /// Writes DIR/sweep.h5 with the schema of DESIGN.md section 3, atomically (written beside, synced,
 /// renamed). `activation_parts` are linked as external links, by path relative to the file.
-void write_sweep_store(const std::filesystem::path& path,
+void write_sweep_store(FileSystem& files,
+                       const std::filesystem::path& path,
                        const RunResults& results,
                        const std::vector<std::filesystem::path>& activation_parts);
 

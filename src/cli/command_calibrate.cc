@@ -9,6 +9,7 @@
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
 #include "src/cli/data_options.h"
+#include "src/cli/outputs.h"
 #include "src/cli/progress_line.h"
 #include "src/cli/table.h"
 
@@ -136,6 +137,7 @@ ExitCode calibrate(const Options& o, bool json) {
   }
   const auto [job, use] = job_of(o);
   return with_ranks([&, &job = job, use = use](Session& session) {
+    check_outputs({}, job);
     ProgressLine progress;
     show(calibrate_once(job, use, session, progress));
     return kExitOk;

@@ -9,11 +9,13 @@
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
 #include "src/cli/data_options.h"
+#include "src/cli/outputs.h"
 #include "src/cli/preset_options.h"
 #include "src/cli/progress_line.h"
 #include "src/cli/table.h"
 
 #include "io/fs/file_system.h"
+#include "io/fs/outputs.h"
 #include "io/json/json.h"
 
 #include "sweep/run/annotate.h"
@@ -74,6 +76,22 @@ std::string to_text(const SingleEvaluation& e) {
   return text + fmt::format("{:.2f} s\n", e.seconds);
 }
 
+void check_places(const Options& o, const JobConfig& job) {
+  Outputs outputs;
+  if (!o.predictions.empty()) outputs.files.emplace_back(o.predictions);
+  if (!o.annotated.empty()) {
+    if (job.task != "detection" || job.evaluation.format != "coco") {
+      throw Error(ErrorCode::config, "only detections can be drawn", "--save-annotated",
+                  "Evaluate a detector on coco: data");
+    }
+    check_not_input(o.annotated, data_spec(job.evaluation).paths);
+    outputs.folders.emplace_back(o.annotated);
+  }
+  std::vector<std::filesystem::path> inputs;
+  if (!o.preset.rules.empty()) inputs.emplace_back(o.preset.rules);
+  check_outputs(std::move(outputs), job, std::move(inputs));
+}
+
 }  // namespace
 
 void add_eval_command(CLI::App& app, Invocation& invocation) {
@@ -110,6 +128,7 @@ void add_eval_command(CLI::App& app, Invocation& invocation) {
         ProgressLine progress;
         const JobConfig job = to_job(options->data, overrides_of(options->preset));
         check_preset(options->preset, job);
+        check_places(*options, job);
         const SingleEvaluation e = evaluate_once(job, options->scheme, session, progress);
         if (!options->predictions.empty())
           real_file_system().replace(options->predictions, e.verdict->predictions());

@@ -7,11 +7,11 @@
 
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
+#include "src/cli/outputs.h"
 #include "src/cli/progress_line.h"
 #include "src/cli/scheme_source.h"
 #include "src/cli/table.h"
 
-#include "io/data/npy.h"
 #include "io/fs/file_system.h"
 #include "io/json/json.h"
 
@@ -50,22 +50,20 @@ std::string to_text(const SchemeFile& f, const std::string& path) {
       sha256_hex(ByteView(f.model.bytes)));
 }
 
-/// Where the larger constants go when they do not stay in the file.
-std::filesystem::path external_place(const ExportPlaces& places) {
-  return places.model.parent_path() / (places.model.filename().string() + ".data");
-}
-
-void write(const SchemeFile& f, const ExportPlaces& places) {
-  FileSystem& files = real_file_system();
-  if (!f.model.external.empty()) files.replace(external_place(places), ByteView(f.model.external));
-  files.replace(places.model, ByteView(f.model.bytes));
-  if (!f.scripts) return;
-  files.create_directories(places.scripts);
-  files.replace(places.scripts / "model_fp32.onnx", ByteView(f.scripts->float_model.bytes));
-  if (!f.scripts->calibration.empty())
-    write_npy(places.scripts / "calibration_data.npy", f.scripts->calibration);
-  for (const HandoffFile& script : f.scripts->scripts)
-    files.replace(places.scripts / script.name, script.text);
+/// What the export reads: the job that it is made from, and files of the run directory.
+void check_places(const Options& o) {
+  const std::filesystem::path run = o.source.run;
+  std::vector<std::filesystem::path> inputs;
+  if (!o.source.preset.rules.empty()) inputs.push_back(o.source.preset.rules);
+  if (!run.empty()) {
+    for (const char* name : {"run_config.yaml", "journal.qsj", "sweep.h5"})
+      inputs.push_back(run / name);
+  }
+  Outputs outputs{.files = scheme_file_places(o.places, o.file), .folders = {}};
+  if (!o.places.scripts.empty()) outputs.folders.push_back(o.places.scripts);
+  check_outputs(std::move(outputs),
+                run.empty() ? to_job(o.source.data) : load_job(run / "run_config.yaml"),
+                std::move(inputs));
 }
 
 }  // namespace
@@ -114,11 +112,12 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
       const Options& o = *options;
       check_source(o.source, "export");
       return with_ranks([&](Session& session) {
+        check_places(o);
         ProgressLine progress;
         ExportOptions as = o.file;
         as.external_name = external_place(o.places).filename().string();
         const SchemeFile file = make_scheme_file(o.source, as, o.places, session, progress);
-        write(file, o.places);
+        write_scheme_file(real_file_system(), file, o.places);
         const std::string path = o.places.model.string();
         print(invocation.json ? to_json(file, path) : to_text(file, path));
         return kExitOk;

@@ -8,6 +8,7 @@
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
 #include "src/cli/data_options.h"
+#include "src/cli/outputs.h"
 #include "src/cli/progress_line.h"
 #include "src/cli/table.h"
 
@@ -68,6 +69,7 @@ ExitCode run(const Options& o, bool json) {
       print_plan(plan_job(job, options), session.transport.size(), json);
       return kExitOk;
     }
+    check_outputs({.files = {}, .folders = {o.job.out}}, job);
     ProgressLine progress;
     const RunOutcome outcome = run_job(job, options, session, progress);
     if (json) {

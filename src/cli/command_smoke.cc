@@ -14,6 +14,7 @@
 
 #include "src/cli/command.h"
 #include "src/cli/data_options.h"
+#include "src/cli/outputs.h"
 #include "src/cli/table.h"
 #include "src/exec/program.h"
 
@@ -83,6 +84,23 @@ Tensor random_tensor(const Shape& shape, std::uint64_t seed, std::uint64_t strea
   return t;
 }
 
+std::filesystem::path place_of(const Options& o, std::string output) {
+  std::replace(output.begin(), output.end(), '/', '_');
+  return std::filesystem::path(o.out) / (output + ".npy");
+}
+
+void check_places(const Options& o,
+                  const Graph& graph,
+                  const std::map<std::string, std::filesystem::path>& given) {
+  Outputs outputs{.files = {std::filesystem::path(o.out) / "smoke.json"}, .folders = {o.out}};
+  for (const ValueId id : graph.outputs) outputs.files.push_back(place_of(o, graph.value(id).name));
+  std::vector<std::filesystem::path> inputs;
+  for (const auto& [_, path] : given) inputs.push_back(path);
+  JobConfig job;
+  job.model = o.model;
+  check_outputs(std::move(outputs), job, std::move(inputs));
+}
+
 ExitCode smoke(const Options& o, bool json) {
   const Program program(import_onnx(o.model).graph);
   const Graph& graph = program.graph();
@@ -105,6 +123,7 @@ ExitCode smoke(const Options& o, bool json) {
       inputs.push_back(random_tensor(pinned.at(value.name), o.seed, i));
     }
   }
+  if (!o.out.empty()) check_places(o, graph, given);
   FloatRunner runner(program);
   const auto timed_run = [&](std::vector<Tensor>& result) {
     const auto start = std::chrono::steady_clock::now();
@@ -120,11 +139,12 @@ ExitCode smoke(const Options& o, bool json) {
   std::vector<Summary> summaries;
   if (!o.out.empty()) real_file_system().create_directories(o.out);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    std::string name = graph.value(graph.outputs[i]).name;
+    const std::string& name = graph.value(graph.outputs[i]).name;
     const Tensor output = outputs[i].to_layout(Layout::row_major);
     summaries.push_back(summarize(name, output));
-    std::replace(name.begin(), name.end(), '/', '_');
-    if (!o.out.empty()) write_npy(std::filesystem::path(o.out) / (name + ".npy"), output);
+    if (o.out.empty()) continue;
+    const std::filesystem::path place = place_of(o, name);
+    real_file_system().replace(place, ByteView(encode_npy(output, place.string())));
   }
   Json document{{"model", std::filesystem::path(o.model).filename().string()},
                 {"ms", ms},

@@ -11,6 +11,7 @@
 
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
+#include "src/cli/outputs.h"
 #include "src/cli/progress_line.h"
 #include "src/cli/scheme_source.h"
 #include "src/cli/table.h"
@@ -142,6 +143,7 @@ void add_summary_command(CLI::App& app, Invocation& invocation) {
     invocation.action = [source, &invocation] {
       check_source(*source, "summary");
       return with_ranks([&](Session& session) {
+        if (source->run.empty()) check_outputs({}, to_job(source->data));
         ProgressLine progress;
         const SchemeFile file = make_scheme_file(*source, {}, {}, session, progress);
         print(invocation.json ? to_json(file) : to_text(file));

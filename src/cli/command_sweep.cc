@@ -9,6 +9,7 @@
 #include "src/cli/crew_launch.h"
 #include "src/cli/data_options.h"
 #include "src/cli/grid_options.h"
+#include "src/cli/outputs.h"
 #include "src/cli/progress_line.h"
 #include "src/cli/table.h"
 
@@ -32,6 +33,11 @@ struct Options {
 ExitCode sweep_grid(const Options& o, bool json) {
   const std::vector<GridRun> runs = to_runs(o.grid, overrides_of(o.job));
   return with_ranks([&](Session& session) {
+    for (const GridRun& run : runs) {
+      Outputs outputs{.files = {}, .folders = {run.directory}};
+      if (!run.logs.empty()) outputs.folders.push_back(run.logs);
+      check_outputs(std::move(outputs), run.job);
+    }
     ExitCode worst = kExitOk;
     for (const GridRun& run : runs) {
       ProgressLine progress;

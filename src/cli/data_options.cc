@@ -165,7 +165,8 @@ JobConfig to_job(const DataOptions& o, std::vector<Override> first) {
   JobConfig job = compose_job(o.model, first);
   // A missing model is reported together with the other inputs when the job is opened.
   const bool reads_images = !o.data.empty() || !o.calibration.empty();
-  if (reads_images && std::filesystem::exists(job.model)) require_input(job);
+  std::error_code unknown;
+  if (reads_images && std::filesystem::exists(job.model, unknown)) require_input(job);
   return job;
 }
 

@@ -27,7 +27,8 @@ const std::string& letters(const std::map<std::string, std::string>& known,
 
 std::filesystem::path find_model(const std::string& name) {
   for (const std::filesystem::path path : {name, name + ".onnx"}) {
-    if (std::filesystem::exists(path)) return path;
+    std::error_code unknown;
+    if (std::filesystem::exists(path, unknown)) return path;
   }
   throw Error(ErrorCode::not_found, "no such model file", name,
               "Give the path of an ONNX file to --models");

@@ -1,7 +1,6 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <new>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -12,6 +11,7 @@
 
 #include "src/cli/command.h"
 #include "src/cli/crew_launch.h"
+#include "src/cli/process_start.h"
 #include "src/cli/signals.h"
 
 namespace qsweep {
@@ -30,7 +30,9 @@ constexpr const char* kFooter = R"(Examples:
   qsweep pareto runs/r8                                       the front of a finished run
 
 Exit codes: 0 done; 1 finished, some schemes failed; 2 usage or configuration; 3 bad model or data;
-4 environment; 70 bug; 75 stopped early, run again to go on; 130 interrupted (state saved).)";
+4 environment; 70 bug; 75 stopped early, run again to go on; 130 interrupted (state saved).
+A run stops early and saves its state on Ctrl-C (a second one ends it at once), SIGTERM, SIGUSR1, SIGUSR2 and,
+unless it was ignored as under nohup, SIGHUP.)";
 
 /// The one place that prints an error.
 ExitCode report(const Error& e) {
@@ -73,7 +75,8 @@ ExitCode run_main(int argc, char** argv) {
   app.add_flag("--json", invocation.json, "Print results as JSON");
   app.add_flag("-v,--verbose", invocation.verbosity, "More on stderr (twice: debugging)");
   app.add_option("--threads", invocation.threads,
-                 "Ranks of this process, each a thread; without MPI (default: one for each core)")
+                 "Ranks of this process, each a thread; without MPI (default: one for each core "
+                 "that it may use, fewer where memory is short)")
       ->check(CLI::Range(1, 4096));
   add_run_command(app, invocation);
   add_inspect_command(app, invocation);
@@ -113,18 +116,10 @@ ExitCode run_main(int argc, char** argv) {
 }  // namespace qsweep
 
 int main(int argc, char** argv) {
-  // A full disk must be an error we can report, not a signal.
-  std::signal(SIGXFSZ, SIG_IGN);
-  std::signal(SIGPIPE, SIG_IGN);
+  qsweep::prepare_process();
   try {
     return qsweep::run_main(argc, argv);
-  } catch (const qsweep::Error& e) {
-    return qsweep::report(e);
-  } catch (const std::bad_alloc&) {
-    return qsweep::report(qsweep::Error(qsweep::ErrorCode::resource, "out of memory", {},
-                                        "Lower memory_budget_mb or batch"));
-  } catch (const std::exception& e) {
-    return qsweep::report(
-        qsweep::Error(qsweep::ErrorCode::internal, e.what(), {}, "Please report this"));
+  } catch (...) {
+    return qsweep::report(qsweep::to_error(std::current_exception()));
   }
 }

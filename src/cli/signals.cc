@@ -18,7 +18,9 @@ void on_signal(int signal) {
 }
 
 void install(void (*handler)(int)) {
-  for (int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, handler);
+  for (int signal : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2}) std::signal(signal, handler);
+  // nohup has it ignored, so that the end of a terminal does not end the run.
+  if (std::signal(SIGHUP, handler) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
 }
 
 }  // namespace

@@ -10,6 +10,8 @@
 #include "src/base/log.h"
 #include "src/base/machine.h"
 
+#include "ranks/out_of_memory.h"
+
 namespace qsweep {
 namespace {
 
@@ -80,6 +82,10 @@ void Crew::run(const std::string& stage, std::vector<Piece> pieces) {
     const bool complete = coordinator_.run(
         tasks,
         [&](const TaskOutcome& outcome) {
+          if (outcome.error.starts_with(kOutOfMemory)) {
+            throw Error(ErrorCode::resource, outcome.error, {},
+                        "Start fewer ranks or raise the limit of memory; what is finished is kept");
+          }
           const Piece& piece = pieces.at(outcome.task);
           WorkDone work;
           if (outcome.ok) {

@@ -61,7 +61,7 @@ std::int64_t count_failed(const Findings& f) {
 void write_files(const RunDirectory& directory,
                  const RunResults& results,
                  const std::vector<std::filesystem::path>& activations) {
-  write_sweep_store(directory.store(), results, activations);
+  write_sweep_store(real_file_system(), directory.store(), results, activations);
   std::vector<std::string> others = {"run_config.yaml", "sweep.h5"};
   for (const auto& part : activations)
     others.push_back(part.lexically_relative(directory.root).string());

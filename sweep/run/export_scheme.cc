@@ -12,6 +12,7 @@
 
 #include "src/exec/bank.h"
 
+#include "io/data/npy.h"
 #include "io/fs/file_system.h"
 
 #include "sweep/run/crew.h"
@@ -23,6 +24,9 @@ namespace {
 
 /// Other tools calibrate on what fits here.
 constexpr std::int64_t kMostCalibrationBytes = std::int64_t{256} << 20;
+/// Of the scripts' folder.
+constexpr const char* kFloatModel = "model_fp32.onnx";
+constexpr const char* kCalibrationData = "calibration_data.npy";
 
 std::vector<LayerExport> export_layers(const Workload& w,
                                        const Scheme& scheme,
@@ -66,11 +70,11 @@ ScriptFolder write_scripts(const Workload& w, const Scheme& scheme, const Export
                                 std::max<std::int64_t>(1, kMostCalibrationBytes / image_bytes));
     folder.calibration = w.calibration.images({0, count});
   }
-  Handoff handoff{.float_model = "model_fp32.onnx",
+  Handoff handoff{.float_model = kFloatModel,
                   .scheme_model = std::filesystem::absolute(places.model)
                                       .lexically_relative(std::filesystem::absolute(places.scripts))
                                       .string(),
-                  .calibration = "calibration_data.npy",
+                  .calibration = kCalibrationData,
                   .input = input.name,
                   .image = w.model.image_shape,
                   .open_batch = !input.shape || input.shape->empty() || input.shape->front() < 0,
@@ -219,6 +223,42 @@ SchemeFile export_from_run(const std::filesystem::path& directory,
   const Findings findings = read_stages(stages_of(*workload, {}, StageId::adaptation), records);
   return write_scheme(*workload, workload->plan.listed.at(job.schemes.size() - 1), findings,
                       records, options, places);
+}
+
+std::filesystem::path external_place(const ExportPlaces& places) {
+  // A link is followed, and a model's external data lies beside the file itself.
+  std::error_code none;
+  const std::filesystem::path file = std::filesystem::is_symlink(places.model, none)
+                                         ? std::filesystem::weakly_canonical(places.model, none)
+                                         : places.model;
+  return file.parent_path() / (places.model.filename().string() + ".data");
+}
+
+std::vector<std::filesystem::path> scheme_file_places(const ExportPlaces& places,
+                                                      const ExportOptions& options) {
+  std::vector<std::filesystem::path> all = {places.model};
+  if (options.external_data) all.push_back(external_place(places));
+  if (places.scripts.empty()) return all;
+  for (const char* name : {kFloatModel, kCalibrationData}) all.push_back(places.scripts / name);
+  return all;
+}
+
+void write_scheme_file(FileSystem& files, const SchemeFile& file, const ExportPlaces& places) {
+  std::vector<NewFile> all;
+  if (!file.model.external.empty()) all.push_back({external_place(places), file.model.external});
+  all.push_back({places.model, file.model.bytes});
+  Bytes calibration;
+  if (const auto& scripts = file.scripts) {
+    files.create_directories(places.scripts);
+    all.push_back({places.scripts / kFloatModel, scripts->float_model.bytes});
+    if (!scripts->calibration.empty()) {
+      calibration = encode_npy(scripts->calibration, kCalibrationData);
+      all.push_back({places.scripts / kCalibrationData, calibration});
+    }
+    for (const HandoffFile& script : scripts->scripts)
+      all.push_back({places.scripts / script.name, as_bytes(script.text)});
+  }
+  files.replace(all);
 }
 
 }  // namespace qsweep

@@ -18,6 +18,8 @@
 
 namespace qsweep {
 
+class FileSystem;  // io/fs/file_system.h
+
 /// Where the files of an export will lie: scripts name them.
 struct ExportPlaces {
   std::filesystem::path model;    ///< the scheme's ONNX file
@@ -66,5 +68,16 @@ struct SchemeFile {
                                          const std::string& scheme,
                                          const ExportOptions& options,
                                          const ExportPlaces& places);
+
+/// Where the larger constants go when they do not stay in the model's file.
+[[nodiscard]] std::filesystem::path external_place(const ExportPlaces& places);
+
+/// The files that write_scheme_file() makes whatever the scheme.
+[[nodiscard]] std::vector<std::filesystem::path> scheme_file_places(const ExportPlaces& places,
+                                                                    const ExportOptions& options);
+
+/// Writes the file, its external data and its scripts, together: a full disk leaves all that was
+/// there. @throws Error(io)
+void write_scheme_file(FileSystem& files, const SchemeFile& file, const ExportPlaces& places);
 
 }  // namespace qsweep

@@ -9,6 +9,7 @@
 
 #include "src/exec/walk.h"
 
+#include "io/fs/file_system.h"
 #include "io/store/sweep_store.h"
 
 #include "sweep/work/records.h"
@@ -63,7 +64,8 @@ Bytes capture(RankState& rank, int number, const CaptureTask& task) {
   for (const Range& batch : cut(task.images, w.model.batch))
     run_walk(walk, rank.bank(), w.evaluation.images(batch), sink);
   const std::string file = fmt::format("rank-{}-part-{}.h5", number, task.part);
-  write_activation_part(std::filesystem::path(task.directory) / file, sink.parts(w.layers()));
+  write_activation_part(real_file_system(), std::filesystem::path(task.directory) / file,
+                        sink.parts(w.layers()));
   return encode_activation_part(file);
 }
 

@@ -22,4 +22,4 @@ ends 3 "belongs to another" run "$demo" --set data.evaluation.images=10 --out "$
 # More threads than the process may have: nobody waits for those that were started.
 code=0
 (ulimit -v 1500000; OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 timeout "$patience" "$QSWEEP_BINARY" --threads 400 run "$demo" --out "$scratch/threads") >"$scratch/said" 2>&1 || code=$?
-[ "$code" -eq 4 ] && grep -q "cannot start 400 threads" "$scratch/said" || fail "400 threads: exit code $code: $(cat "$scratch/said")"
+[ "$code" -eq 4 ] && grep -q "cannot start the threads of 400 ranks" "$scratch/said" || fail "400 threads: exit code $code: $(cat "$scratch/said")"

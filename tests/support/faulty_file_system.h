@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -25,6 +26,7 @@ enum class Fault {
 /// N = 1, 2, ... until one run passes clean. Counted are all operations that may touch the disk.
 class FaultyFileSystem final : public FileSystem {
  public:
+  using FileSystem::replace;
   FaultyFileSystem(FileSystem& inner, Fault fault, int at)
       : inner_(inner), fault_(fault), at_(at) {}
 
@@ -39,10 +41,15 @@ class FaultyFileSystem final : public FileSystem {
     operation();
     inner_.create_directories(path);
   }
-  void replace(const std::filesystem::path& path, ByteView contents) override {
-    operation();
-    inner_.replace(path, contents);
-    synced_[path] = contents.size();
+  /// An operation for each file; a failed one leaves all as they were.
+  void replace(std::span<const NewFile> files) override {
+    for (std::size_t i = 0; i < files.size(); ++i) operation();
+    inner_.replace(files);
+    for (const NewFile& file : files) synced_[file.path] = file.contents.size();
+  }
+  void check_replace(const std::filesystem::path& path) override { inner_.check_replace(path); }
+  void check_create_directories(const std::filesystem::path& path) override {
+    inner_.check_create_directories(path);
   }
   void truncate(const std::filesystem::path& path, std::uint64_t size) override {
     operation();

@@ -8,7 +8,9 @@
 
 namespace qsweep::h5 {
 
-void save(const std::filesystem::path& path, const std::function<void(const Handle& file)>& fill) {
+void save(FileSystem& files,
+          const std::filesystem::path& path,
+          const std::function<void(const Handle& file)>& fill) {
   // HDF5 is not made for threads, and ranks may be some.
   static std::mutex one_at_a_time;
   Bytes bytes;
@@ -24,8 +26,8 @@ void save(const std::filesystem::path& path, const std::function<void(const Hand
     }
     throw Error(error.code(), error.message(), path.string(), error.hint());
   }
-  real_file_system().create_directories(std::filesystem::absolute(path).parent_path());
-  real_file_system().replace(path, ByteView(bytes));
+  files.create_directories(std::filesystem::absolute(path).parent_path());
+  files.replace(path, ByteView(bytes));
 }
 
 }  // namespace qsweep::h5

@@ -1,5 +1,7 @@
+#include <filesystem>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -12,11 +14,13 @@
 #include "io/report/report.h"
 
 #include "tests/io/report/concluded.h"
+#include "tests/io/temp_dir.h"
+#include "tests/support/faulty_file_system.h"
 
 namespace qsweep {
 namespace {
 
-/// Files in memory; the N-th replace fails when asked to.
+/// Files in memory; nothing of a group is replaced when asked to fail at its N-th file.
 class MemoryFiles : public FileSystem {
  public:
   using FileSystem::replace;
@@ -30,11 +34,14 @@ class MemoryFiles : public FileSystem {
     return {bytes.begin(), bytes.end()};
   }
   void create_directories(const std::filesystem::path&) override {}
-  void replace(const std::filesystem::path& path, ByteView contents) override {
-    if (++writes == fail_at) throw Error(ErrorCode::io, "disk full", path.string());
-    files[path.string()] = std::string(as_text(contents));
-    order.push_back(path.string());
+  void replace(std::span<const NewFile> group) override {
+    for (const NewFile& file : group) {
+      files[file.path.string()] = std::string(as_text(file.contents));
+      order.push_back(file.path.string());
+    }
   }
+  void check_replace(const std::filesystem::path&) override {}
+  void check_create_directories(const std::filesystem::path&) override {}
   std::unique_ptr<AppendFile> open_append(const std::filesystem::path& path) override {
     throw Error(ErrorCode::io, "reports are never appended to", path.string());
   }
@@ -46,8 +53,6 @@ class MemoryFiles : public FileSystem {
 
   std::map<std::string, std::string> files;
   std::vector<std::string> order;
-  int writes = 0;
-  int fail_at = 0;
 };
 
 TEST(WriteReportsTest, writes_every_file_and_the_manifest_last) {
@@ -89,13 +94,34 @@ TEST(WriteReportsTest, equal_results_give_equal_bytes) {
   EXPECT_EQ(a.files, b.files);
 }
 
-TEST(WriteReportsTest, a_failed_write_leaves_no_manifest) {
-  for (int n = 1; n <= 16; ++n) {
-    MemoryFiles disk;
-    disk.fail_at = n;
-    EXPECT_THROW(write_reports(disk, "run", the_run(), its_conclusions(), {}), Error) << n;
-    EXPECT_FALSE(disk.exists("run/manifest.json")) << n;
+std::map<std::string, std::string> files_in(const std::filesystem::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file())
+      files[entry.path().lexically_relative(folder).string()] = testing::read_file(entry.path());
   }
+  return files;
+}
+
+TEST(WriteReportsTest, every_failing_operation_is_one_error_and_leaves_the_old_files) {
+  const testing::TempDir folder;
+  RunResults other = the_run();
+  other.metric = "another";
+  folder.write("sweep.h5", "store");
+  const std::vector<std::string> others = {"sweep.h5"};
+  write_reports(real_file_system(), folder.path(), other, its_conclusions(), others);
+  const auto old_files = files_in(folder.path());
+  bool is_clean = false;
+  for (int at = 1; !is_clean; ++at) {
+    ASSERT_LT(at, 50);
+    testing::FaultyFileSystem files(real_file_system(), testing::Fault::fails, at);
+    const std::string text = testing::error_text<Error>(
+        [&] { write_reports(files, folder.path(), the_run(), its_conclusions(), others); });
+    is_clean = !files.has_broken();
+    EXPECT_EQ(text.empty(), is_clean) << at;
+    EXPECT_EQ(files_in(folder.path()) == old_files, !is_clean) << at;
+  }
+  EXPECT_EQ(files_in(folder.path()).size(), old_files.size());
 }
 
 TEST(WriteReportsTest, class_files_hold_counts_and_signed_change) {

@@ -13,7 +13,10 @@
 
 #include "src/base/error.h"
 
+#include "io/fs/file_system.h"
+
 #include "tests/io/temp_dir.h"
+#include "tests/support/faulty_file_system.h"
 
 namespace qsweep {
 namespace {
@@ -256,7 +259,7 @@ Tensor ramp(const Shape& shape, float first) {
 TEST(SweepStoreTest, tables_have_a_column_per_data_set) {
   const TempDir folder;
   const auto path = folder.path() / "sweep.h5";
-  write_sweep_store(path, small_results(), {});
+  write_sweep_store(real_file_system(), path, small_results(), {});
   const Reader file(path);
   using Texts = std::vector<std::string>;
   using Integers = std::vector<std::int64_t>;
@@ -281,7 +284,7 @@ TEST(SweepStoreTest, tables_have_a_column_per_data_set) {
 TEST(SweepStoreTest, meta_holds_digests_versions_and_configuration) {
   const TempDir folder;
   const auto path = folder.path() / "sweep.h5";
-  write_sweep_store(path, small_results(), {});
+  write_sweep_store(real_file_system(), path, small_results(), {});
   const Reader file(path);
   EXPECT_EQ(file.text_attribute("/meta", "model_sha256"), "abc");
   EXPECT_EQ(file.text_attribute("/meta", "seed"), "42");
@@ -296,7 +299,7 @@ TEST(SweepStoreTest, meta_holds_digests_versions_and_configuration) {
 TEST(SweepStoreTest, schemes_start_with_the_float_model_and_leave_out_probes) {
   const TempDir folder;
   const auto path = folder.path() / "sweep.h5";
-  write_sweep_store(path, small_results(), {});
+  write_sweep_store(real_file_system(), path, small_results(), {});
   const Reader file(path);
   EXPECT_EQ(file.texts("/schemes/id"), (std::vector<std::string>{"base", "good", "bad"}));
   EXPECT_EQ(file.texts("/schemes/status"), (std::vector<std::string>{"ok", "ok", "failed"}));
@@ -316,7 +319,7 @@ TEST(SweepStoreTest, sensitivity_names_its_base) {
   RunResults results = small_results();
   results.sensitivity_base = results.baseline;
   results.sensitivity_base->name = "W8A8";
-  write_sweep_store(folder.path() / "sweep.h5", results, {});
+  write_sweep_store(real_file_system(), folder.path() / "sweep.h5", results, {});
   EXPECT_EQ(Reader(folder.path() / "sweep.h5").text_attribute("/sensitivity", "base"), "W8A8");
 }
 
@@ -324,7 +327,7 @@ TEST(SweepStoreTest, a_float_scheme_of_the_sweep_is_not_repeated) {
   const TempDir folder;
   RunResults results = small_results();
   results.evaluations[2].id = "base";
-  write_sweep_store(folder.path() / "sweep.h5", results, {});
+  write_sweep_store(real_file_system(), folder.path() / "sweep.h5", results, {});
   const Reader file(folder.path() / "sweep.h5");
   EXPECT_EQ(file.texts("/schemes/id"), (std::vector<std::string>{"good", "base"}));
 }
@@ -332,7 +335,7 @@ TEST(SweepStoreTest, a_float_scheme_of_the_sweep_is_not_repeated) {
 TEST(SweepStoreTest, per_image_results_are_compressed_and_padded) {
   const TempDir folder;
   const auto path = folder.path() / "sweep.h5";
-  write_sweep_store(path, small_results(), {});
+  write_sweep_store(real_file_system(), path, small_results(), {});
   const Reader file(path);
   EXPECT_EQ(file.data("/predictions").extents(), (std::vector<hsize_t>{3, 3}));
   EXPECT_TRUE(file.data("/predictions").is_deflated());
@@ -349,7 +352,7 @@ TEST(SweepStoreTest, per_image_results_are_compressed_and_padded) {
 TEST(SweepStoreTest, calibration_groups_keep_names_apart_that_a_slash_would_merge) {
   const TempDir folder;
   const auto path = folder.path() / "sweep.h5";
-  write_sweep_store(path, small_results(), {});
+  write_sweep_store(real_file_system(), path, small_results(), {});
   const Reader file(path);
   EXPECT_EQ(file.text_attribute("/calibration/_a_in", "tensor"), "/a/in");
   EXPECT_EQ(file.numbers("/calibration/_a_in/range"), (std::vector<double>{-1.5, 2.0}));
@@ -362,8 +365,8 @@ TEST(SweepStoreTest, every_data_set_says_its_units_and_meaning) {
   const TempDir folder;
   const auto path = folder.path() / "sweep.h5";
   const auto part = folder.path() / "rank-0.h5";
-  write_sweep_store(path, small_results(), {});
-  write_activation_part(part, {{"/a/conv", ramp({1, 2}, 0), ramp({1, 2}, 1)}});
+  write_sweep_store(real_file_system(), path, small_results(), {});
+  write_activation_part(real_file_system(), part, {{"/a/conv", ramp({1, 2}, 0), ramp({1, 2}, 1)}});
   std::size_t seen = 0;
   for (const auto& name : {path, part}) {
     const Reader file(name);
@@ -378,7 +381,7 @@ TEST(SweepStoreTest, every_data_set_says_its_units_and_meaning) {
 
 TEST(SweepStoreTest, results_without_anything_still_make_a_file) {
   const TempDir folder;
-  write_sweep_store(folder.path() / "new" / "sweep.h5", {}, {});
+  write_sweep_store(real_file_system(), folder.path() / "new" / "sweep.h5", {}, {});
   const Reader file(folder.path() / "new" / "sweep.h5");
   EXPECT_TRUE(file.texts("/schemes/id").empty());
   EXPECT_FALSE(file.has("/predictions"));
@@ -386,9 +389,9 @@ TEST(SweepStoreTest, results_without_anything_still_make_a_file) {
 
 TEST(SweepStoreTest, equal_results_give_equal_bytes) {
   const TempDir folder;
-  write_sweep_store(folder.path() / "a.h5", small_results(), {});
+  write_sweep_store(real_file_system(), folder.path() / "a.h5", small_results(), {});
   ::sleep(1);  // a time in the file would show
-  write_sweep_store(folder.path() / "b.h5", small_results(), {});
+  write_sweep_store(real_file_system(), folder.path() / "b.h5", small_results(), {});
   EXPECT_EQ(read_file(folder.path() / "a.h5"), read_file(folder.path() / "b.h5"));
 }
 
@@ -396,10 +399,12 @@ TEST(SweepStoreTest, activations_of_all_ranks_are_reached_through_the_main_file)
   const TempDir folder;
   const auto part0 = folder.path() / "run/activations/rank-0.h5";
   const auto part1 = folder.path() / "run/activations/rank-1.h5";
-  write_activation_part(part0, {{"/a/conv", ramp({2, 1, 2, 2}, 0), ramp({2, 1, 2, 2}, 100)}});
+  write_activation_part(real_file_system(), part0,
+                        {{"/a/conv", ramp({2, 1, 2, 2}, 0), ramp({2, 1, 2, 2}, 100)}});
   const Tensor nhwc = ramp({1, 2, 2, 1}, 0).to_layout(Layout::channels_last);
-  write_activation_part(part1, {{"_a_conv", nhwc, {}}});
-  write_sweep_store(folder.path() / "run/sweep.h5", small_results(), {part0, part1});
+  write_activation_part(real_file_system(), part1, {{"_a_conv", nhwc, {}}});
+  write_sweep_store(real_file_system(), folder.path() / "run/sweep.h5", small_results(),
+                    {part0, part1});
   // Links are relative: the run can be moved.
   std::filesystem::rename(folder.path() / "run", folder.path() / "moved");
   const Reader file(folder.path() / "moved/sweep.h5");
@@ -416,10 +421,11 @@ TEST(SweepStoreTest, wrong_part_files_are_named) {
   const auto part = folder.path() / "rank-0.h5";
   const auto same = folder.path() / "rank-1.h5";
   const auto store = folder.path() / "sweep.h5";
-  write_activation_part(part, {{"a", ramp({1, 1}, 0), {}}});
-  write_activation_part(same, {{"a", ramp({1, 1}, 0), {}}});
+  write_activation_part(real_file_system(), part, {{"a", ramp({1, 1}, 0), {}}});
+  write_activation_part(real_file_system(), same, {{"a", ramp({1, 1}, 0), {}}});
   const auto text = [&](const std::vector<std::filesystem::path>& parts) {
-    return error_text<Error>([&] { write_sweep_store(store, small_results(), parts); });
+    return error_text<Error>(
+        [&] { write_sweep_store(real_file_system(), store, small_results(), parts); });
   };
   EXPECT_EQ(text({part, same}),
             "the activations of layer 'a' are in two part files [" + same.string() + "]");
@@ -449,8 +455,8 @@ TEST(SweepStoreTest, a_full_disk_is_an_error_and_leaves_the_old_file) {
   const TempDir folder;
   const auto store = folder.path() / "sweep.h5";
   const auto part = folder.path() / "rank-0.h5";
-  write_sweep_store(store, small_results(), {});
-  write_activation_part(part, {{"a", ramp({1, 1}, 0), {}}});
+  write_sweep_store(real_file_system(), store, small_results(), {});
+  write_activation_part(real_file_system(), part, {{"a", ramp({1, 1}, 0), {}}});
   const std::string old_store = read_file(store);
   const std::string old_part = read_file(part);
 
@@ -465,23 +471,55 @@ TEST(SweepStoreTest, a_full_disk_is_an_error_and_leaves_the_old_file) {
     return 0;
   };
   for (const rlim_t limit : {rlim_t{0}, rlim_t{1}, rlim_t{4096}, rlim_t{40'000}}) {
-    EXPECT_EQ(
-        with_file_limit(limit,
-                        [&] { return fails_as_io([&] { write_sweep_store(store, larger, {}); }); }),
-        7)
+    EXPECT_EQ(with_file_limit(limit,
+                              [&] {
+                                return fails_as_io([&] {
+                                  write_sweep_store(real_file_system(), store, larger, {});
+                                });
+                              }),
+              7)
         << limit;
   }
-  EXPECT_EQ(with_file_limit(1000,
-                            [&] {
-                              return fails_as_io([&] {
-                                write_activation_part(part, {{"b", ramp({4, 4096}, 0), {}}});
-                              });
-                            }),
-            7);
+  EXPECT_EQ(
+      with_file_limit(
+          1000,
+          [&] {
+            return fails_as_io([&] {
+              write_activation_part(real_file_system(), part, {{"b", ramp({4, 4096}, 0), {}}});
+            });
+          }),
+      7);
   EXPECT_EQ(read_file(store), old_store);
   EXPECT_EQ(read_file(part), old_part);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 2)
       << "nothing may be left behind";
+}
+
+TEST(SweepStoreTest, every_failing_operation_is_one_error_and_leaves_an_old_or_a_new_file) {
+  const TempDir folder;
+  const auto store = folder.path() / "sweep.h5";
+  const auto part = folder.path() / "parts" / "rank-0.h5";
+  const auto write = [&](FileSystem& files, const std::string& remark, float first) {
+    RunResults results = small_results();
+    results.remarks = {remark};
+    write_activation_part(files, part, {{"a", ramp({1, 4}, first), {}}});
+    write_sweep_store(files, store, results, {});
+  };
+  write(real_file_system(), "new", 9.0f);
+  const std::string new_store = read_file(store), new_part = read_file(part);
+  bool is_clean = false;
+  for (int at = 1; !is_clean; ++at) {
+    ASSERT_LT(at, 20);
+    write(real_file_system(), "old", 1.0f);
+    const std::string old_store = read_file(store), old_part = read_file(part);
+    testing::FaultyFileSystem files(real_file_system(), testing::Fault::fails, at);
+    const std::string text = error_text<Error>([&] { write(files, "new", 9.0f); });
+    is_clean = !files.has_broken();
+    EXPECT_EQ(text.empty(), is_clean) << at;
+    EXPECT_TRUE(read_file(store) == (is_clean ? new_store : old_store)) << at;
+    EXPECT_TRUE(read_file(part) == old_part || read_file(part) == new_part) << at;
+    EXPECT_EQ(std::distance(std::filesystem::recursive_directory_iterator(folder.path()), {}), 3);
+  }
 }
 
 }  // namespace
