@@ -86,7 +86,7 @@ class AlertTransport final : public Transport {
   int node_size() const override { return inner_.node_size(); }
   bool has_process() const override { return inner_.has_process(); }
   double now() const override { return inner_.now(); }
-  void send(int to, std::uint8_t kind, Bytes payload) override {
+  void send(int to, std::uint8_t kind, Payload payload) override {
     inner_.send(to, kind, std::move(payload));
   }
   std::optional<Message> receive(std::chrono::microseconds timeout) override {

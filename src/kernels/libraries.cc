@@ -62,14 +62,19 @@ namespace {
 /// More than a buffer of OpenBLAS, so that there is room for what others ask for meanwhile.
 constexpr std::size_t kBlasBytes = std::size_t{160} << 20;
 
-void require_blas_room() {
-  void* room = ::mmap(nullptr, kBlasBytes, PROT_READ | PROT_WRITE,
+/// More than oneDNN takes for the code of a layer.
+constexpr std::size_t kCodeBytes = std::size_t{32} << 20;
+
+/// Whether the system gives that much; taken and given back at once.
+void require_room(std::size_t bytes, const char* what) {
+  void* room = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (room == MAP_FAILED) {
-    throw Error(ErrorCode::resource, "out of memory: OpenBLAS needs 128 MiB of addresses a thread",
-                {}, "Raise the limit (ulimit -v, ulimit -d), or start fewer ranks");
+    throw Error(ErrorCode::resource,
+                fmt::format("out of memory: {} needs {} MiB of addresses", what, bytes >> 20), {},
+                "Raise the limit (ulimit -v, ulimit -d), or start fewer ranks");
   }
-  ::munmap(room, kBlasBytes);
+  ::munmap(room, bytes);
 }
 
 /// What a thread needs of OpenBLAS as long as it lives: there are as many buffers as threads that
@@ -82,7 +87,7 @@ class BlasBuffer {
     std::vector<void*> held;
     try {
       while (all.known.size() <= all.users) {
-        require_blas_room();
+        require_room(kBlasBytes, "OpenBLAS");
         // One that is known and free, or else a new one.
         void* buffer = blas_memory_alloc(0);
         if (buffer == nullptr)
@@ -124,6 +129,10 @@ void use_one_thread() {
   static const bool blas_is_single = (openblas_set_num_threads(1), true);
   (void)blas_is_single;
   omp_set_num_threads(1);
+}
+
+void require_code_room() {
+  require_room(kCodeBytes, "oneDNN");
 }
 
 void begin_blas() {

@@ -206,6 +206,7 @@ Prepared& OneDnnLayer::State::prepare(const Geometry& g) {
   auto fresh = std::make_unique<Prepared>();
   fresh->batch = g.batch;
   fresh->input = g.input;
+  require_code_room();
   try {
     const Descriptors chosen = choose(g);
     const std::string_view implementation = chosen.primitive.impl_info_str();

@@ -227,10 +227,11 @@ SchemeFile export_from_run(const std::filesystem::path& directory,
 
 std::filesystem::path external_place(const ExportPlaces& places) {
   // A link is followed, and a model's external data lies beside the file itself.
-  std::error_code none;
-  const std::filesystem::path file = std::filesystem::is_symlink(places.model, none)
-                                         ? std::filesystem::weakly_canonical(places.model, none)
-                                         : places.model;
+  constexpr int kMostLinks = 40;
+  std::filesystem::path file = places.model;
+  std::error_code no_link;
+  for (int links = 0; links < kMostLinks && std::filesystem::is_symlink(file, no_link); ++links)
+    file = file.parent_path() / std::filesystem::read_symlink(file, no_link);
   return file.parent_path() / (places.model.filename().string() + ".data");
 }
 

@@ -82,7 +82,7 @@ TEST(SchemeFilePlacesTest, external_data_lies_beside_the_file_that_a_link_leads_
   fs::create_directory(folder.path() / "far");
   fs::create_symlink("far/y.onnx", folder.path() / "x.onnx");
   const ExportPlaces places{.model = folder.path() / "x.onnx", .scripts = {}};
-  EXPECT_EQ(external_place(places), fs::canonical(folder.path()) / "far" / "x.onnx.data");
+  EXPECT_EQ(external_place(places), folder.path() / "far" / "x.onnx.data");
 }
 
 }  // namespace

@@ -6,6 +6,11 @@ namespace qsweep::detail {
 /// setting per thread, so every entry into a library calls this first.
 void use_one_thread();
 
+/// Before oneDNN makes a layer: where the system refuses memory for its code, it writes to address
+/// 0.
+/// @throws Error(resource) when there is none
+void require_code_room();
+
 /// use_one_thread(), and room for OpenBLAS's work on this thread; before each of its products.
 /// OpenBLAS takes 128 MiB of addresses for every product under way, keeps them, and where the
 /// system refuses them asks again for ever: here that is Error(resource).
