@@ -88,7 +88,7 @@ void check_places(const Options& o, const JobConfig& job) {
     outputs.folders.emplace_back(o.annotated);
   }
   std::vector<std::filesystem::path> inputs;
-  if (!o.preset.rules.empty()) inputs.emplace_back(o.preset.rules);
+  if (const auto rules = rules_file(o.preset); !rules.empty()) inputs.push_back(rules);
   check_outputs(std::move(outputs), job, std::move(inputs));
 }
 

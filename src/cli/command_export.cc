@@ -54,7 +54,7 @@ std::string to_text(const SchemeFile& f, const std::string& path) {
 void check_places(const Options& o) {
   const std::filesystem::path run = o.source.run;
   std::vector<std::filesystem::path> inputs;
-  if (!o.source.preset.rules.empty()) inputs.push_back(o.source.preset.rules);
+  if (const auto rules = rules_file(o.source.preset); !rules.empty()) inputs.push_back(rules);
   if (!run.empty()) {
     for (const char* name : {"run_config.yaml", "journal.qsj", "sweep.h5"})
       inputs.push_back(run / name);

@@ -160,7 +160,7 @@ ExitCode run_stage(const JobConfig& job,
                    StageId last,
                    const std::function<void(const RunOutcome&)>& show) {
   return with_ranks([&](Session& session) {
-    check_outputs({.files = {}, .folders = {options.out}}, job);
+    check_outputs({.files = {}, .folders = {out}}, job);
     ProgressLine progress;
     const RunOutcome outcome = run_job(job, {.directory = out, .last = last}, session, progress);
     show(outcome);

@@ -58,8 +58,9 @@ void add_preset_options(CLI::App& command, PresetOptions& o, CLI::Option* instea
   command.add_option("--calibration-method", o.method,
                      "With --quantize-mode: max or entropy; int4: awq_lite, awq_clip, awq_full or "
                      "rtn_dq");
-  auto* rules = keys.add(command, "--rules", "quantization.rules",
-                         "File of ordered rules, after those of the preset", KeyFlags::Kind::path);
+  auto* rules = o.rules =
+      keys.add(command, "--rules", "quantization.rules",
+               "File of ordered rules, after those of the preset", KeyFlags::Kind::path);
   if (instead != nullptr) {
     for (CLI::Option* option : {preset, family, mode, rules}) instead->excludes(option);
   }
@@ -71,6 +72,10 @@ void add_preset_options(CLI::App& command, PresetOptions& o, CLI::Option* instea
   keys.add(command, "--op-types-to-exclude", "quantization.op_types_to_exclude",
            "Keep layers of these operator types in FP16: Gemm,LayerNorm", Kind::list);
   keys.name("quantization.preset", "--preset");
+}
+
+std::filesystem::path rules_file(const PresetOptions& o) {
+  return o.rules == nullptr || o.rules->empty() ? std::string() : o.rules->as<std::string>();
 }
 
 std::vector<Override> overrides_of(const PresetOptions& o) {

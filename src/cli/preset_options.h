@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,11 @@ namespace qsweep {
 struct PresetOptions {
   std::string mode, method;
   KeyFlags flags;  ///< the others
+  CLI::Option* rules = nullptr;
 };
+
+/// The file of --rules; empty when it was not given.
+[[nodiscard]] std::filesystem::path rules_file(const PresetOptions& options);
 
 /// @param instead option that names a scheme otherwise and so excludes these; null: none
 void add_preset_options(CLI::App& command, PresetOptions& options, CLI::Option* instead = nullptr);

@@ -83,8 +83,10 @@ void Crew::run(const std::string& stage, std::vector<Piece> pieces) {
         tasks,
         [&](const TaskOutcome& outcome) {
           if (outcome.error.starts_with(kOutOfMemory)) {
-            throw Error(ErrorCode::resource, outcome.error, {},
-                        "Start fewer ranks or raise the limit of memory; what is finished is kept");
+            // With a hint of its own where it says more than that.
+            throw Error(
+                ErrorCode::resource, outcome.error, {},
+                outcome.error == kOutOfMemory ? "Start fewer ranks or raise the limit" : "");
           }
           const Piece& piece = pieces.at(outcome.task);
           WorkDone work;

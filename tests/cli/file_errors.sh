@@ -14,7 +14,7 @@ inputs=(
   "eval @.onnx --data cifar10:eval.bin"
   "eval demo_cnn.onnx --data cifar10:@"
   "eval demo_cnn.onnx --data cifar100:@"
-  "eval demo_cnn.onnx --data images:@"
+  "eval demo_cnn.onnx --data images:@ --resize stretch:32x32"
   "eval demo_cnn.onnx --data npy:@,@"
   "eval demo_cnn.onnx --data folder:@ --resize stretch:32x32"
   "eval demo_cnn.onnx --data coco:folder,@ --resize stretch:32x32 --task detection --head yolox"
