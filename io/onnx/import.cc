@@ -24,9 +24,7 @@ void require_file(const fs::path& path) {
   const fs::file_status status = fs::status(path, failed);
   if (fs::is_regular_file(status)) return;
   const std::string where = path.string();
-  // Links in a loop, too long a name, no permission.
-  if (status.type() == fs::file_type::none)
-    throw Error(ErrorCode::io, "cannot read the file: " + failed.message(), where);
+  const std::string reason = failed.message();
   if (fs::is_directory(status))
     throw Error(ErrorCode::not_found, "is a directory, not a model", where);
   if (fs::is_symlink(path, failed)) {
@@ -34,6 +32,8 @@ void require_file(const fs::path& path) {
                 "broken symbolic link to '" + fs::read_symlink(path, failed).string() + "'", where,
                 "Restore the file it points to");
   }
+  if (status.type() == fs::file_type::none)  // too long a name, no permission
+    throw Error(ErrorCode::io, "cannot read the file: " + reason, where);
   if (fs::exists(status)) throw Error(ErrorCode::not_found, "is not a file", where);
   throw Error(ErrorCode::not_found, "no such model file", where);
 }

@@ -190,7 +190,7 @@ void add_smoke_command(CLI::App& app, Invocation& invocation) {
                       "Write each output as DIR/<name>.npy ('/' becomes '_') and smoke.json");
   command->add_option("--seed", options->seed, "Seed of the random input")
       ->capture_default_str()
-      ->check(CLI::Range(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max()));
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
   command->add_option("--repeat", options->repeat, "Run so often again and report the median time")
       ->capture_default_str()
       ->check(CLI::Range(0, 100'000));

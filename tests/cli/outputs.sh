@@ -28,7 +28,8 @@ wait && cmp got.csv plain.csv && [ -p fifo ] || fail "predictions through a FIFO
 "${eval_demo[@]}" --predictions /dev/stdout >both.txt
 head -21 both.txt | cmp - plain.csv || fail "predictions on stdout, a file: $(head -3 both.txt)"
 grep -qi '^top-1' both.txt || fail "what follows the predictions on stdout is lost: $(tail -3 both.txt)"
-"${eval_demo[@]}" --predictions /dev/stdout | head -21 | cmp - plain.csv || fail "predictions on stdout, a pipe"
+"${eval_demo[@]}" --predictions /dev/stdout | cat >piped.txt
+head -21 piped.txt | cmp - plain.csv || fail "predictions on stdout, a pipe"
 "${eval_demo[@]}" --predictions >(cat >substituted.csv) >/dev/null
 for _ in $(seq 50); do cmp -s substituted.csv plain.csv && break; sleep 0.1; done
 cmp substituted.csv plain.csv || fail "predictions through >(...)"

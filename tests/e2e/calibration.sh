@@ -27,7 +27,7 @@ printf 'x' | dd of=ranges.cache bs=1 seek=5000 conv=notrunc status=none
 grep -q 'checksum.*calibrating anew' log || fail "damage was not noticed: $(cat log)"
 cmp one.json repaired.json && cmp first.cache ranges.cache || fail "the damaged cache was not replaced"
 "$QSWEEP_BINARY" "${calibrate[@]}" --cache ranges.cache --calib-images 200 >other.json 2>log
-grep -q 'made with other samples: calibrating anew' log || fail "a cache of other images was used: $(cat log)"
+grep -q 'calibration_images was .*calibrating anew' log || fail "a cache of other images was used: $(cat log)"
 "$QSWEEP_BINARY" eval model/demo_cnn.onnx --data cifar10:model/eval.bin --calib cifar10:model/train.bin --scheme '*=W8A8' \
   --json >plain.json
 for _ in 1 2; do
@@ -58,7 +58,8 @@ grep -q 'do not resemble the evaluation images.*roughness' noise.json || fail "n
 "$QSWEEP_BINARY" -v calibrate "$demo" --cache job.cache --json 2>log >job2.json
 grep -q 'reused from' log && cmp job1.json job2.json && cmp job1.json run/calibration.json ||
   fail "a job's cache changes its ranges, or was not used"
-! "$QSWEEP_BINARY" calibrate "$demo" --calib cifar10:model/train.bin 2>/dev/null || fail "--calib was ignored"
+"$QSWEEP_BINARY" calibrate "$demo" --calib cifar10:model/train.bin --calib-images 120 --json >flags.json
+grep -q '"images": 120' flags.json || fail "--calib and --calib-images do not reach the job: $(head -20 flags.json)"
 [ -s run/calibration.json ] || fail "the run directory has no calibration.json"
 grep -q '"path": "calibration.json"' run/manifest.json || fail "the manifest lacks calibration.json"
 ls -l model | cmp - before || fail "something was written beside the model"

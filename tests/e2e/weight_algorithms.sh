@@ -72,8 +72,8 @@ refused() {
 refused 'smoothquant has nothing to do' --scheme '*=W4A16' --algorithm smoothquant
 refused 'awq_lite has nothing to do' --scheme '*=FP16' --algorithm awq_lite
 refused 'calibrator percentile does not fit smoothquant' --scheme '*=W8A8' --algorithm smoothquant --calibrator percentile
-refused "unknown weight algorithm 'gptq'" --scheme '*=W8A8' --algorithm gptq
-refused "'2' is not a number from 0 to 1, or auto" --scheme '*=W8A8' --algorithm smoothquant --smoothquant-alpha 2
+refused "must be one of rtn, mse, awq_lite, awq_clip, awq_full, smoothquant, got 'gptq'" --scheme '*=W8A8' --algorithm gptq
+refused "must be a number, from 0 to 1, got '2'" --scheme '*=W8A8' --algorithm smoothquant --smoothquant-alpha 2
 
 if [ -x "${QSWEEP_PYTHON:-}" ]; then
   # A ConvTranspose is rounded plainly whatever the algorithm; the layer behind it is adapted.

@@ -79,7 +79,7 @@ TEST_F(HandlerTest, a_cut_message_changes_nothing) {
 }
 
 TEST_F(HandlerTest, images_that_are_not_finite_are_named_in_calibration) {
-  const auto broken = open_workload(demo({"input.std=[1e-45, 0.25, 0.25]"}));
+  const auto broken = open_workload(demo({"input.scale=1e-30", "input.std=[1e-30, 0.25, 0.25]"}));
   JobHandler handler(1, broken, "run");
   try {
     (void)handler.run(CalibrateTask{.pass = CalibrationPass::range, .images = {0, 4}}.encode());
