@@ -109,8 +109,7 @@ std::unordered_map<std::int64_t, std::int64_t> sort_by_id(std::vector<Item>& ite
                                   repeated.size(), repeated.size() == 1 ? "entry" : "entries",
                                   repeated.front()));
   }
-  const auto rest = std::ranges::unique(items);
-  items.erase(rest.begin(), rest.end());
+  items.erase(std::unique(items.begin(), items.end()), items.end());
   std::unordered_map<std::int64_t, std::int64_t> index;
   for (const Item& item : items) index.emplace(item.id, static_cast<std::int64_t>(index.size()));
   return index;
