@@ -16,10 +16,11 @@ export TSAN_OPTIONS="halt_on_error=1:suppressions=$PWD/tests/threads.supp"
   --set data.evaluation.images=60 --set data.evaluation.shard=10 --set data.calibration.images=20
 
 if [ -d "$shared/models" ]; then
+  shared=$(realpath "$shared")
   "$build/qsweep" run jobs/yolox_nano_coco.yaml --threads 3 --out "$scratch/detection" \
     --set "model=$shared/models/yolox_nano_coco.onnx" \
-    --set "data.evaluation.path='$shared/coco/val2017,$shared/coco/instances_val2017_128.json'" \
-    --set "data.calibration.path='$shared/coco/train2017,$shared/coco/instances_train2017_64.json'" \
+    --set "data.evaluation.path=[$shared/coco/val2017, $shared/coco/instances_val2017_128.json]" \
+    --set "data.calibration.path=[$shared/coco/train2017, $shared/coco/instances_train2017_64.json]" \
     --set data.evaluation.images=3 --set data.evaluation.shard=1 --set data.calibration.images=2 \
     --set 'sensitivity.precisions=[]' --set 'sweep.families=[{rest: W8A8, keep: FP16, k: [0, all]}]'
 else
