@@ -10,6 +10,7 @@
 #include "src/base/error.h"
 
 #include "src/quant/presets.h"
+#include "src/quant/rounding.h"
 
 #include "src/kernels/ops.h"
 
@@ -19,8 +20,6 @@
 
 namespace qsweep {
 namespace {
-
-constexpr float kLargestHalf = 65504.0f;
 
 WeightSettings weight_settings(const JobConfig::Quantization& q) {
   WeightSettings settings{.algorithm = parse_weight_algorithm(q.algorithm),
@@ -179,14 +178,14 @@ void warn_of_half_weights(const OpenModel& model, CompiledJob& c) {
   std::string names;
   for (std::size_t i = 0; i < model.layers().size(); ++i) {
     const Tensor& weight = model.program->weight(static_cast<int>(i));
-    const bool exceeds = std::ranges::any_of(weight.data<float>(),
-                                             [](float v) { return std::fabs(v) > kLargestHalf; });
+    const bool exceeds = std::ranges::any_of(
+        weight.data<float>(), [](float v) { return std::fabs(v) > rounding::kHalf.largest; });
     if (exceeds) names += (names.empty() ? "'" : ", '") + model.layers()[i].name + "'";
   }
   if (names.empty()) return;
   c.warnings.push_back(fmt::format(
       "weights of {} exceed {}, the largest FP16 number: they overflow to infinity at FP16", names,
-      kLargestHalf));
+      rounding::kHalf.largest));
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "src/base/error.h"
-#include "src/base/hash.h"
 #include "src/base/log.h"
 
 namespace qsweep {
@@ -36,16 +35,9 @@ class ProblemList {
   std::vector<Error> errors_;
 };
 
-std::string ids_digest(std::span<const std::int64_t> ids) {
-  Sha256 hash;
-  for (const std::int64_t id : ids) hash.update(fmt::format("{} ", id));
-  return hash.hex().substr(0, 16);
-}
-
 std::string images_value(const ImageSet& images) {
   if (!images.is_given()) return "none";
-  return fmt::format("{} images {} of {}", images.size(), ids_digest(images.ids()),
-                     images.digest());
+  return fmt::format("{} images {}", images.size(), images.digest());
 }
 
 Identity identity_of(const Workload& w) {
@@ -133,7 +125,6 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job,
   auto w = std::make_shared<Workload>();
   w->job = job;
   w->use = use;
-  w->share = share;
   ProblemList problems;
   problems.attempt([&] {
     w->model = open_model(job);

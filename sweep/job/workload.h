@@ -43,7 +43,6 @@ struct EvaluationScope {
 struct Workload {
   JobConfig job;
   WorkloadUse use = WorkloadUse::evaluate;
-  NodeShare share;  ///< of the processes of the run on this node, for decoded pictures
   OpenModel model;
   ImageSet calibration;
   ImageSet evaluation;

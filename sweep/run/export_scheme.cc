@@ -10,6 +10,8 @@
 #include "src/base/random.h"
 #include "src/base/text.h"
 
+#include "src/quant/rounding.h"
+
 #include "src/exec/bank.h"
 
 #include "io/data/npy.h"
@@ -87,8 +89,6 @@ ScriptFolder write_scripts(const Workload& w, const Scheme& scheme, const Export
   return folder;
 }
 
-constexpr float kLargestHalf = 65504.0f;
-
 /// Images that show how large a model's values get: those of the calibration, else one of random
 /// pixels, or of normal values where nothing says that pixels are scaled.
 Tensor sample_images(const Workload& w) {
@@ -113,7 +113,7 @@ void warn_of_half_range(const Workload& w) {
   std::string names;
   const auto check = [&](const std::string& name, std::span<const float> values) {
     const bool exceeds = std::ranges::any_of(
-        values, [](float v) { return std::isfinite(v) && std::fabs(v) > kLargestHalf; });
+        values, [](float v) { return std::isfinite(v) && std::fabs(v) > rounding::kHalf.largest; });
     if (exceeds) names += (names.empty() ? "'" : ", '") + name + "'";
   };
   for (const Value& value : graph.values) {
@@ -129,7 +129,7 @@ void warn_of_half_range(const Workload& w) {
     log_warning(fmt::format(
         "values of {} exceed {}, the largest FP16 number, {}: they overflow to "
         "infinity in the exported file",
-        names, kLargestHalf,
+        names, rounding::kHalf.largest,
         w.calibration.is_given() ? "on the calibration images" : "on an image of random values"));
 }
 
