@@ -37,25 +37,25 @@ if [ "$mode" = --tidy ]; then tests/tidy.sh --all; else tests/tidy.sh; fi
 
 stage "address and undefined-behaviour sanitizers, fuzz targets"
 cmake -S . -B build/sanitize -G Ninja -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_BUILD_TYPE=Sanitize \
-  -DCMAKE_CXX_FLAGS=-O1 -DQSWEEP_FUZZ=ON -DQSWEEP_SANITIZE=address,undefined
+  -DQSWEEP_FUZZ=ON -DQSWEEP_SANITIZE=address,undefined
 fuzzers=(fuzz_onnx fuzz_job fuzz_npy fuzz_image_list fuzz_picture fuzz_annotations fuzz_records)
 cmake --build build/sanitize --parallel --target unit_tests "${fuzzers[@]}"
 # Open MPI and the BLAS keep memory until exit, so leaks are not looked for.
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-ctest --test-dir build/sanitize --output-on-failure -L unit
+ctest --test-dir build/sanitize --output-on-failure --parallel "$(nproc)" -L unit
 
 stage "fuzzing every parser for a few seconds"
 seeds=$(mktemp -d)
-cp tests/io/data/pictures/* jobs/demo/demo.yaml jobs/demo/demo_cnn.onnx "$seeds"
+cp tests/io/data/pictures/*.* tests/io/data/pictures/forms/* jobs/demo/demo.yaml jobs/demo/demo_cnn.onnx "$seeds"
 echo '{"images":[{"id":1,"file_name":"a.png","width":4,"height":4}],"categories":[{"id":1,"name":"c"}],
 "annotations":[{"id":1,"image_id":1,"category_id":1,"bbox":[0,0,2,2],"area":4,"iscrowd":0}]}' >"$seeds/instances.json"
-for target in "${fuzzers[@]}"; do
-  "build/sanitize/tests/fuzz/$target" -max_total_time=15 -rss_limit_mb=4096 -print_final_stats=0 "$(mktemp -d)" "$seeds" 2>&1 | tail -1
-done
+export seeds
+printf '%s\n' "${fuzzers[@]}" | xargs -P "$(nproc)" -I{} bash -o pipefail -c \
+  'build/sanitize/tests/fuzz/{} -max_total_time=15 -rss_limit_mb=4096 "$(mktemp -d)" "$seeds" 2>&1 | tail -40 | grep -E "^Done|ERROR|SUMMARY|^ *#"'
 
 stage "thread sanitizer: the ranks of one process"
 cmake -S . -B build/threads -G Ninja -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_BUILD_TYPE=Sanitize \
-  -DCMAKE_CXX_FLAGS=-O1 -DQSWEEP_SANITIZE=thread
+  -DQSWEEP_SANITIZE=thread
 cmake --build build/threads --parallel --target ranks_thread_test qsweep
 tests/threads.sh build/threads
 
