@@ -16,9 +16,9 @@ std::string quote_csv(std::string_view field) {
   return quoted + "\"";
 }
 
-std::vector<std::vector<std::string>> parse_csv(std::string_view text, const std::string& where) {
+std::vector<CsvRow> parse_csv(std::string_view text, const std::string& where) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // as spreadsheets write it
-  std::vector<std::vector<std::string>> rows;
+  std::vector<CsvRow> rows;
   std::size_t line = 1;
   std::size_t i = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
   while (i < text.size()) {
@@ -55,7 +55,7 @@ std::vector<std::vector<std::string>> parse_csv(std::string_view text, const std
         end = true;
       }
     }
-    if (row.size() > 1 || !row.front().empty()) rows.push_back(std::move(row));
+    if (row.size() > 1 || !row.front().empty()) rows.push_back({std::move(row), row_line});
   }
   return rows;
 }

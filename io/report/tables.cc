@@ -157,12 +157,13 @@ std::string render_sweep_index_csv(const RunResults& results) {
 }
 
 std::string render_pareto_csv(const RunResults& results) {
-  Csv csv({"scheme_id", "name", "scheme", "cost_axis", "latency_ms", "latency_source", "size_bytes",
-           "effective_bits", results.metric, "ci_low", "ci_high", "drop", "drop_low", "drop_high",
-           "kl", "images", "front", "inseparable"});
+  Csv csv({"scheme_id", "name", "scheme", "cost_axis", "latency_ms", "images_per_second",
+           "latency_source", "size_bytes", "effective_bits", results.metric, "ci_low", "ci_high",
+           "drop", "drop_low", "drop_high", "kl", "images", "front", "inseparable"});
   const std::string axis(view::name_of(view::cost_axis(results)));
   for (const Evaluation* e : view::points(results)) {
-    csv.row({e->id, view::label_of(*e), e->text, axis, latency_cell(*e), e->latency_source,
+    csv.row({e->id, view::label_of(*e), e->text, axis, latency_cell(*e),
+             number(view::images_per_second(results, *e)), e->latency_source,
              fmt::format("{}", e->size_bytes), number(e->effective_bits), number(e->metric),
              number(e->ci_low), number(e->ci_high), number(e->drop), number(e->drop_low),
              number(e->drop_high), number(e->kl), fmt::format("{}", e->images), yes(e->on_front),
@@ -173,7 +174,7 @@ std::string render_pareto_csv(const RunResults& results) {
 
 std::string render_tradeoff_csv(const RunResults& results) {
   Csv csv({"config", "accuracy", "latency_ms", "efficiency", "scheme_id", "ci_low", "ci_high",
-           "drop", "size_bytes", "effective_bits", "latency_source", "front"});
+           "drop", "size_bytes", "effective_bits", "latency_source", "front", "images_per_second"});
   for (const Evaluation* e : view::all_schemes(results)) {
     if (!view::is_ok(*e)) continue;
     const bool has_latency = !e->latency_source.empty() && e->latency_ms > 0.0;
@@ -181,21 +182,29 @@ std::string render_tradeoff_csv(const RunResults& results) {
              has_latency ? number(e->metric / e->latency_ms) : std::string(), e->id,
              number(e->ci_low), number(e->ci_high), number(e->drop),
              fmt::format("{}", e->size_bytes), number(e->effective_bits), e->latency_source,
-             yes(e->on_front)});
+             yes(e->on_front), number(view::images_per_second(results, *e))});
   }
   return csv.text();
 }
 
 std::string render_latency_csv(const RunResults& results) {
-  Csv csv({"device", "layer", "precision", "ms", "source", "kernel"});
+  Csv csv({"device", "layer", "precision", "ms", "source", "kernel", "batch", "threads", "mean_ms",
+           "p95_ms", "p99_ms"});
+  const std::string batch = fmt::format("{}", results.latency_batch);
+  const std::string threads =
+      results.latency_threads > 0 ? fmt::format("{}", results.latency_threads) : std::string();
+  const auto row = [&](const RunResults::Latency& r) {
+    csv.row({results.latency_device, r.layer, r.precision, number(r.ms), r.source, r.kernel, batch,
+             threads, number(r.mean_ms), number(r.p95_ms), number(r.p99_ms)});
+  };
   if (!results.latency.empty()) {
-    csv.row({results.latency_device, "*", "*", number(results.latency_other_ms),
-             results.latency_source, "everything outside layers"});
+    row({.layer = "*",
+         .precision = "*",
+         .source = results.latency_source,
+         .kernel = "everything outside layers",
+         .ms = results.latency_other_ms});
   }
-  for (const RunResults::Latency& row : results.latency) {
-    csv.row(
-        {results.latency_device, row.layer, row.precision, number(row.ms), row.source, row.kernel});
-  }
+  for (const RunResults::Latency& r : results.latency) row(r);
   return csv.text();
 }
 
@@ -209,9 +218,11 @@ std::string render_front_table(const RunResults& results) {
   const std::vector<const Evaluation*> front = view::front(results);
   if (front.empty())
     return render_notices(results) + "No scheme is on the front: none was evaluated.\n";
-  const bool has_latency = !results.latency_source.empty();
+  const bool has_latency = view::has_latency(results);
   std::vector<std::string> header = {"scheme"};
+  const bool has_speed = has_latency && results.latency_batch != 1;
   if (has_latency) header.emplace_back("latency ms");
+  if (has_speed) header.emplace_back("images/s");
   for (const std::string& name :
        {view::metric_title(results.metric) + " %", std::string("drop (points)"),
         std::string("size"), std::string("bits"), std::string("note")}) {
@@ -227,6 +238,7 @@ std::string render_front_table(const RunResults& results) {
     any_zero = any_zero || is_zero;
     std::vector<std::string> row = {view::label_of(*e)};
     if (has_latency) row.push_back(fmt::format("{:.3f}", e->latency_ms));
+    if (has_speed) row.push_back(fmt::format("{:.1f}", view::images_per_second(results, *e)));
     row.push_back(fmt::format("{:.2f} ± {:.2f}", e->metric * 100, (e->ci_high - e->ci_low) * 50));
     row.push_back(is_baseline ? "float" : points_text(e->drop));
     row.push_back(

@@ -187,7 +187,7 @@ void write_schemes(const h5::Handle& file, const Schemes& rows, const RunResults
       .column("size_bytes", "byte", "the weights as deployed", &E::size_bytes)
       .column("effective_bits", "bit", "mean bits of a weight", &E::effective_bits)
       .column("bops", "1", "bit operations for one image", &E::bops)
-      .column("latency_ms", "ms", "for one image; NaN when unknown",
+      .column("latency_ms", "ms", "for one call, see /latency; NaN when unknown",
               [](const E* row) { return row->latency_source.empty() ? kNan : row->latency_ms; })
       .column("latency_source", "text", "how the latency is known", &E::latency_source)
       .column("front", "bool", "on the Pareto front", &E::on_front)
@@ -280,12 +280,17 @@ void write_latency(const h5::Handle& file, const RunResults& results) {
   h5::Table table(file, "latency", results.latency);
   table.column("layer", "text", "name of the layer", &L::layer)
       .column("precision", "text", "what it runs at", &L::precision)
-      .column("ms", "ms", "the layer with its input's quantizer, one image", &L::ms)
+      .column("ms", "ms", "the layer with its input's quantizer, one call; the median", &L::ms)
+      .column("mean_ms", "ms", "NaN when unknown", &L::mean_ms)
+      .column("p95_ms", "ms", "NaN when unknown", &L::p95_ms)
+      .column("p99_ms", "ms", "NaN when unknown", &L::p99_ms)
       .column("source", "text", "measured, roofline or table", &L::source)
       .column("kernel", "text", "measured: the kernel that ran", &L::kernel);
   h5::set_attribute(table.group(), "device", results.latency_device);
   h5::set_attribute(table.group(), "source", results.latency_source);
   h5::set_attribute(table.group(), "other_ms", results.latency_other_ms);
+  h5::set_attribute(table.group(), "batch", static_cast<double>(results.latency_batch));
+  h5::set_attribute(table.group(), "threads", static_cast<double>(results.latency_threads));
 }
 
 void write_tasks(const h5::Handle& file, const RunResults& results) {

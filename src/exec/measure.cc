@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "src/base/error.h"
@@ -24,6 +25,14 @@ double median(std::vector<double> values) {
   return (*middle + *std::max_element(values.begin(), middle)) / 2.0;
 }
 
+/// Of sorted values, linear between neighbours (NumPy's default).
+double quantile(const std::vector<double>& sorted, double share) {
+  const double at = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(at);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return std::lerp(sorted[below], sorted[above], at - static_cast<double>(below));
+}
+
 Timing summarize(const std::vector<double>& times, std::string kernel) {
   Timing timing;
   timing.kernel = std::move(kernel);
@@ -31,6 +40,12 @@ Timing summarize(const std::vector<double>& times, std::string kernel) {
   std::vector<double> deviations;
   for (const double t : times) deviations.push_back(std::abs(t - timing.median_ms));
   timing.mad_ms = median(deviations);
+  timing.mean_ms =
+      std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size());
+  std::vector<double> sorted = times;
+  std::ranges::sort(sorted);
+  timing.p95_ms = quantile(sorted, 0.95);
+  timing.p99_ms = quantile(sorted, 0.99);
   return timing;
 }
 

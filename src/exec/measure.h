@@ -24,7 +24,9 @@ struct TimingOptions {
 struct Timing {
   double median_ms = 0.0;
   double mad_ms = 0.0;  ///< median absolute deviation from the median
-  std::string kernel;   ///< as reports name it; empty for what is no layer
+  double mean_ms = 0.0;
+  double p95_ms = 0.0, p99_ms = 0.0;  ///< quantiles, linear between the order statistics
+  std::string kernel;                 ///< as reports name it; empty for what is no layer
 };
 
 /// Times a layer's kernel with its input's quantizer on random values within the calibrated range

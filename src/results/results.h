@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -122,7 +123,7 @@ struct RunResults {
     double kl = 0, agreement = 0;
     std::int64_t size_bytes = 0;
     double effective_bits = 0, bops = 0;
-    double latency_ms = 0;
+    double latency_ms = 0;       ///< of one call on RunResults::latency_batch images
     std::string latency_source;  ///< empty: no latency
     bool on_front = false;
     bool inseparable = false;  ///< from the next point of the front, by two paired standard errors
@@ -140,9 +141,14 @@ struct RunResults {
 
   struct Latency {
     std::string layer, precision, source, kernel;
-    double ms = 0;
+    double ms = 0;  ///< one call; measured: the median
+    double mean_ms = std::numeric_limits<double>::quiet_NaN();
+    double p95_ms = std::numeric_limits<double>::quiet_NaN();
+    double p99_ms = std::numeric_limits<double>::quiet_NaN();
   };
   std::string latency_device, latency_source;
+  std::int64_t latency_batch = 1;  ///< images per call
+  int latency_threads = 0;         ///< 0: not known
   double latency_other_ms = 0;
   std::vector<Latency> latency;
 

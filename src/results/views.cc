@@ -71,8 +71,12 @@ bool is_float_doubtful(const RunResults& results) {
   });
 }
 
+bool has_latency(const RunResults& results) {
+  return !results.latency_source.empty() && !results.baseline.latency_source.empty();
+}
+
 CostAxis cost_axis(const RunResults& results) {
-  if (results.latency_source.empty()) return CostAxis::size;
+  if (!has_latency(results)) return CostAxis::size;
   const auto cost = std::ranges::find_if(
       results.objectives, [](const std::string& name) { return name != "accuracy"; });
   return cost != results.objectives.end() && *cost == "size" ? CostAxis::size : CostAxis::latency;
@@ -127,14 +131,14 @@ double other_of(const Evaluation& evaluation, std::size_t index) {
                                           : std::numeric_limits<double>::quiet_NaN();
 }
 
-double images_per_second(const Evaluation& scheme) {
+double images_per_second(const RunResults& results, const Evaluation& scheme) {
   return scheme.latency_source.empty() || !(scheme.latency_ms > 0.0)
              ? std::numeric_limits<double>::quiet_NaN()
-             : 1000.0 / scheme.latency_ms;
+             : 1000.0 * static_cast<double>(results.latency_batch) / scheme.latency_ms;
 }
 
 double speedup(const RunResults& results, const Evaluation& scheme) {
-  return images_per_second(scheme) / images_per_second(results.baseline);
+  return images_per_second(results, scheme) / images_per_second(results, results.baseline);
 }
 
 bool contains_zero(double low, double high) {

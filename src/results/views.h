@@ -23,8 +23,11 @@ using Sensitivity = RunResults::Sensitivity;
 /// An alarm says that the float model's own figures are wrong.
 [[nodiscard]] bool is_float_doubtful(const RunResults& results);
 
+/// The run has a latency of the float model, so that others can be compared with it.
+[[nodiscard]] bool has_latency(const RunResults& results);
+
 /// What the front minimises: the first of latency and size among the objectives, where the run has
-/// a latency; without one, deployed size.
+/// the float model's latency; without one, deployed size.
 enum class CostAxis { latency, size };
 [[nodiscard]] CostAxis cost_axis(const RunResults& results);
 [[nodiscard]] std::string_view name_of(CostAxis axis);  ///< column name: latency_ms, size_bytes
@@ -42,8 +45,8 @@ enum class CostAxis { latency, size };
 [[nodiscard]] bool is_ok(const Evaluation& evaluation);
 /// The figure of RunResults::other_metrics[index]; NaN where there is none.
 [[nodiscard]] double other_of(const Evaluation& evaluation, std::size_t index);
-/// Images a second, one after another: 1000 / latency; NaN without a latency (R192).
-[[nodiscard]] double images_per_second(const Evaluation& scheme);
+/// Images a second, one call after another: 1000 * batch / latency; NaN without a latency (R192).
+[[nodiscard]] double images_per_second(const RunResults& results, const Evaluation& scheme);
 /// Times as fast as the baseline: its latency over the scheme's; NaN where one is missing (R206).
 [[nodiscard]] double speedup(const RunResults& results, const Evaluation& scheme);
 /// An interval that contains 0: the difference is called `not distinguishable from 0`.

@@ -71,10 +71,14 @@ std::string gain_text(const RunResults& results, const Evaluation& e) {
       static_cast<double>(results.baseline.size_bytes) / static_cast<double>(e.size_bytes));
 }
 
-std::string speed_text(const Evaluation& e) {
-  const double speed = view::images_per_second(e);
+std::string speed_text(const RunResults& results, const Evaluation& e) {
+  const double speed = view::images_per_second(results, e);
   if (!std::isfinite(speed)) return {};
-  return fmt::format(" at {:.3g} ms, {:.1f} images/s", e.latency_ms, speed);
+  return fmt::format(" at {:.3g} ms{}, {:.1f} images/s", e.latency_ms,
+                     results.latency_batch == 1
+                         ? std::string()
+                         : fmt::format(" for {} images", results.latency_batch),
+                     speed);
 }
 
 std::vector<Choice> make_choices(const RunResults& results) {
@@ -213,7 +217,7 @@ const Evaluation* pick(const RunResults& results, const Limits& limits, Prefer p
 
 Decision decide(const RunResults& results) {
   Decision decision;
-  decision.is_verified = !results.latency_source.empty();
+  decision.is_verified = view::has_latency(results);
   decision.choices = make_choices(results);
   for (const Profile profile : kProfiles)
     decision.profiles.push_back(judge_profile(results, profile));
@@ -251,7 +255,7 @@ Decision decide(const RunResults& results) {
       decision.accuracy_verdict = "no quantization needed";
       decision.headline =
           fmt::format("no quantization needed: no quantized scheme is {} than float{}", cheaper,
-                      speed_text(results.baseline));
+                      speed_text(results, results.baseline));
     } else {
       decision.accuracy_verdict = "no scheme";
       decision.headline = "no quantized scheme was evaluated";

@@ -46,8 +46,8 @@ double roofline_ms(const Device& device, const LayerWork& work, const Precision&
   return 1e3 * std::max(compute_s, memory_s) + 1e-3 * device.overhead_us;
 }
 
-LatencyTable::LatencyTable(std::string device, double other_ms, std::vector<LayerLatency> rows)
-    : device_(std::move(device)), other_ms_(other_ms), rows_(std::move(rows)) {
+LatencyTable::LatencyTable(LatencyPlace place, double other_ms, std::vector<LayerLatency> rows)
+    : place_(std::move(place)), other_ms_(other_ms), rows_(std::move(rows)) {
   for (std::size_t i = 0; i < rows_.size(); ++i) index_[{rows_[i].layer, rows_[i].precision}] = i;
 }
 
@@ -69,6 +69,21 @@ LatencyTable::Estimate LatencyTable::scheme_ms(std::span<const std::uint8_t> pre
         sources.size() == 1 ? source : fmt::format("{} {}/{}", source, count, layers.size());
   }
   return e;
+}
+
+std::vector<std::string> LatencyTable::missing(std::span<const Layer> layers,
+                                               const PrecisionSet& precisions) const {
+  std::vector<std::string> lacks;
+  for (const Precision& p : precisions.all()) {
+    std::vector<std::string> here;
+    for (const Layer& layer : layers) {
+      if (!index_.contains({layer.name, p.name}))
+        here.push_back(fmt::format("'{}' at {}", layer.name, p.name));
+    }
+    if (here.size() == layers.size() && here.size() > 1) here.assign(1, "every layer at " + p.name);
+    lacks.insert(lacks.end(), here.begin(), here.end());
+  }
+  return lacks;
 }
 
 }  // namespace qsweep

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <map>
 #include <span>
 #include <string>
@@ -10,14 +12,29 @@
 
 namespace qsweep {
 
+/// How repeated timings lie around their median, in ms; NaN where the source does not say.
+struct TimeSpread {
+  double mean_ms = std::numeric_limits<double>::quiet_NaN();
+  double p95_ms = std::numeric_limits<double>::quiet_NaN();
+  double p99_ms = std::numeric_limits<double>::quiet_NaN();
+};
+
 /// Milliseconds of one layer (with its input's quantizer) at one precision on one device, and how
 /// it is known.
 struct LayerLatency {
   std::string layer;
   std::string precision;
-  double ms = 0.0;
+  double ms = 0.0;     ///< median of repeated calls, where it was measured
   std::string source;  ///< measured, roofline, table
   std::string kernel;  ///< measured: the kernel that ran
+  TimeSpread spread{};
+};
+
+/// What a table's times are of.
+struct LatencyPlace {
+  std::string device;
+  std::int64_t batch = 1;  ///< images per call
+  int threads = 0;         ///< 0: not known, or not a matter of threads
 };
 
 /// A device for the roofline model (Williams, Waterman, Patterson 2009):
@@ -52,7 +69,7 @@ struct LayerWork {
 /// of several sources may be mixed; of two for the same layer and precision the later one counts.
 class LatencyTable {
  public:
-  LatencyTable(std::string device, double other_ms, std::vector<LayerLatency> rows);
+  LatencyTable(LatencyPlace place, double other_ms, std::vector<LayerLatency> rows);
   struct Estimate {
     double ms = 0.0;
     std::string source;    ///< `measured`, `roofline`, or `measured 7/10, roofline 3/10`
@@ -61,12 +78,16 @@ class LatencyTable {
   [[nodiscard]] Estimate scheme_ms(std::span<const std::uint8_t> precision,
                                    std::span<const Layer> layers,
                                    const PrecisionSet& precisions) const;
-  [[nodiscard]] const std::string& device() const { return device_; }
+  /// Pairs of layer and precision without a row, in words: `'conv1' at FP32`; `every layer at W8A8`
+  /// where a precision has none at all. Empty: every scheme of the precisions has a latency.
+  [[nodiscard]] std::vector<std::string> missing(std::span<const Layer> layers,
+                                                 const PrecisionSet& precisions) const;
+  [[nodiscard]] const LatencyPlace& place() const { return place_; }
   [[nodiscard]] double other_ms() const { return other_ms_; }
   [[nodiscard]] std::span<const LayerLatency> rows() const { return rows_; }
 
  private:
-  std::string device_;
+  LatencyPlace place_;
   double other_ms_;
   std::vector<LayerLatency> rows_;
   std::map<std::pair<std::string, std::string>, std::size_t> index_;  ///< (layer, precision) -> row

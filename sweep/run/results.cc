@@ -341,11 +341,15 @@ class Assembler {
 
   void add_latency() {
     if (!f_.latency) return;
-    r_.latency_device = f_.latency->device();
+    const LatencyPlace& place = f_.latency->place();
+    r_.latency_device = place.device;
+    r_.latency_batch = place.batch;
+    r_.latency_threads = place.threads;
     r_.latency_other_ms = f_.latency->other_ms();
     r_.latency_source = w_.job.latency.source;
     for (const LayerLatency& row : f_.latency->rows()) {
-      r_.latency.push_back({row.layer, row.precision, row.source, row.kernel, row.ms});
+      r_.latency.push_back({row.layer, row.precision, row.source, row.kernel, row.ms,
+                            row.spread.mean_ms, row.spread.p95_ms, row.spread.p99_ms});
     }
   }
 

@@ -1,19 +1,20 @@
 #include "sweep/stages/latency.h"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "src/base/hash.h"
+#include "src/base/log.h"
 #include "src/base/text.h"
 
 #include "src/exec/measure.h"
 
-#include "io/fs/csv.h"
 #include "io/fs/file_system.h"
+
+#include "sweep/stages/latency_csv.h"
 
 namespace qsweep {
 namespace {
@@ -36,10 +37,11 @@ LatencyTable roofline_table(const Workload& w) {
   std::vector<LayerLatency> rows;
   for (const Precision& p : w.plan.precisions.all()) {
     for (std::size_t i = 0; i < work.size(); ++i) {
-      rows.push_back({w.layers()[i].name, p.name, roofline_ms(device, work[i], p), "roofline", ""});
+      rows.push_back(
+          {w.layers()[i].name, p.name, roofline_ms(device, work[i], p), "roofline", "", {}});
     }
   }
-  return {device.name, 0.0, std::move(rows)};
+  return {{.device = device.name}, 0.0, std::move(rows)};
 }
 
 LatencyTable measured_table(const Workload& w,
@@ -82,20 +84,49 @@ LatencyTable measured_table(const Workload& w,
                                                              static_cast<int>(p), timing))
                    .first;
         }
-        if (p == 0) float_ms.push_back(at->second.median_ms);
-        rows.push_back({name, precision.name, at->second.median_ms, "measured", at->second.kernel});
+        const Timing& time = at->second;
+        if (p == 0) float_ms.push_back(time.median_ms);
+        rows.push_back({name,
+                        precision.name,
+                        time.median_ms,
+                        "measured",
+                        time.kernel,
+                        {time.mean_ms, time.p95_ms, time.p99_ms}});
       } else {
         const double ratio =
             roofline_ms(host, work[i], precision) / roofline_ms(host, work[i], precisions[0]);
-        rows.push_back({name, precision.name, float_ms.at(i) * ratio, "roofline",
-                        fmt::format("FP32 time x {:.3f} ({})", ratio, kHostModel)});
+        rows.push_back({name,
+                        precision.name,
+                        float_ms.at(i) * ratio,
+                        "roofline",
+                        fmt::format("FP32 time x {:.3f} ({})", ratio, kHostModel),
+                        {}});
       }
       progress.advance(static_cast<double>(rows.size()), name);
     }
   }
   const double other = time_outside_layers(*w.model.program, trace, timing).median_ms;
   progress.end();
-  return {"this machine, batch " + std::to_string(shape[0]), other, std::move(rows)};
+  return {{.device = "this machine, batch " + std::to_string(shape[0]),
+           .batch = shape[0],
+           .threads = 1},
+          other,
+          std::move(rows)};
+}
+
+constexpr std::size_t kMostListed = 8;
+
+/// `a, b and 3 more`
+std::string listed(std::vector<std::string> texts) {
+  if (texts.size() <= kMostListed) return join(texts, ", ");
+  const std::size_t more = texts.size() - kMostListed;
+  texts.resize(kMostListed);
+  return fmt::format("{} and {} more", join(texts, ", "), more);
+}
+
+std::vector<std::string> quoted(std::vector<std::string> names) {
+  for (std::string& name : names) name = "'" + name + "'";
+  return names;
 }
 
 class LatencyStage final : public Stage {
@@ -103,7 +134,33 @@ class LatencyStage final : public Stage {
   explicit LatencyStage(const Workload& workload) : w_(workload) {}
   [[nodiscard]] StageId id() const override { return StageId::latency; }
 
-  void check() const override { (void)known_latency_table(w_, {}); }
+  /// A table that the job names has a row for all that may be asked of it.
+  void check() const override {
+    const std::optional<LatencyTable> table = known_latency_table(w_, {});
+    if (!table || w_.job.latency.source != "table") return;
+    const std::string where = w_.job.latency.table.string();
+    std::vector<std::string> strangers;
+    for (const LayerLatency& row : table->rows()) {
+      if (std::ranges::none_of(w_.layers(), [&](const Layer& l) { return l.name == row.layer; }) &&
+          std::ranges::find(strangers, row.layer) == strangers.end())
+        strangers.push_back(row.layer);
+    }
+    const std::vector<std::string> lacks = table->missing(w_.layers(), w_.plan.precisions);
+    if (!lacks.empty()) {
+      throw Error(ErrorCode::corrupt_input,
+                  fmt::format("the latency table {}, so schemes with {} have no latency",
+                              table->rows().empty() ? "has no rows" : "lacks rows", listed(lacks)),
+                  where,
+                  strangers.empty() ? "Add the rows, or let `latency: {source: measured}` time them"
+                                    : fmt::format("The model has no layer {}, which the table "
+                                                  "names",
+                                                  listed(quoted(strangers))));
+    }
+    if (!strangers.empty()) {
+      log_warning(fmt::format("{}: the model has no layer {}; the rows count for nothing", where,
+                              listed(quoted(strangers))));
+    }
+  }
 
   void prepare(const Findings& findings, RecordStore& records, Progress& progress) const override {
     if (known_latency_table(w_, records)) return;
@@ -158,55 +215,12 @@ std::optional<LatencyTable> known_latency_table(const Workload& workload,
   if (settings.source == "roofline") return roofline_table(workload);
   if (settings.source == "table") {
     const Bytes text = real_file_system().read(settings.table);
-    return parse_latency_csv(as_text(text), settings.table.string());
+    return parse_latency_csv(as_text(text), settings.table.string(), settings.batch);
   }
   const Bytes* known = records.find(RecordKind::latency, record_key(workload));
   if (!known) return std::nullopt;
-  return parse_latency_csv(decode_latency(*known, "latency record"), "latency record");
-}
-
-std::string to_csv(const LatencyTable& table) {
-  std::string csv = "device,layer,precision,ms,source,kernel\n";
-  csv += fmt::format("{},*,*,{},measured,everything outside layers\n", quote_csv(table.device()),
-                     table.other_ms());
-  for (const LayerLatency& row : table.rows()) {
-    csv += fmt::format("{},{},{},{},{},{}\n", quote_csv(table.device()), quote_csv(row.layer),
-                       row.precision, row.ms, row.source, quote_csv(row.kernel));
-  }
-  return csv;
-}
-
-LatencyTable parse_latency_csv(std::string_view text, const std::string& where) {
-  const std::vector<std::vector<std::string>> rows = parse_csv(text, where);
-  if (rows.empty() || rows.front().size() < 5 || rows.front()[0] != "device" ||
-      rows.front()[3] != "ms") {
-    throw Error(ErrorCode::corrupt_input,
-                "a latency table starts with device,layer,precision,ms,source,kernel", where);
-  }
-  std::string device;
-  double other = 0.0;
-  std::vector<LayerLatency> layers;
-  for (std::size_t i = 1; i < rows.size(); ++i) {
-    const auto& row = rows[i];
-    const std::string line = fmt::format("{}:{}", where, i + 1);
-    if (row.size() != rows.front().size())
-      throw Error(ErrorCode::corrupt_input, "this row has another number of columns than the first",
-                  line);
-    double ms = 0.0;
-    const auto [end, status] = std::from_chars(row[3].data(), row[3].data() + row[3].size(), ms);
-    if (status != std::errc{} || end != row[3].data() + row[3].size() || !(ms >= 0.0)) {
-      throw Error(ErrorCode::corrupt_input, fmt::format("'{}' is not a time in ms", row[3]), line);
-    }
-    if (!device.empty() && row[0] != device)
-      throw Error(ErrorCode::corrupt_input, "a latency table is of one device", line);
-    device = row[0];
-    if (row[1] == "*") {
-      other = ms;
-    } else {
-      layers.push_back({row[1], row[2], ms, row[4], row.size() > 5 ? row[5] : ""});
-    }
-  }
-  return {device, other, std::move(layers)};
+  return parse_latency_csv(decode_latency(*known, "latency record"), "latency record",
+                           settings.batch);
 }
 
 }  // namespace qsweep

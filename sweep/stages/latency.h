@@ -2,8 +2,6 @@
 
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "sweep/plan/latency.h"
@@ -24,10 +22,5 @@ namespace qsweep {
 
 /// What the roofline model needs to know of each layer, for one image.
 [[nodiscard]] std::vector<LayerWork> layer_work(const Workload& workload);
-
-/// latency.csv, both ways.
-[[nodiscard]] std::string to_csv(const LatencyTable& table);
-/// @throws Error(corrupt_input) with the line.
-[[nodiscard]] LatencyTable parse_latency_csv(std::string_view text, const std::string& where);
 
 }  // namespace qsweep

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "src/results/views.h"
+
 #include "tests/support/small_run.h"
 
 namespace qsweep {
@@ -191,6 +193,20 @@ TEST(DecideTest, size_as_the_first_cost_decides_where_latency_is_known_too) {
   EXPECT_EQ(decision.recommended->id, "smaller");
   EXPECT_EQ(decision.verdict, "accept");
   EXPECT_NE(decision.headline.find("x smaller than float"), std::string::npos);
+}
+
+TEST(ViewsTest, throughput_counts_the_batch) {
+  RunResults run = small_run();
+  run.latency_batch = 16;
+  EXPECT_DOUBLE_EQ(view::images_per_second(run, run.baseline), 16 * 1000 / 1.25);
+  EXPECT_DOUBLE_EQ(view::speedup(run, run.evaluations[1]), 2.5) << "the batch is the same";
+}
+
+TEST(DecideTest, without_a_latency_of_the_float_model_size_is_the_cost_and_no_gain_is_verified) {
+  RunResults run = small_run();
+  run.baseline.latency_source.clear();
+  EXPECT_EQ(view::cost_axis(run), view::CostAxis::size);
+  EXPECT_EQ(decide(run).verdict, "unverified");
 }
 
 }  // namespace

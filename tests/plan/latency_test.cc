@@ -89,7 +89,7 @@ class LatencyTableTest : public testing::Test {
 };
 
 TEST_F(LatencyTableTest, a_scheme_costs_its_layers_and_the_rest) {
-  const LatencyTable table("dev", 0.5,
+  const LatencyTable table({"dev"}, 0.5,
                            {{"a", "FP32", 4, "measured", "k"},
                             {"a", "W8A8", 1, "measured", "k"},
                             {"b", "FP32", 2, "measured", "k"},
@@ -100,13 +100,13 @@ TEST_F(LatencyTableTest, a_scheme_costs_its_layers_and_the_rest) {
   EXPECT_TRUE(e.complete);
   EXPECT_DOUBLE_EQ(e.ms, 0.5 + 1 + 2 + 3);
   EXPECT_EQ(e.source, "measured");
-  EXPECT_EQ(table.device(), "dev");
+  EXPECT_EQ(table.place().device, "dev");
   EXPECT_EQ(table.other_ms(), 0.5);
   EXPECT_EQ(table.rows().size(), 6u);
 }
 
 TEST_F(LatencyTableTest, says_which_share_comes_from_where) {
-  const LatencyTable table("dev", 0.0,
+  const LatencyTable table({"dev"}, 0.0,
                            {{"a", "FP32", 1, "roofline", ""},
                             {"b", "FP32", 2, "measured", "k"},
                             {"c", "FP32", 4, "measured", "k"}});
@@ -116,14 +116,21 @@ TEST_F(LatencyTableTest, says_which_share_comes_from_where) {
 }
 
 TEST_F(LatencyTableTest, a_missing_row_makes_the_estimate_incomplete) {
-  const LatencyTable table("dev", 0.0, {{"a", "FP32", 1, "measured", "k"}});
+  const LatencyTable table({"dev"}, 0.0, {{"a", "FP32", 1, "measured", "k"}});
   const auto e = table.scheme_ms(std::vector<std::uint8_t>{0, 0, 0}, layers_, precisions_);
   EXPECT_FALSE(e.complete);
 }
 
+TEST_F(LatencyTableTest, lists_what_it_lacks) {
+  const LatencyTable table({"dev"}, 0.0,
+                           {{"a", "FP32", 1, "table", ""}, {"c", "FP32", 1, "table", ""}});
+  EXPECT_EQ(table.missing(layers_, precisions_),
+            (std::vector<std::string>{"'b' at FP32", "every layer at W8A8"}));
+}
+
 TEST_F(LatencyTableTest, of_two_rows_for_one_layer_the_later_counts) {
   const auto one = test::layers_named({"a"});
-  const LatencyTable table("dev", 0.0,
+  const LatencyTable table({"dev"}, 0.0,
                            {{"a", "FP32", 9, "roofline", ""}, {"a", "FP32", 1, "measured", "k"}});
   const auto e = table.scheme_ms(std::vector<std::uint8_t>{0}, one, precisions_);
   EXPECT_DOUBLE_EQ(e.ms, 1.0);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <fstream>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -6,8 +7,11 @@
 #include "src/base/error.h"
 
 #include "sweep/stages/latency.h"
+#include "sweep/stages/latency_csv.h"
 #include "sweep/stages/stage.h"
 #include "sweep/work/handler.h"
+
+#include "tests/io/temp_dir.h"
 
 namespace qsweep {
 namespace {
@@ -168,20 +172,33 @@ TEST(StagesTest, what_can_be_known_wrong_is_found_before_any_work) {
             std::string::npos);
 }
 
-TEST(LatencyCsvTest, reads_back_and_names_the_line_at_fault) {
-  const LatencyTable table(
-      "a, device", 0.25,
-      {{"conv,1", "W8A8", 0.5, "measured", "k"}, {"fc", "FP32", 1, "table", ""}});
-  const LatencyTable read = parse_latency_csv(to_csv(table), "t.csv");
-  EXPECT_EQ(to_csv(read), to_csv(table));
-  EXPECT_EQ(read.device(), "a, device");
-  try {
-    (void)parse_latency_csv("device,layer,precision,ms,source,kernel\nd,l,W8A8,fast,x,y\n",
-                            "t.csv");
-    FAIL() << "accepted";
-  } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("t.csv:2"), std::string::npos) << e.what();
+TEST(StagesTest, a_latency_table_is_complete_before_any_rank_computes) {
+  const testing::TempDir folder;
+  const std::shared_ptr<const Workload> whole = open_workload(demo({}));
+  std::vector<LayerLatency> rows;
+  for (const Precision& p : whole->plan.precisions.all()) {
+    for (const Layer& layer : whole->layers())
+      rows.push_back({layer.name, p.name, 1, "table", "", {}});
   }
+  const auto problem = [&](std::vector<LayerLatency> of) {
+    const std::filesystem::path file = folder.path() / "t.csv";
+    std::ofstream(file) << to_csv(LatencyTable({"d"}, 0.1, std::move(of)));
+    const std::shared_ptr<const Workload> w =
+        open_workload(demo({"latency={source: table, table: " + file.string() + "}"}));
+    return testing::error_text<Error>([&] { check_stages(stages_of(*w, {})); });
+  };
+  EXPECT_EQ(problem(rows), "");
+  EXPECT_NE(problem({}).find("has no rows, so schemes with every layer at FP32, every layer at "),
+            std::string::npos)
+      << problem({});
+  std::vector<LayerLatency> gap = rows;
+  const std::string lost = gap.front().layer;
+  gap.front().layer = "another";
+  const std::string said = problem(gap);
+  EXPECT_NE(said.find("lacks rows, so schemes with '" + lost + "' at FP32 have no latency"),
+            std::string::npos)
+      << said;
+  EXPECT_NE(said.find("The model has no layer 'another'"), std::string::npos) << said;
 }
 
 }  // namespace

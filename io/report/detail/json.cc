@@ -207,6 +207,7 @@ Json to_json(const RunResults& results, const Evaluation& e) {
   json["bops"] = e.bops;
   json["latency_ms"] = e.latency_source.empty() ? Json(nullptr) : Json(e.latency_ms);
   json["latency_source"] = e.latency_source;
+  json["images_per_second"] = view::images_per_second(results, e);
   json["front"] = e.on_front;
   json["inseparable"] = e.inseparable;
   return json;
@@ -264,14 +265,16 @@ Json pareto_json(const RunResults& results) {
 }
 
 Json latency_json(const RunResults& results) {
-  Json json = {{"device", results.latency_device},
-               {"source", results.latency_source},
-               {"other_ms", results.latency_other_ms},
-               {"rows", Json::array()}};
+  Json json = {{"device", results.latency_device},     {"source", results.latency_source},
+               {"batch", results.latency_batch},       {"threads", results.latency_threads},
+               {"other_ms", results.latency_other_ms}, {"rows", Json::array()}};
   for (const RunResults::Latency& row : results.latency) {
     json["rows"].push_back({{"layer", row.layer},
                             {"precision", row.precision},
                             {"ms", row.ms},
+                            {"mean_ms", row.mean_ms},
+                            {"p95_ms", row.p95_ms},
+                            {"p99_ms", row.p99_ms},
                             {"source", row.source},
                             {"kernel", row.kernel}});
   }

@@ -152,7 +152,7 @@
     if (!s.baseline) rows.push(['Drop, points', dropText(s)]);
     if (!s.baseline) rows.push(['Agreement', `${percent(s.agreement)} %`], ['KL', exponent(s.kl)]);
     if (finite(s.latency_ms)) {
-      rows.push(['Latency', `${milli(s.latency_ms)} ms`]);
+      rows.push(['Latency', `${milli(s.latency_ms)} ms`], ['Throughput', `${fixed(s.images_per_second, 1)} images/s`]);
       if (finite(baseline.latency_ms) && !s.baseline) rows.push(['Speed', `${fixed(baseline.latency_ms / s.latency_ms, 2)}× float`]);
     }
     rows.push(['Size', bytes(s.size_bytes)], ['Bits per weight', fixed(s.effective_bits, 2)], ['Images', count(s.images)]);
@@ -621,12 +621,12 @@
 
   // ---- latency, findings, method -------------------------------------------------------------------
   const drawLatency = () => {
-    const {rows, device, source, other_ms: other} = data.latency;
+    const {rows, device, source, batch, other_ms: other} = data.latency;
     if (!rows.length) {
       byId('latency-lead').textContent = 'No latency is known for this run: nothing here claims a gain in speed.';
       return;
     }
-    byId('latency-lead').textContent = `Source: ${source}. Device: ${device}. Milliseconds of one image; ${milli(other)} ms belong to no layer.`;
+    byId('latency-lead').textContent = `Source: ${source}. Device: ${device}. Milliseconds of ${batch === 1 ? "one image" : `a batch of ${batch} images`}; ${milli(other)} ms belong to no layer.`;
     const columns = data.settings.precisions.filter((p) => rows.some((r) => r.precision === p));
     const cells = new Map(rows.map((r) => [JSON.stringify([r.layer, r.precision]), r]));
     const sources = new Set(rows.map((r) => r.source));
@@ -636,7 +636,7 @@
       ...columns.map((p) => {
         const at = (layer) => cells.get(JSON.stringify([layer, p]));
         return {title: p, num: true, falling: true, value: (layer) => (at(layer) ? at(layer).ms : null),
-          cell: (layer) => (at(layer) ? make('span', {title: `${at(layer).source}${at(layer).kernel ? ', ' + at(layer).kernel : ''}`}, milli(at(layer).ms),
+          cell: (layer) => (at(layer) ? make('span', {title: `${at(layer).source}${at(layer).kernel ? ', ' + at(layer).kernel : ''}${finite(at(layer).p95_ms) ? `; mean ${milli(at(layer).mean_ms)}, p95 ${milli(at(layer).p95_ms)}, p99 ${milli(at(layer).p99_ms)} ms` : ''}`}, milli(at(layer).ms),
             sources.size > 1 ? make('span', {class: 'dim'}, ` ${at(layer).source}`) : '') : '–')};
       }),
     ], layers);

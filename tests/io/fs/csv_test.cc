@@ -11,6 +11,12 @@ namespace {
 
 using Rows = std::vector<std::vector<std::string>>;
 
+Rows cells(std::string_view text) {
+  Rows all;
+  for (const CsvRow& row : parse_csv(text, "f")) all.push_back(row.cells);
+  return all;
+}
+
 TEST(CsvTest, fields_are_quoted_only_when_they_must_be) {
   EXPECT_EQ(quote_csv("plain text"), "plain text");
   EXPECT_EQ(quote_csv("a,b"), "\"a,b\"");
@@ -19,9 +25,8 @@ TEST(CsvTest, fields_are_quoted_only_when_they_must_be) {
 }
 
 TEST(CsvTest, a_byte_order_mark_is_no_part_of_the_first_field) {
-  EXPECT_EQ(parse_csv("\xEF\xBB\xBF"
-                      "a,b\n1,2\n",
-                      "f"),
+  EXPECT_EQ(cells("\xEF\xBB\xBF"
+                  "a,b\n1,2\n"),
             (Rows{{"a", "b"}, {"1", "2"}}));
 }
 
@@ -29,18 +34,26 @@ TEST(CsvTest, quoted_fields_read_back) {
   std::string text;
   const std::vector<std::string> fields = {"", "a", "a,b", "\"", "x\r\ny", "\"\"", "end"};
   for (const std::string& f : fields) text += (text.empty() ? "" : ",") + quote_csv(f);
-  EXPECT_EQ(parse_csv(",a\n", "f"), (Rows{{"", "a"}}));
-  EXPECT_EQ(parse_csv("first," + text + "\n", "f").at(0).size(), 7u);
+  EXPECT_EQ(cells(",a\n"), (Rows{{"", "a"}}));
+  EXPECT_EQ(cells("first," + text + "\n").at(0).size(), 7u);
   std::string line = "first";
   for (const std::string& f : fields) line += "," + quote_csv(f);
   Rows expected{{"first"}};
   expected[0].insert(expected[0].end(), fields.begin(), fields.end());
-  EXPECT_EQ(parse_csv(line, "f"), expected);
+  EXPECT_EQ(cells(line), expected);
 }
 
 TEST(CsvTest, line_ends_of_all_systems_and_none_at_the_end) {
-  EXPECT_EQ(parse_csv("a,b\r\nc,d\n\ne,", "f"), (Rows{{"a", "b"}, {"c", "d"}, {"e", ""}}));
-  EXPECT_TRUE(parse_csv("", "f").empty());
+  EXPECT_EQ(cells("a,b\r\nc,d\n\ne,"), (Rows{{"a", "b"}, {"c", "d"}, {"e", ""}}));
+  EXPECT_TRUE(cells("").empty());
+}
+
+TEST(CsvTest, a_row_says_on_which_line_it_begins) {
+  const std::vector<CsvRow> rows = parse_csv("a\n\n\"b\nc\",d\ne\n", "f");
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0].line, 1u);
+  EXPECT_EQ(rows[1].line, 3u) << "behind an empty line";
+  EXPECT_EQ(rows[2].line, 5u) << "behind a cell of two lines";
 }
 
 TEST(CsvTest, misplaced_quotes_name_the_line) {
