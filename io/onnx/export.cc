@@ -14,6 +14,7 @@
 #include "io/onnx/detail/half.h"
 #include "io/onnx/detail/opset.h"
 #include "io/onnx/detail/upgrade.h"
+#include "io/onnx/detail/value_types.h"
 
 namespace qsweep {
 namespace {
@@ -41,12 +42,30 @@ std::string describe(const Format& format) {
   return text;
 }
 
+/// GroupNormalization has one valid form, that of opset 21: ONNX deprecated the one of 18.
+/// @throws Error(config) when `asked` (0: none) is older
+int opset_of_groups(const Graph& graph, int asked) {
+  constexpr int kGroups = 21;
+  for (const Node& node : graph.nodes) {
+    if (node.op != "GroupNormalization" || !node.domain.empty()) continue;
+    if (asked != 0 && asked < kGroups) {
+      throw Error(
+          ErrorCode::config,
+          fmt::format("GroupNormalization has no valid form before opset {}, and {} was asked for",
+                      kGroups, asked),
+          node.name, fmt::format("Use --opset {}", kGroups));
+    }
+    return kGroups;
+  }
+  return 0;
+}
+
 /// The file's opset; says which layer asks for too much.
 int choose_opset(const Graph& graph,
                  std::span<const Layer> layers,
                  std::span<const LayerExport> exports,
                  const ExportOptions& options) {
-  int opset = std::max(graph.opset, options.opset);
+  int opset = std::max({graph.opset, options.opset, opset_of_groups(graph, options.opset)});
   const int limit = options.opset == 0 ? detail::kNewestOpset : options.opset;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Format& activation = exports[i].activation.format;
@@ -146,6 +165,7 @@ ExportedModel export_onnx(const Graph& graph,
   out.opset = choose_opset(graph, layers, exports, options);
   out.ir_version = detail::ir_version_of(out.opset);
   Graph upgraded = graph;
+  detail::infer_types(upgraded);
   detail::upgrade_opset(upgraded, out.opset);
   const LayerExport unchanged;
   if (options.half_graph) {

@@ -48,9 +48,10 @@ for mode in ("nearest", "linear", "cubic"):
                 case("Resize", opset, [MAP, absent, absent, i64(1, 6, *size)], mode=mode, coordinate_transformation_mode=transform)
 for rounding in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"):
     case("Resize", 13, [MAP, None, np.array([1, 1, 1.7, 0.6], np.float32)], mode="nearest", nearest_mode=rounding)
-for scales in ((2, 2), (0.5, 0.5), (1.5, 3)):
+for scales in ((2, 2), (0.5, 0.5), (1.5, 3), (0.6, 1.7)):
     array = np.array([1, 1, *scales], np.float32)
     case("Resize", 10, [MAP, array], mode="linear")
+    case("Resize", 10, [MAP, array], mode="nearest")
     case("Upsample", 9, [MAP, array], mode="nearest") if min(scales) >= 1 else None
     case("Resize", 13, [MAP, None, array], mode="linear", coordinate_transformation_mode="half_pixel")
     case("Resize", 19, [MAP, None, array], mode="linear", coordinate_transformation_mode="half_pixel_symmetric")

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <initializer_list>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <string>
 #include <string_view>
@@ -20,33 +22,72 @@ namespace qsweep::detail {
 namespace {
 
 constexpr float kLargestHalf = 65504.0f;
+constexpr float kSmallestHalf = 0x1p-24f;  // above 0
 
-/// Operators whose float operands or results ONNX has in FP32 only, wherever they stand.
-constexpr std::array<std::string_view, 6> kFloatOnly = {"QuantizeLinear",        "DequantizeLinear",
-                                                        "DynamicQuantizeLinear", "QLinearConv",
-                                                        "QLinearMatMul",         "Range"};
+/// Models that are quantized already keep the scales they were calibrated with.
+constexpr std::array<std::string_view, 5> kQuantized = {
+    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul"};
 
-bool takes_float(const Node& node, std::size_t operand) {
-  if (node.op == "Resize") return operand == 2;
-  if (node.op == "Upsample") return operand == 1;
-  return node.op == "NonMaxSuppression" && operand != 2;
+/// Operands and results that ONNX has in FP32 and not in FP16, by place, until the opset that
+/// admits them. Source: type constraints of the schemas, opset 9 to 21; tests/e2e/export_half.py
+/// holds the list against those of the `onnx` package.
+struct FloatPlaces {
+  std::string_view op;
+  int until;  ///< the first opset with an FP16 form
+  std::initializer_list<std::size_t> operands, results;
+};
+constexpr int kNever = std::numeric_limits<int>::max();
+const FloatPlaces kFloatPlaces[] = {
+    {"Celu", kNever, {0}, {0}},
+    {"CumSum", 14, {0}, {0}},
+    {"IsInf", 20, {0}, {}},
+    {"LayerNormalization", kNever, {}, {1, 2}},
+    {"NonMaxSuppression", kNever, {0, 1, 3, 4}, {}},
+    {"Range", kNever, {0, 1, 2}, {0}},
+    {"Resize", 11, {1}, {}},
+    {"Resize", kNever, {2}, {}},
+    {"Upsample", kNever, {1}, {}},
+};
+
+/// The same for FP16 forms that ONNX has and ONNX Runtime 1.32 has not (its CPU provider).
+const FloatPlaces kRuntimePlaces[] = {
+    {"MeanVarianceNormalization", kNever, {0}, {0}},
+    {"ScatterElements", kNever, {0, 2}, {0}},  // that reduce
+    {"ScatterND", kNever, {0, 2}, {0}},        // that reduce
+};
+
+const FloatPlaces* float_places(const Node& node, int opset) {
+  if (!node.domain.empty()) return nullptr;
+  const auto is_of_node = [&](const FloatPlaces& row) {
+    return row.op == node.op && opset < row.until;
+  };
+  const auto* of_onnx = std::ranges::find_if(kFloatPlaces, is_of_node);
+  if (of_onnx != std::end(kFloatPlaces)) return of_onnx;
+  const bool is_plain_scatter =
+      node.op.starts_with("Scatter") && node.attributes.s("reduction", "none") == "none";
+  const auto* of_runtime = std::ranges::find_if(kRuntimePlaces, is_of_node);
+  return of_runtime == std::end(kRuntimePlaces) || is_plain_scatter ? nullptr : of_runtime;
 }
 
+/// A single number keeps its sign: it may be what a divisor must not fall below.
 Tensor rounded_to_half(const Tensor& tensor) {
   const Tensor rows = tensor.to_layout(Layout::row_major);
   Tensor out(DType::f16, rows.shape());
-  const auto round = [](float value) {
+  const bool is_number = rows.size() == 1;
+  const auto round = [&](float value) {
     if (std::isfinite(value)) value = std::clamp(value, -kLargestHalf, kLargestHalf);
+    if (is_number && value != 0.0f)
+      value = std::copysign(std::max(std::fabs(value), kSmallestHalf), value);
     return float_to_half(value);
   };
   std::ranges::transform(rows.data<float>(), out.mutable_data<std::uint16_t>().begin(), round);
   return out;
 }
 
-void refuse_float_only(const Graph& graph) {
+void refuse_quantized(const Graph& graph) {
   std::vector<std::string> refused;
   for (const Node& node : graph.nodes) {
-    if (std::ranges::find(kFloatOnly, node.op) != kFloatOnly.end())
+    if (std::ranges::find(kQuantized, node.op) != kQuantized.end())
       refused.push_back(node.op + " (node '" + node.name + "')");
   }
   if (refused.empty()) return;
@@ -56,9 +97,10 @@ void refuse_float_only(const Graph& graph) {
 
 /// Casts to FP32 and constants made by nodes become FP16 too.
 void rewrite_attributes(Node& node) {
-  if (node.op == "Cast" &&
-      node.attributes.i("to", 0) == static_cast<std::int64_t>(OnnxType::float32))
-    node.attributes.set("to", static_cast<std::int64_t>(OnnxType::float16));
+  const char* type = node.op == "Cast" ? "to" : "dtype";
+  if ((node.op == "Cast" || node.op == "EyeLike") &&
+      node.attributes.i(type, 0) == static_cast<std::int64_t>(OnnxType::float32))
+    node.attributes.set(type, static_cast<std::int64_t>(OnnxType::float16));
   if (node.op != "ConstantOfShape") return;
   const Tensor* value = node.attributes.tensor("value");
   if (value != nullptr && value->dtype() != DType::f32) return;
@@ -79,8 +121,14 @@ class Halver {
     std::vector<Node> nodes;
     for (Node& node : graph_.nodes) {
       rewrite_attributes(node);
-      keep_float_operands(node, nodes);
+      const FloatPlaces* places = float_places(node, graph_.opset);
+      std::vector<Node> casts_back;
+      if (places != nullptr) {
+        for (const std::size_t i : places->operands) keep_float_operand(node, i, nodes);
+        for (const std::size_t i : places->results) keep_float_result(node, i, casts_back);
+      }
       nodes.push_back(std::move(node));
+      std::ranges::move(casts_back, std::back_inserter(nodes));
     }
     for (std::size_t i = 0; i < values; ++i) {  // not the copies that stay FP32
       Value& value = graph_.values[i];
@@ -105,17 +153,25 @@ class Halver {
   }
 
  private:
-  /// FP32-only operands: a constant of the node's own, or a Cast back before it.
-  void keep_float_operands(Node& node, std::vector<Node>& nodes) {
-    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-      const ValueId id = node.inputs[i];
-      if (id == kNoValue || !takes_float(node, i) || graph_.value(id).dtype != DType::f32) continue;
-      Value kept = graph_.value(id);
-      kept.name = unique(kept.name + "_float32");
-      const ValueId own = add(std::move(kept));
-      if (!graph_.is_constant(id)) nodes.push_back(cast(id, own, DType::f32));
-      node.inputs[i] = own;
-    }
+  /// A constant of the node's own, or a Cast back before it.
+  void keep_float_operand(Node& node, std::size_t i, std::vector<Node>& nodes) {
+    const ValueId id = i < node.inputs.size() ? node.inputs[i] : kNoValue;
+    if (id == kNoValue || graph_.value(id).dtype != DType::f32) return;
+    node.inputs[i] = float_copy(id);
+    if (!graph_.is_constant(id)) nodes.push_back(cast(id, node.inputs[i], DType::f32));
+  }
+
+  void keep_float_result(Node& node, std::size_t i, std::vector<Node>& casts) {
+    const ValueId id = i < node.outputs.size() ? node.outputs[i] : kNoValue;
+    if (id == kNoValue || graph_.value(id).dtype != DType::f32) return;
+    node.outputs[i] = float_copy(id);
+    casts.push_back(cast(node.outputs[i], id, DType::f16));
+  }
+
+  ValueId float_copy(ValueId id) {
+    Value kept = graph_.value(id);
+    kept.name = unique(kept.name + "_float32");
+    return add(std::move(kept));
   }
 
   /// Gives the FP16 value a name of its own; the FP32 one outside takes over the old name.
@@ -155,7 +211,7 @@ class Halver {
 }  // namespace
 
 void to_half(Graph& graph) {
-  refuse_float_only(graph);
+  refuse_quantized(graph);
   Halver(graph).run();
 }
 

@@ -247,8 +247,10 @@ Tensors resize(const OpCall& call, Inputs inputs) {
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const bool same = axes[i].input == axes[i].output && axes[i].scale == 1.0f &&
                       axes[i].begin == 0.0f && axes[i].end == 1.0f;
-    if (!same)
-      y = filter_axis(y, i, make_filter(call, rules, axes[i]), axes[i].output, rules.outside);
+    if (same) continue;
+    // ONNX Runtime, and the cases of ONNX 1.5: before opset 11 an axis that shrinks rounds up.
+    if (early) rules.rounding = axes[i].scale < 1.0f ? "ceil" : "floor";
+    y = filter_axis(y, i, make_filter(call, rules, axes[i]), axes[i].output, rules.outside);
   }
   return {y};
 }

@@ -424,6 +424,60 @@ TEST(Export, HalfGraphKeepsResizeScalesInFloat) {
   EXPECT_EQ(file.tensor(file.node("larger").input(2)).data_type(), onnx::TensorProto::FLOAT);
 }
 
+TEST(Export, HalfGraphComputesInFloatWhatOnnxHasInFloatOnly) {
+  OnnxBuilder b(17);
+  b.input("x", {1, 2, 2, 2});
+  b.node("Celu", {"x"}, {"c"}, "celu");
+  b.node("Relu", {"c"}, {"y"}, "relu");
+  b.output("y", {1, 2, 2, 2});
+  const std::string bytes = b.bytes();
+  const File file =
+      write(import_onnx_bytes(as_bytes(bytes), {}, "m.onnx").graph, "FP16", {.half_graph = true});
+  EXPECT_EQ(file.maker(file.node("celu").input(0))->attribute(0).i(), onnx::TensorProto::FLOAT);
+  const onnx::NodeProto& back = *file.maker(file.node("relu").input(0));
+  EXPECT_EQ(back.op_type(), "Cast");
+  EXPECT_EQ(back.attribute(0).i(), onnx::TensorProto::FLOAT16);
+  EXPECT_EQ(back.input(0), file.node("celu").output(0));
+}
+
+TEST(Export, HalfGraphLeavesIntegersAlone) {
+  OnnxBuilder b(17);
+  b.input("x", {1, 2, 2, 2});
+  b.node("Size", {"x"}, {"n"}, "size");
+  const std::int64_t zero = 0, one = 1;
+  b.tensor("zero", onnx::TensorProto::INT64, {}).set_raw_data(&zero, sizeof zero);
+  b.tensor("one", onnx::TensorProto::INT64, {}).set_raw_data(&one, sizeof one);
+  b.node("Range", {"zero", "n", "one"}, {"r"}, "range");
+  add_attribute(b.node("Cast", {"r"}, {"f"}, "cast"), "to", onnx::AttributeProto::INT)
+      .set_i(onnx::TensorProto::FLOAT);
+  b.output("f", {8});
+  const std::string bytes = b.bytes();
+  const File file =
+      write(import_onnx_bytes(as_bytes(bytes), {}, "m.onnx").graph, "FP16", {.half_graph = true});
+  EXPECT_EQ(file.node("range").input(1), "n");
+  EXPECT_EQ(file.node("cast").input(0), "r");
+  EXPECT_EQ(file.node("cast").attribute(0).i(), onnx::TensorProto::FLOAT16);
+}
+
+TEST(Export, GroupNormalizationIsWrittenInItsValidForm) {
+  OnnxBuilder b(18);
+  b.input("x", {1, 4, 2, 2});
+  b.floats("s", {2}, {1, 2});
+  b.floats("t", {2}, {3, 4});
+  add_attribute(b.node("GroupNormalization", {"x", "s", "t"}, {"y"}, "groups"), "num_groups",
+                onnx::AttributeProto::INT)
+      .set_i(2);
+  b.output("y", {1, 4, 2, 2});
+  const std::string bytes = b.bytes();
+  const Graph graph = import_onnx_bytes(as_bytes(bytes), {}, "m.onnx").graph;
+  const File file = write(graph, "FP32");
+  EXPECT_EQ(file.exported.opset, 21);
+  EXPECT_EQ(file.elements<float>(file.node("groups").input(1)), (std::vector<float>{1, 1, 2, 2}));
+  const Error error = error_of(graph, "FP32", {.opset = 20});
+  EXPECT_EQ(error.code(), ErrorCode::config);
+  EXPECT_EQ(error.where(), "groups");
+}
+
 TEST(Export, OperatorsWithoutAnEquivalentAreRefusedTogether) {
   OnnxBuilder b(11);
   b.input("x", {1, 2, 2, 2});
@@ -433,6 +487,7 @@ TEST(Export, OperatorsWithoutAnEquivalentAreRefusedTogether) {
     auto& resize = b.node("Resize", {from, "r", "s"}, {to}, std::string("to_") + to);
     add_attribute(resize, "coordinate_transformation_mode", onnx::AttributeProto::STRING)
         .set_s("tf_half_pixel_for_nn");
+    add_attribute(resize, "nearest_mode", onnx::AttributeProto::STRING).set_s("ceil");
   }
   b.output("y", {1, 2, 8, 8});
   const std::string bytes = b.bytes();
@@ -440,7 +495,8 @@ TEST(Export, OperatorsWithoutAnEquivalentAreRefusedTogether) {
   const Error error = error_of(graph, "FP32", {.opset = 13});
   EXPECT_EQ(error.code(), ErrorCode::unsupported);
   EXPECT_EQ(error.message(),
-            "operators that opset 13 cannot express: Resize (node 'to_m'), Resize (node 'to_y')");
+            "no form in opset 13: Resize (node 'to_m') with tf_half_pixel_for_nn, Resize (node "
+            "'to_y') with tf_half_pixel_for_nn");
 }
 
 }  // namespace
