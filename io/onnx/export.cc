@@ -27,8 +27,8 @@ struct Need {
 
 Need need_of(const LayerExport& layer, const ExportOptions& options) {
   Format weight = layer.weight.params.format;
-  const bool as_int8 = options.int4_as_int8 || (options.integer_operators && layer.integer);
-  if (as_int8 && weight.dtype == DType::i4) weight.dtype = DType::i8;
+  if (weight.dtype == DType::i4 && detail::is_int4_in_int8(layer, options))
+    weight.dtype = DType::i8;
   const Format& activation = layer.activation.format;
   const Need of_weight{detail::least_opset(weight), weight};
   const Need of_activation{detail::least_opset(activation), activation};

@@ -35,6 +35,8 @@ CASES = {
     "hardmax": (11, [node("Hardmax", "a", axis=2)], []),
     "squeeze and unsqueeze": (11, [node("Unsqueeze", "a", ["u"], axes=[0]), node("Squeeze", "u", axes=[0])], []),
     "reductions": (11, [node("ReduceSum", "a", ["s"], axes=[2], keepdims=1), node("ReduceMean", "s", axes=[1])], []),
+    "other reductions": (11, [node("ReduceL2", "a", ["s"], axes=[2], keepdims=0), node("ReduceLogSumExp", "s", axes=[1])], []),
+    "mean of powers": (11, [node("LpPool", "a", kernel_shape=[2, 3], strides=[2, 1])], []),
     "reduction over everything": (11, [node("ReduceMax", "a")], []),
     "split, equal": (11, [node("Split", "a", ["p", "q"], axis=1), node("Sub", ["p", "q"])], []),
     "split, given": (11, [node("Split", "a", ["p", "q"], axis=1, split=[1, 3]), node("Mul", ["p", "q"])], []),

@@ -174,9 +174,8 @@ void GraphWriter::write_layer(const Node& node, const LayerPlan& plan) {
   if (options_.integer_operators && format.integer && node.op != "ConvTranspose")
     return write_integer_layer(node, plan);
   const std::string input = rounded_input(source(layer, format), format.activation);
-  const std::string weight = is_left_alone(format.weight.params)
-                                 ? operand(layer.weight)
-                                 : rounded_weight(layer, format.weight);
+  const std::string weight =
+      is_left_alone(format.weight.params) ? operand(layer.weight) : rounded_weight(layer, format);
   const std::string bias = rounded_bias(layer, format);
 
   auto& proto = *proto_.add_node();
@@ -304,7 +303,8 @@ const GraphWriter::Codes& GraphWriter::codes_of(const Source& source, const Quan
   return codes_.back();
 }
 
-std::string GraphWriter::rounded_weight(const Layer& layer, const QuantizedWeight& weight) {
+std::string GraphWriter::rounded_weight(const Layer& layer, const LayerExport& format) {
+  const QuantizedWeight& weight = format.weight;
   const QuantParams& params = weight.params;
   const std::string& base = graph_.value(layer.weight).name;
   for (const Rounded& known : weights_) {
@@ -321,7 +321,8 @@ std::string GraphWriter::rounded_weight(const Layer& layer, const QuantizedWeigh
                 base, DType::f32);
   } else {
     QuantParams stored = params;
-    if (options_.int4_as_int8 && params.format.dtype == DType::i4) stored.format.dtype = DType::i8;
+    if (params.format.dtype == DType::i4 && is_int4_in_int8(format, options_))
+      stored.format.dtype = DType::i8;
     const std::string codes =
         initializer(base + "_quantized", weight.codes.reinterpreted(stored.format.dtype));
     name = dequantize(codes, base, parameters(base, weight.codes.shape(), stored), stored);
@@ -347,6 +348,8 @@ std::string GraphWriter::rounded_bias(const Layer& layer, const LayerExport& for
   params.format.dtype = DType::i32;
   params.axis = 0;
   params.scale = product_scales(format, codes.size());
+  // The channels of a depthwise ConvTranspose share the one scale of its weight's axis 1.
+  if (params.scale.size() == 1) params.format.granularity = Granularity::per_tensor;
   return dequantize(initializer(base + "_quantized", codes), base,
                     parameters(base, codes.shape(), params), params);
 }

@@ -64,7 +64,7 @@ class GraphWriter {
   Source source(const Layer& layer, const LayerExport& format);
   std::string rounded_input(const Source& source, const QuantParams& params);
   const Codes& codes_of(const Source& source, const QuantParams& params);
-  std::string rounded_weight(const Layer& layer, const QuantizedWeight& weight);
+  std::string rounded_weight(const Layer& layer, const LayerExport& format);
   /// The layer's bias, or that which takes its place; may be empty.
   [[nodiscard]] Tensor bias_of(const Layer& layer, const LayerExport& format) const;
   std::string rounded_bias(const Layer& layer, const LayerExport& format);

@@ -9,7 +9,8 @@ namespace qsweep::detail {
 /// stay. Operands and results that ONNX has in FP32 only (Celu, Resize scales) stay FP32 between
 /// Casts. Ids of values stay.
 /// @param graph with the types that infer_types() gives
-/// @throws Error(unsupported) listing the quantizing operators of a model that is quantized already.
+/// @throws Error(unsupported) listing the quantizing operators of a model that is quantized
+/// already.
 void to_half(Graph& graph);
 
 }  // namespace qsweep::detail

@@ -154,6 +154,34 @@ TEST(Export, IntegerBiasIsOnTheGridOfTheProduct) {
   EXPECT_EQ(write(two_branches(), "W8A16").node("conv").input(2), "wb");
 }
 
+/// x -> ConvTranspose(4 channels in 4 groups, bias) -> y: one scale for all channels.
+Graph depthwise_transposed() {
+  OnnxBuilder b(17);
+  b.input("x", {-1, 4, 2, 2});
+  b.floats("w", {4, 1, 1, 1}, {0.5f, -1.0f, 0.25f, 2.0f});
+  b.floats("wb", {4}, {0.3f, -0.7f, 0.1f, 0.2f});
+  add_attribute(b.node("ConvTranspose", {"x", "w", "wb"}, {"y"}, "up"), "group",
+                onnx::AttributeProto::INT)
+      .set_i(4);
+  b.output("y", {-1, 4, 2, 2});
+  const std::string bytes = b.bytes();
+  return import_onnx_bytes(as_bytes(bytes), {}, "m.onnx").graph;
+}
+
+TEST(Export, BiasOfADepthwiseTransposedConvolutionHasOneScale) {
+  const File file = write(depthwise_transposed(), "W8A8");
+  EXPECT_EQ(file.tensor("up_bias_scale").dims_size(), 0);
+  const float scale = 4.0f / 255.0f * (2.0f / 127.0f);
+  EXPECT_EQ(file.elements<float>("up_bias_scale"), std::vector<float>{scale});
+  EXPECT_EQ(file.elements<std::int32_t>("up_bias_quantized")[1], std::lround(-0.7f / scale));
+}
+
+TEST(Export, TransposedConvolutionsAmongIntegerOperatorsHaveTheirInt4InInt8Too) {
+  const File file = write(depthwise_transposed(), "W4A8", {.integer_operators = true});
+  EXPECT_EQ(file.exported.opset, 17);
+  EXPECT_EQ(file.tensor("w_quantized").data_type(), onnx::TensorProto::INT8);
+}
+
 TEST(Export, Int4IsPackedLowHalfFirst) {
   const File file = write(two_branches(), "W4A16");
   const auto& codes = file.tensor("w_quantized");
