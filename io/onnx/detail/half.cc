@@ -37,7 +37,7 @@ struct FloatPlaces {
   std::initializer_list<std::size_t> operands, results;
 };
 constexpr int kNever = std::numeric_limits<int>::max();
-const FloatPlaces kFloatPlaces[] = {
+constexpr FloatPlaces kFloatPlaces[] = {
     {"Celu", kNever, {0}, {0}},
     {"CumSum", 14, {0}, {0}},
     {"IsInf", 20, {0}, {}},
@@ -50,7 +50,7 @@ const FloatPlaces kFloatPlaces[] = {
 };
 
 /// The same for FP16 forms that ONNX has and ONNX Runtime 1.32 has not (its CPU provider).
-const FloatPlaces kRuntimePlaces[] = {
+constexpr FloatPlaces kRuntimePlaces[] = {
     {"MeanVarianceNormalization", kNever, {0}, {0}},
     {"ScatterElements", kNever, {0, 2}, {0}},  // that reduce
     {"ScatterND", kNever, {0, 2}, {0}},        // that reduce
