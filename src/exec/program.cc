@@ -36,6 +36,14 @@ Tensor widened(const Tensor& half) {
 /// A Cast to a half type still rounds: it is followed by a Cast back, which also keeps an FP16
 /// layer of an exported scheme what it was.
 void widen_halves(Graph& graph) {
+  // A DequantizeLinear gives what its scale is made of.
+  for (Node& node : graph.nodes) {
+    if (node.op != "DequantizeLinear" || node.inputs.size() < 2) continue;
+    const DType scale = graph.value(node.inputs[1]).dtype;
+    if (is_half(scale) && node.attributes.i("output_dtype", 0) == 0) {
+      node.attributes.set("output_dtype", scale == DType::f16 ? kFloat16Type : kBFloat16Type);
+    }
+  }
   for (Value& value : graph.values) {
     if (!is_half(value.dtype)) continue;
     value.dtype = DType::f32;
@@ -192,7 +200,6 @@ Program::Program(Graph graph, Epilogues epilogues)
     throw Error(ErrorCode::unsupported, "the model has no input", graph_.name);
   }
   name_nodes(graph_);
-  expand_qoperators(graph_);
   widen_halves(graph_);
   const std::optional<Shape> declared = graph_.value(input()).shape;
   // A declared batch extent must not be folded into the graph: it may run at any batch.

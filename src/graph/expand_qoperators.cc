@@ -123,30 +123,41 @@ class Expander {
     return true;
   }
 
-  /// (x, w[, x_zero, w_zero]) -> int32: the same product of codes at scale 1. Exact while the sums
-  /// stay below 2^24.
+  /// (x, w[, x_zero, w_zero]) -> int32: the same product of codes at scale 1.
   bool integer_product(const Node& node, std::string_view op, std::int64_t weight_axis) {
-    constexpr std::array kOne = {1.0f};
-    const ValueId one =
-        detail::add_constant(graph_, node.name + ".one", Tensor::of<float>(DType::f32, {}, kOne));
     const auto zero_of = [&](std::size_t i) {
       return i < node.inputs.size() ? node.inputs[i] : kNoValue;
     };
-    for (const std::size_t i : {std::size_t{2}, std::size_t{3}}) {
-      // One zero point per row or column would need as many scales.
-      const ValueId zero = zero_of(i);
-      if (zero != kNoValue &&
-          (!graph_.is_constant(zero) || graph_.value(zero).constant->size() != 1))
-        return false;
-    }
-    const ValueId x = dequantized(node, node.inputs[0], one, zero_of(2), "x", 0);
-    const ValueId w = dequantized(node, node.inputs[1], one, zero_of(3), "w", weight_axis);
+    const ValueId x_zero = zero_of(2), w_zero = zero_of(3);
+    // That of a DynamicQuantizeLinear is one for the tensor; others may be one for each row.
+    if (x_zero != kNoValue && !is_dynamic(x_zero) &&
+        (!graph_.is_constant(x_zero) || graph_.value(x_zero).constant->size() != 1))
+      return false;
+    if (w_zero != kNoValue && !graph_.is_constant(w_zero)) return false;
+    const Shape per_channel = w_zero == kNoValue ? Shape{} : graph_.value(w_zero).constant->shape();
+    const ValueId x = dequantized(node, node.inputs[0], ones(node, {}), x_zero, "x", 0);
+    const ValueId w =
+        dequantized(node, node.inputs[1], ones(node, per_channel), w_zero, "w", weight_axis);
     const ValueId y = new_value(node.name + ".y");
     add(node.name, node, op, node.attributes, {x, w}, {y});
     Attributes to_int32;
     to_int32.set("to", kInt32Type);
     add(node.name + ".cast", node, "Cast", to_int32, {y}, node.outputs);
     return true;
+  }
+
+  /// A scale of 1 for each zero point.
+  ValueId ones(const Node& node, const Shape& shape) {
+    const std::vector<float> values(static_cast<std::size_t>(element_count(shape)), 1.0f);
+    return detail::add_constant(graph_, node.name + ".one",
+                                Tensor::of<float>(DType::f32, shape, values));
+  }
+
+  [[nodiscard]] bool is_dynamic(ValueId id) const {
+    return std::ranges::any_of(made_, [&](const Node& node) {
+      return node.op == "DynamicQuantizeLinear" &&
+             std::ranges::find(node.outputs, id) != node.outputs.end();
+    });
   }
 
   /// The real value of operand `at`, followed by its scale and zero point.
@@ -176,7 +187,7 @@ class Expander {
                  const Attributes& attributes,
                  std::vector<ValueId> operands,
                  std::size_t scale) {
-    const ValueId y = new_value(node.name + ".y");
+    const ValueId y = new_value(real_name(node));
     add(node.name, node, op, attributes, std::move(operands), {y});
     std::vector<ValueId> inputs = {y, node.inputs[scale]};
     if (scale + 1 < node.inputs.size() && node.inputs[scale + 1] != kNoValue)
@@ -203,6 +214,16 @@ class Expander {
   bool abandon(std::size_t nodes) {
     made_.resize(made_.size() - nodes);
     return false;
+  }
+
+  /// What the result of a node is called before it becomes codes. ONNX Runtime's quantizer calls
+  /// the codes of `x` `x_quantized`; its name for their input is read as `x` (find_qdq_pairs()).
+  [[nodiscard]] std::string real_name(const Node& node) const {
+    constexpr std::string_view kCodes = "_quantized";
+    const ValueId id = node.outputs.empty() ? kNoValue : node.outputs[0];
+    if (id == kNoValue || !graph_.value(id).name.ends_with(kCodes)) return node.name + ".y";
+    const std::string& codes = graph_.value(id).name;
+    return codes.substr(0, codes.size() - kCodes.size()) + "_QuantizeLinear_Input";
   }
 
   ValueId new_value(const std::string& name) {

@@ -19,9 +19,11 @@ void name_nodes(Graph& graph);
 
 /// Writes operators on codes (QLinearConv, QLinearMatMul, ConvInteger, MatMulInteger, and
 /// com.microsoft's QGemm, QLinearAdd, QLinearMul, QLinearConcat, ...) as DequantizeLinear, the
-/// float operator, QuantizeLinear, so that both forms of a quantized model are one to everything
-/// that follows (R017). Node names must be unique already. Those without such a form (zero points
-/// by row, scales that are computed, channels_last pools) stay. Returns how many were rewritten.
+/// float operator, QuantizeLinear, so that both forms of a quantized model are one to who lists its
+/// layers or looks at real values (R017). The kernels compute the operators themselves, exactly:
+/// do this to look at a graph, not to evaluate it. Node names must be unique already. Those without
+/// such a form (zero points by row, scales that are computed, channels_last pools) stay. Returns
+/// how many were rewritten.
 int expand_qoperators(Graph& graph);
 
 /// Replaces nodes whose operands are all constant by their value. Shape operators of inputs with

@@ -14,9 +14,14 @@ namespace {
 using detail::Operator;
 
 constexpr Operator kOperators[] = {
-#define OPERATOR(name, function, least, most, keeps) {#name, detail::function, least, most, keeps},
+#define ROW(domain, name, function, least, most, keeps) \
+  {detail::Domain::domain, #name, detail::function, least, most, keeps},
+#define OPERATOR(...) ROW(onnx, __VA_ARGS__)
+#define MICROSOFT_OPERATOR(...) ROW(microsoft, __VA_ARGS__)
+#define EITHER_OPERATOR(...) ROW(either, __VA_ARGS__)
 #include "src/kernels/operators.inc"
 #undef OPERATOR
+#undef ROW
 };
 static_assert(std::ranges::is_sorted(kOperators, {}, &Operator::name));
 
@@ -31,8 +36,10 @@ const Operator* find_operator(std::string_view op) {
 }  // namespace
 
 bool is_supported(std::string_view op, std::string_view domain, int opset) {
-  return (domain.empty() || domain == "ai.onnx") && opset >= 1 && opset <= kNewestOpset &&
-         find_operator(op) != nullptr;
+  const Operator* known = find_operator(op);
+  if (known == nullptr || opset < 1 || opset > kNewestOpset) return false;
+  if (domain == "com.microsoft") return known->domain != detail::Domain::onnx;
+  return (domain.empty() || domain == "ai.onnx") && known->domain != detail::Domain::microsoft;
 }
 
 std::vector<std::string> supported_ops() {

@@ -153,15 +153,20 @@ Tensor quantize(const Tensor& x, const QuantParams& params) {
     return q;
   }
   const std::vector<rounding::Affine> slices = affine_of(params);
-  auto* out = q.mutable_data<std::int8_t>().data();
-  for_each_slice_part(x, params, [&](std::size_t at, std::size_t n, std::size_t slice) {
-    rounding::affine_codes(in + at, out + at, n, slices[slice]);
-  });
+  const auto encode = [&](auto* out) {
+    for_each_slice_part(x, params, [&](std::size_t at, std::size_t n, std::size_t slice) {
+      rounding::affine_codes(in + at, out + at, n, slices[slice]);
+    });
+  };
+  if (element_bytes(q.dtype()) == 2)
+    encode(q.mutable_data<std::int16_t>().data());
+  else
+    encode(q.mutable_data<std::int8_t>().data());
   return q;
 }
 
 Tensor dequantize(const Tensor& codes, const QuantParams& params) {
-  QSWEEP_CHECK(codes.dtype() == params.format.dtype && element_bytes(codes.dtype()) == 1);
+  QSWEEP_CHECK(codes.dtype() == params.format.dtype);
   Tensor x(DType::f32, codes.shape(), codes.layout());
   float* out = x.mutable_data<float>().data();
   if (is_float(codes.dtype())) {
@@ -182,10 +187,21 @@ Tensor dequantize(const Tensor& codes, const QuantParams& params) {
       rounding::affine_values(in + at, out + at, n, static_cast<float>(zero), params.scale[slice]);
     });
   };
-  if (code_range(params.format).lowest < 0) {
-    decode(codes.data<std::int8_t>().data());
-  } else {
-    decode(codes.data<std::uint8_t>().data());
+  switch (codes.dtype()) {
+    case DType::i32:
+      decode(codes.data<std::int32_t>().data());
+      break;
+    case DType::i16:
+      decode(codes.data<std::int16_t>().data());
+      break;
+    case DType::u16:
+      decode(codes.data<std::uint16_t>().data());
+      break;
+    default:
+      if (code_range(params.format).lowest < 0)
+        decode(codes.data<std::int8_t>().data());
+      else
+        decode(codes.data<std::uint8_t>().data());
   }
   return x;
 }

@@ -39,11 +39,11 @@ struct QuantParams {
 [[nodiscard]] float block_scale(float amax, const Format& format, float tensor_scale);
 
 /// Codes of x: saturate(round_half_even(x / scale) + zero_point). x is f32; the result has x's
-/// shape and layout and dtype format.dtype (integer and float8/float4 formats, one code per byte).
-/// Thread-safe.
+/// shape and layout and dtype format.dtype: integers of 4 to 16 bits and float8/float4, codes of up
+/// to 8 bits one to a byte. Thread-safe.
 [[nodiscard]] Tensor quantize(const Tensor& x, const QuantParams& params);
 
-/// The real values (f32) of codes made with `params`.
+/// The real values (f32) of codes made with `params`; also of i32 codes, as biases have.
 [[nodiscard]] Tensor dequantize(const Tensor& codes, const QuantParams& params);
 
 /// dequantize(quantize(x)), without materialising the codes; also f16 and bf16 rounding.

@@ -99,6 +99,16 @@ void affine_codes(const float* in, std::int8_t* out, std::size_t n, const Affine
 }
 
 QSWEEP_VECTOR_CLONES
+void affine_codes(const float* in, std::int16_t* out, std::size_t n, const Affine& q) {
+  const float scale = q.scale, low = q.low, high = q.high;
+  const std::int32_t zero_point = q.zero_point;
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto r = static_cast<std::int32_t>(affine_round(in[i], scale, low, high));
+    out[i] = static_cast<std::int16_t>(r + zero_point);
+  }
+}
+
+QSWEEP_VECTOR_CLONES
 void affine_values(
     const std::uint8_t* codes, float* out, std::size_t n, float zero_point, float scale) {
   for (std::size_t i = 0; i < n; ++i) out[i] = (static_cast<float>(codes[i]) - zero_point) * scale;
@@ -107,6 +117,24 @@ void affine_values(
 QSWEEP_VECTOR_CLONES
 void affine_values(
     const std::int8_t* codes, float* out, std::size_t n, float zero_point, float scale) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = (static_cast<float>(codes[i]) - zero_point) * scale;
+}
+
+QSWEEP_VECTOR_CLONES
+void affine_values(
+    const std::uint16_t* codes, float* out, std::size_t n, float zero_point, float scale) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = (static_cast<float>(codes[i]) - zero_point) * scale;
+}
+
+QSWEEP_VECTOR_CLONES
+void affine_values(
+    const std::int16_t* codes, float* out, std::size_t n, float zero_point, float scale) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = (static_cast<float>(codes[i]) - zero_point) * scale;
+}
+
+QSWEEP_VECTOR_CLONES
+void affine_values(
+    const std::int32_t* codes, float* out, std::size_t n, float zero_point, float scale) {
   for (std::size_t i = 0; i < n; ++i) out[i] = (static_cast<float>(codes[i]) - zero_point) * scale;
 }
 

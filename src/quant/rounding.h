@@ -22,11 +22,21 @@ void affine_codes(const float* in,
                   std::int8_t* out,
                   std::size_t n,
                   const Affine& q);  ///< out = r + zero_point, low 8 bits
-/// out = (code - zero_point) * scale, codes of u8 or of i8
+void affine_codes(const float* in,
+                  std::int16_t* out,
+                  std::size_t n,
+                  const Affine& q);  ///< out = r + zero_point, low 16 bits
+/// out = (code - zero_point) * scale, codes of u8, i8, u16, i16 or i32
 void affine_values(
     const std::uint8_t* codes, float* out, std::size_t n, float zero_point, float scale);
 void affine_values(
     const std::int8_t* codes, float* out, std::size_t n, float zero_point, float scale);
+void affine_values(
+    const std::uint16_t* codes, float* out, std::size_t n, float zero_point, float scale);
+void affine_values(
+    const std::int16_t* codes, float* out, std::size_t n, float zero_point, float scale);
+void affine_values(
+    const std::int32_t* codes, float* out, std::size_t n, float zero_point, float scale);
 
 /// A float format of at most 16 bits and 11 significand bits: `significand_bits` after the point,
 /// smallest normal 2^min_exponent, largest finite value. Subnormals are kept. Over the largest:

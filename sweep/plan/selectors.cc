@@ -23,6 +23,11 @@ std::regex compile(std::string_view selector) {
 }
 
 [[noreturn]] void fail(std::string_view selector, std::span<const Layer> layers) {
+  if (layers.empty()) {
+    throw Error(ErrorCode::config, "the model has no layer with a float weight", {},
+                "A model that was quantized to operators on codes is evaluated as it is; take the "
+                "float model it was made from");
+  }
   std::vector<std::string> names;
   for (const Layer& layer : layers) names.push_back(layer.name);
   std::string hint = did_you_mean(selector, names);

@@ -11,6 +11,7 @@
 #include "src/base/error.h"
 
 #include "src/exec/program.h"
+#include "src/graph/passes.h"
 #include "src/graph/qdq.h"
 
 #include "io/onnx/import.h"
@@ -81,7 +82,10 @@ std::vector<float> elements(const Tensor& tensor) {
   return {data.begin(), data.end()};
 }
 
+/// With the real values behind operators on codes.
 Program open_program(ImportedModel& model) {
+  name_nodes(model.graph);
+  expand_qoperators(model.graph);
   return Program(std::move(model.graph), Program::Epilogues::separate);
 }
 

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "src/graph/passes.h"
+#include "src/graph/qdq.h"
 
 #include "tests/graph/graph_builder.h"
 
@@ -57,6 +58,21 @@ TEST(ExpandQOperatorsTest, a_convolution_on_codes_becomes_one_between_quantizers
   EXPECT_EQ(graph.value(graph.nodes[4].outputs[0]).name, "y");
 }
 
+TEST(ExpandQOperatorsTest, real_results_are_named_after_their_codes) {
+  GraphBuilder b;
+  b.input("x_quantized", {1, 2}, DType::u8).constant("s", {}, {0.5f}).constant("z", zero_u8());
+  b.constant("w", codes(DType::i8, {2, 1}, {1, 2}))
+      .constant("wz", codes(DType::i8, {}, {0}))
+      .node("QLinearMatMul", {"x_quantized", "s", "z", "w", "s", "wz", "s", "z"}, {"y_quantized"})
+      .node("DequantizeLinear", {"y_quantized", "s", "z"}, {"y"})
+      .output("y");
+  Graph graph = b.build();
+  EXPECT_EQ(expand_qoperators(graph), 1);
+  const std::vector<QdqPair> pairs = find_qdq_pairs(graph);
+  ASSERT_EQ(pairs.size(), 1u);
+  EXPECT_EQ(pairs[0].tensor, "y");
+}
+
 TEST(ExpandQOperatorsTest, computed_scales_leave_the_operator_as_it_is) {
   Graph graph = linear_conv(/*constant_scale=*/false).build();
   EXPECT_EQ(expand_qoperators(graph), 0);
@@ -79,6 +95,22 @@ TEST(ExpandQOperatorsTest, integer_products_end_in_int32) {
   EXPECT_EQ(graph.nodes[0].inputs.size(), 3u);
   EXPECT_EQ(graph.nodes[1].inputs.size(), 2u) << "w has no zero point";
   EXPECT_EQ(graph.nodes[3].attributes.i("to", 0), 6);
+}
+
+TEST(ExpandQOperatorsTest, dynamic_quantization_has_one_zero_point_of_the_input) {
+  GraphBuilder b;
+  b.input("x", {2, 3})
+      .constant("w", codes(DType::i8, {3, 2}, {1, 2, 3, 4, 5, 6}))
+      .constant("wz", codes(DType::i8, {2}, {0, 1}))
+      .node("DynamicQuantizeLinear", {"x"}, {"q", "s", "z"})
+      .node("MatMulInteger", {"q", "w", "z", "wz"}, {"y"})
+      .output("y");
+  Graph graph = b.build();
+  EXPECT_EQ(expand_qoperators(graph), 1);
+  check(graph);
+  EXPECT_EQ(graph.nodes[2].attributes.i("axis", 0), -1);
+  EXPECT_EQ(floats_of(graph, graph.nodes[2].inputs[1]), (std::vector{1.0f, 1.0f}))
+      << "a scale for each zero point";
 }
 
 TEST(ExpandQOperatorsTest, other_operators_stay) {

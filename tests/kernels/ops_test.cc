@@ -1,6 +1,7 @@
 #include "src/kernels/ops.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -463,10 +464,58 @@ TEST(ProductTest, matmul_broadcasts_like_numpy) {
   EXPECT_EQ(floats(run("MatMul", {f32({2}, {1, 2}), f32({2}, {3, 4})})[0]), Floats{11});
 }
 
+template <class T>
+Tensor codes(DType dtype, const Shape& shape, const std::vector<T>& values) {
+  return Tensor::of<T>(dtype, shape, values);
+}
+
+TEST(IntegerProductTest, is_exact_where_floats_are_not) {
+  // 65,999 * 254 * 127 + 1 takes 31 bits; a float keeps 24.
+  constexpr std::size_t kDepth = 66000;
+  std::vector<std::uint8_t> left(kDepth, 255);
+  left[0] = 2;
+  std::vector<std::int8_t> right(kDepth, 127);
+  right[0] = 1;
+  const auto depth = static_cast<std::int64_t>(kDepth);
+  const Tensor y =
+      run("MatMulInteger", {codes(DType::u8, {1, depth}, left), codes(DType::i8, {depth, 1}, right),
+                            codes<std::uint8_t>(DType::u8, {}, {1})})[0];
+  EXPECT_EQ(y.data<std::int32_t>()[0], 65999 * 254 * 127 + 1);
+}
+
+TEST(IntegerProductTest, pads_with_the_zero_point) {
+  Attributes attributes;
+  attributes.set("pads", Ints{0, 1, 0, 1});
+  const Tensor y = run("ConvInteger",
+                       {codes<std::uint8_t>(DType::u8, {1, 1, 1, 2}, {10, 12}),
+                        codes<std::int8_t>(DType::i8, {1, 1, 1, 3}, {1, 2, 3}),
+                        codes<std::uint8_t>(DType::u8, {}, {9})},
+                       attributes)[0];
+  EXPECT_EQ(y.data<std::int32_t>()[0], 2 * 1 + 3 * 3);
+  EXPECT_EQ(y.data<std::int32_t>()[1], 1 * 1 + 2 * 3);
+}
+
+TEST(IntegerProductTest, rounds_ties_of_codes_to_even) {
+  const auto scale = [](float value) { return f32({}, {value}); };
+  const Tensor zero = codes<std::uint8_t>(DType::u8, {}, {3});
+  const Tensor y =
+      run("QLinearMatMul",
+          {codes<std::uint8_t>(DType::u8, {3, 1}, {4, 6, 255}), scale(1.0f), zero,
+           codes<std::uint8_t>(DType::u8, {1, 1}, {4}), scale(1.0f), zero, scale(2.0f), zero})[0];
+  // 1 / 2, 3 / 2 and 252 / 2, and the zero point
+  EXPECT_EQ(y.data<std::uint8_t>()[0], 3);
+  EXPECT_EQ(y.data<std::uint8_t>()[1], 5);
+  EXPECT_EQ(y.data<std::uint8_t>()[2], 129);
+}
+
 TEST(RegistryTest, lists_operators_and_opsets) {
   const std::vector<std::string> ops = supported_ops();
   EXPECT_TRUE(std::ranges::is_sorted(ops));
-  for (const std::string& op : ops) EXPECT_TRUE(is_supported(op, "", 13)) << op;
+  for (const std::string& op : ops)
+    EXPECT_TRUE(is_supported(op, "", 13) || is_supported(op, "com.microsoft", 13)) << op;
+  EXPECT_TRUE(is_supported("QuantizeLinear", "com.microsoft", 13));
+  EXPECT_TRUE(is_supported("QuantizeLinear", "", 13));
+  EXPECT_FALSE(is_supported("QLinearAdd", "", 13));
   EXPECT_TRUE(is_supported("Conv", "ai.onnx", 21));
   EXPECT_FALSE(is_supported("Conv", "com.microsoft", 13));
   EXPECT_FALSE(is_supported("Conv", "", 99));
@@ -585,12 +634,16 @@ TEST(DamageTest, random_operands_never_escape) {
           attributes.set(
               name, words[static_cast<std::size_t>(pick(0, static_cast<int>(words.size()) - 1))]);
       }
+      const bool on_codes = op.find("Q") == 0 || op.ends_with("Integer") || op[0] == 'D';
       std::vector<Tensor> inputs;
-      for (int i = pick(0, 5); i > 0; --i) {
-        Shape shape(static_cast<std::size_t>(pick(0, 5)));
+      for (int i = on_codes ? pick(2, 9) : pick(0, 5); i > 0; --i) {
+        Shape shape(static_cast<std::size_t>(on_codes && pick(0, 1) == 0 ? 0 : pick(0, 5)));
         for (std::int64_t& extent : shape) extent = pick(0, 9) == 0 ? 0 : pick(1, 4);
         const int kind = pick(0, 9);
-        const DType dtype = kind < 6   ? DType::f32
+        const DType dtype = on_codes && kind < 8
+                                ? std::array{DType::u8, DType::i8, DType::f32,
+                                             DType::i32}[static_cast<std::size_t>(pick(0, 3))]
+                            : kind < 6 ? DType::f32
                             : kind < 8 ? DType::i64
                             : kind < 9 ? DType::boolean
                                        : static_cast<DType>(pick(0, 17));
@@ -607,7 +660,8 @@ TEST(DamageTest, random_operands_never_escape) {
         inputs.push_back(pick(0, 9) == 0 ? Tensor() : t);
       }
       try {
-        const OpCall call{op, "", pick(7, 21), attributes, pick(1, 2), "node"};
+        const char* domain = is_supported(op, "", 17) ? "" : "com.microsoft";
+        const OpCall call{op, domain, pick(7, 21), attributes, pick(1, 2), "node"};
         for (const Tensor& y : run_op(call, inputs)) EXPECT_FALSE(y.empty()) << op;
       } catch (const Error& error) {
         EXPECT_TRUE(error.code() == ErrorCode::corrupt_input ||

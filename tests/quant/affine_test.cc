@@ -163,6 +163,37 @@ TEST(QuantizeTest, float8_keeps_nan_so_that_the_evaluation_sees_it) {
   }
 }
 
+TEST(QuantizeTest, codes_of_16_bits_take_two_bytes_and_read_back) {
+  for (const DType dtype : {DType::u16, DType::i16}) {
+    const QuantParams params{.format = {.dtype = dtype, .symmetric = false, .narrow_range = false},
+                             .scale = {0.5f},
+                             .zero_point = {dtype == DType::u16 ? 40000 : -7}};
+    const Tensor codes = quantize(row({0.0f, 1.25f, -3.75f, 1e6f, -1e6f}), params);
+    const std::int32_t zero = params.zero_point[0];
+    const CodeRange range = code_range(params.format);
+    const std::vector<std::int32_t> expected = {zero, zero + 2, zero - 8, range.highest,
+                                                range.lowest};
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      const std::int32_t code =
+          dtype == DType::u16 ? codes.data<std::uint16_t>()[i] : codes.data<std::int16_t>()[i];
+      EXPECT_EQ(code, expected[i]) << name_of(dtype) << " " << i;
+      EXPECT_EQ(dequantize(codes, params).data<float>()[i],
+                static_cast<float>(expected[i] - zero) * 0.5f);
+    }
+  }
+}
+
+TEST(QuantizeTest, codes_of_32_bits_are_read_as_biases_are) {
+  const std::vector<std::int32_t> bias = {-5, 1 << 30};
+  const QuantParams params{.format = {.dtype = DType::i32, .granularity = Granularity::per_channel},
+                           .axis = 0,
+                           .scale = {0.5f, 0.25f},
+                           .zero_point = {}};
+  const Tensor x = dequantize(Tensor::of<std::int32_t>(DType::i32, {2}, bias), params);
+  EXPECT_EQ(x.data<float>()[0], -2.5f);
+  EXPECT_EQ(x.data<float>()[1], 0x1p28f);
+}
+
 TEST(QuantizeTest, narrow_range_leaves_the_lowest_code_out) {
   const Tensor x = row({-100.0f});
   EXPECT_EQ(code_at(quantize(x, params_from_range(-1.0f, 1.0f, kInt8)), 0), -127);

@@ -16,8 +16,12 @@ using Ints = std::vector<std::int64_t>;
 using Tensors = std::vector<Tensor>;
 using Inputs = std::span<const Tensor>;
 
+/// Whose operator it is.
+enum class Domain : std::uint8_t { onnx, microsoft, either };
+
 /// One line of operators.inc.
 struct Operator {
+  Domain domain;
   std::string_view name;
   Tensors (*run)(const OpCall& call, Inputs inputs);
   int least_inputs;   ///< that must be present

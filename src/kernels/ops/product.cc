@@ -6,6 +6,7 @@
 #include "src/base/error.h"
 
 #include "src/kernels/detail/geometry.h"
+#include "src/kernels/detail/matmul_shape.h"
 #include "src/kernels/detail/strided.h"
 #include "src/kernels/detail/threads.h"
 #include "src/kernels/linear.h"
@@ -66,64 +67,65 @@ Tensors gemm_op(const OpCall& call, Inputs inputs) {
   return {y};
 }
 
-Tensors matmul_op(const OpCall& call, Inputs inputs) {
-  require_f32(call, inputs[0]);
-  require_f32(call, inputs[1]);
-  if (inputs[0].rank() == 0 || inputs[1].rank() == 0) fail(call, "multiplies a scalar");
-  // numpy's rule: a vector on the left is a row, on the right a column, and the added axis is
-  // dropped again.
-  const bool row = inputs[0].rank() == 1;
-  const bool column = inputs[1].rank() == 1;
-  const Tensor a = row ? inputs[0].reshaped({1, inputs[0].dim(0)}) : inputs[0];
-  const Tensor b = column ? inputs[1].reshaped({inputs[1].dim(0), 1}) : inputs[1];
-  const std::int64_t m = a.dim(-2);
-  const std::int64_t k = a.dim(-1);
-  const std::int64_t n = b.dim(-1);
-  if (b.dim(-2) != k)
-    fail(call, "cannot multiply " + to_string(a.shape()) + " by " + to_string(b.shape()));
+MatMulShape matmul_shape(const OpCall& call, const Shape& left, const Shape& right) {
+  if (left.empty() || right.empty()) fail(call, "multiplies a scalar");
+  const bool row = left.size() == 1;
+  const bool column = right.size() == 1;
+  MatMulShape s;
+  s.m = row ? 1 : left[left.size() - 2];
+  s.k = left.back();
+  s.n = column ? 1 : right.back();
+  if ((column ? right[0] : right[right.size() - 2]) != s.k)
+    fail(call, "cannot multiply " + to_string(left) + " by " + to_string(right));
   // Batches broadcast; tensors without elements stand for their leading axes.
-  const auto leading = [](const Tensor& t) {
-    return Shape(t.shape().begin(), t.shape().end() - 2);
+  const auto leading = [](const Shape& shape) {
+    return shape.size() < 2 ? Shape{} : Shape(shape.begin(), shape.end() - 2);
   };
-  const Shape a_batch = leading(a);
-  const Shape b_batch = leading(b);
-  Shape batch(std::max(a_batch.size(), b_batch.size()), 1);
+  const Shape left_batch = leading(left);
+  const Shape right_batch = leading(right);
+  Shape batch(std::max(left_batch.size(), right_batch.size()), 1);
   const auto extent_of = [&](const Shape& own, std::size_t i) {
     const std::size_t shift = batch.size() - own.size();
     return i < shift ? std::int64_t{1} : own[i - shift];
   };
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    const std::int64_t left = extent_of(a_batch, i);
-    const std::int64_t right = extent_of(b_batch, i);
-    if (left != right && left != 1 && right != 1)
-      fail(call, "cannot broadcast " + to_string(a.shape()) + " with " + to_string(b.shape()));
-    batch[i] = left == 1 ? right : left;
+    const std::int64_t l = extent_of(left_batch, i);
+    const std::int64_t r = extent_of(right_batch, i);
+    if (l != r && l != 1 && r != 1)
+      fail(call, "cannot broadcast " + to_string(left) + " with " + to_string(right));
+    batch[i] = l == 1 ? r : l;
   }
-  Shape shape = batch;
-  if (!row) shape.push_back(m);
-  if (!column) shape.push_back(n);
-  Tensor y = make_result(call, DType::f32, shape);
+  s.result = batch;
+  if (!row) s.result.push_back(s.m);
+  if (!column) s.result.push_back(s.n);
+  std::int64_t step_l = s.m * s.k, step_r = s.k * s.n, step_y = s.m * s.n;
+  std::vector<std::array<std::int64_t, 3>> strides(batch.size());
+  for (std::size_t i = batch.size(); i-- > 0;) {
+    strides[i] = {extent_of(left_batch, i) == 1 ? 0 : step_l,
+                  extent_of(right_batch, i) == 1 ? 0 : step_r, step_y};
+    step_l *= extent_of(left_batch, i);
+    step_r *= extent_of(right_batch, i);
+    step_y *= batch[i];
+  }
+  for (std::size_t i = 0; i < batch.size(); ++i) s.batches.add_axis(batch[i], strides[i]);
+  return s;
+}
+
+Tensors matmul_op(const OpCall& call, Inputs inputs) {
+  const Tensor& a = inputs[0];
+  const Tensor& b = inputs[1];
+  require_f32(call, a);
+  require_f32(call, b);
+  const MatMulShape shape = matmul_shape(call, a.shape(), b.shape());
+  const std::int64_t m = shape.m, k = shape.k, n = shape.n;
+  Tensor y = make_result(call, DType::f32, shape.result);
   std::ranges::fill(y.mutable_data<float>(), 0.0f);
   if (y.size() == 0 || k == 0) return {y};
   begin_blas();
-  StridedLoop<3> loop;
-  const auto add_batch_axes = [&] {
-    std::int64_t step_a = m * k, step_b = k * n, step_y = m * n;
-    std::vector<std::array<std::int64_t, 3>> strides(batch.size());
-    for (std::size_t i = batch.size(); i-- > 0;) {
-      strides[i] = {extent_of(a_batch, i) == 1 ? 0 : step_a,
-                    extent_of(b_batch, i) == 1 ? 0 : step_b, step_y};
-      step_a *= extent_of(a_batch, i);
-      step_b *= extent_of(b_batch, i);
-      step_y *= batch[i];
-    }
-    for (std::size_t i = 0; i < batch.size(); ++i) loop.add_axis(batch[i], strides[i]);
-  };
-  add_batch_axes();
   const float* in_a = a.data<float>().data();
   const float* in_b = b.data<float>().data();
   float* out = y.mutable_data<float>().data();
-  loop.run([&](const auto& offset, const auto& stride, std::int64_t count) {
+  shape.batches.run([&](const auto& offset, const auto& stride, std::int64_t count) {
     // Matrices of a run that share the right operand and follow one another are one taller matrix.
     const bool tall = stride[1] == 0 && stride[0] == m * k && stride[2] == m * n;
     const std::int64_t rows = tall ? m * count : m;
