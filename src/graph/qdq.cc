@@ -5,6 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "src/tensor/onnx_type.h"
+
 #include "src/graph/detail/edit.h"
 
 namespace qsweep {
@@ -45,8 +47,21 @@ DType code_type(const Graph& graph, const detail::Uses& uses, const Node& dequan
     if (graph.is_constant(id)) return graph.value(id).constant->dtype();
   }
   const Node* source = producer(graph, uses, dequantize.inputs[0]);
-  const ValueId zero = source && is_op(*source, "QuantizeLinear") ? operand(*source, 2) : kNoValue;
-  return graph.is_constant(zero) ? graph.value(zero).constant->dtype() : DType::u8;
+  if (source == nullptr || !is_op(*source, "QuantizeLinear")) return DType::u8;
+  const ValueId zero = operand(*source, 2);
+  if (graph.is_constant(zero)) return graph.value(zero).constant->dtype();
+  return dtype_of_onnx(source->attributes.i("output_dtype", 0)).value_or(DType::u8);
+}
+
+/// The value that `id` has after nodes that move or convert elements.
+ValueId before_moves(const Graph& graph, const detail::Uses& uses, ValueId id) {
+  static constexpr std::string_view kMoves[] = {"Cast",    "Flatten",   "Identity", "Reshape",
+                                                "Squeeze", "Transpose", "Unsqueeze"};
+  while (const Node* source = producer(graph, uses, id)) {
+    if (!source->domain.empty() || std::ranges::find(kMoves, source->op) == std::end(kMoves)) break;
+    id = source->inputs[0];
+  }
+  return id;
 }
 
 QdqOperand describe(const Graph& graph, const detail::Uses& uses, ValueId id) {
@@ -61,16 +76,32 @@ QdqOperand describe(const Graph& graph, const detail::Uses& uses, ValueId id) {
   return o;
 }
 
-/// A layer's weight: a constant, or the DequantizeLinear (perhaps of a QuantizeLinear) of one.
+/// A layer's weight: a constant, or what is computed of constants alone.
 bool is_weight(const Graph& graph, const detail::Uses& uses, ValueId id) {
-  for (int depth = 0; depth < 3; ++depth) {
-    if (graph.is_constant(id)) return true;
-    const Node* source = producer(graph, uses, id);
-    if (!source || !(is_op(*source, "DequantizeLinear") || is_op(*source, "QuantizeLinear")))
-      return false;
+  if (id == kNoValue || graph.is_constant(id)) return true;
+  const Node* source = producer(graph, uses, id);
+  return source != nullptr && std::ranges::all_of(source->inputs, [&](ValueId input) {
+           return is_weight(graph, uses, input);
+         });
+}
+
+/// The type of the constant that the elements of a weight come from.
+DType stored_type(const Graph& graph, const detail::Uses& uses, ValueId id) {
+  const Node* source = producer(graph, uses, id);
+  while (source != nullptr && !source->inputs.empty()) {
     id = source->inputs[0];
+    source = producer(graph, uses, id);
   }
-  return false;
+  return graph.is_constant(id) ? graph.value(id).constant->dtype() : graph.value(id).dtype;
+}
+
+/// `float16` where a tensor is rounded to it on its way to a layer that computes in float32.
+std::optional<DType> rounded_to(const Graph& graph, const detail::Uses& uses, ValueId id) {
+  const Node* widen = producer(graph, uses, id);
+  const Node* narrow =
+      widen && is_op(*widen, "Cast") ? producer(graph, uses, widen->inputs[0]) : nullptr;
+  if (narrow == nullptr || !is_op(*narrow, "Cast")) return std::nullopt;
+  return dtype_of_onnx(narrow->attributes.i("to", 0));
 }
 
 std::string origin(const Graph& graph, const detail::Uses& uses, ValueId id) {
@@ -87,16 +118,16 @@ std::optional<QdqLayer> layer(const Graph& graph, const detail::Uses& uses, cons
   l.name = node.name;
   l.op = node.op;
   l.input = describe(graph, uses, node.inputs[0]);
-  l.weight = describe(graph, uses, node.inputs[1]);
+  l.weight = describe(graph, uses, before_moves(graph, uses, node.inputs[1]));
+  l.stored = stored_type(graph, uses, node.inputs[1]);
   l.bias = describe(graph, uses, operand(node, 2));
-  if (!l.weight.quantized)
-    l.left_out = "its weight is " +
-                 (graph.is_constant(node.inputs[1])
-                      ? std::string(name_of(graph.value(node.inputs[1]).constant->dtype()))
-                      : std::string("computed"));
+  if (!l.weight.quantized) l.left_out = "its weight is " + std::string(name_of(l.stored));
   if (!l.input.quantized) {
-    l.left_out += l.left_out.empty() ? "its" : ", its";
-    l.left_out += " input comes from " + origin(graph, uses, node.inputs[0]) + " as it is";
+    l.left_out += l.left_out.empty() ? "its input " : ", its input ";
+    if (const auto type = rounded_to(graph, uses, node.inputs[0]))
+      l.left_out += "is rounded to " + std::string(name_of(*type));
+    else
+      l.left_out += "comes from " + origin(graph, uses, node.inputs[0]) + " as it is";
   }
   return l;
 }
@@ -122,6 +153,12 @@ std::vector<QdqPair> pairs_of(const Graph& graph, const detail::Uses& uses) {
 }
 
 }  // namespace
+
+bool QdqSummary::any() const {
+  return quantize + dequantize > 0 || std::ranges::any_of(layers, [](const QdqLayer& layer) {
+           return layer.stored == DType::f16 || layer.stored == DType::bf16;
+         });
+}
 
 std::vector<QdqPair> find_qdq_pairs(const Graph& graph) {
   return pairs_of(graph, detail::Uses(graph));

@@ -32,6 +32,7 @@ struct QdqOperand {
 struct QdqLayer {
   std::string name, op;
   QdqOperand input, weight, bias;
+  DType stored = DType::f32;  ///< what the weight's elements in the file are
   std::string left_out;  ///< why an operand carries no Q/DQ, as far as the file shows; or empty
 };
 
@@ -41,8 +42,9 @@ struct QdqSummary {
   /// Pairs whose input comes straight from a DequantizeLinear with the same parameters: they change
   /// nothing and cost time (R023).
   std::vector<std::string> redundant;
-  std::vector<QdqLayer> layers;
-  [[nodiscard]] bool any() const { return quantize + dequantize > 0; }
+  std::vector<QdqLayer> layers;  ///< all of them, those left in float too
+  /// The file holds Q/DQ nodes, or weights of a narrower type than float32.
+  [[nodiscard]] bool any() const;
 };
 
 /// Reads the Q/DQ nodes of a graph as imported (after name_nodes() and expand_qoperators(), before

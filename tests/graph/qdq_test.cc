@@ -85,5 +85,51 @@ TEST(QdqTest, a_graph_output_keeps_its_name_through_the_pair) {
   EXPECT_FALSE(summarize_qdq(GraphBuilder().input("x", {1}).output("x").build()).any());
 }
 
+TEST(QdqTest, layers_left_in_half_precision_are_listed) {
+  const std::vector<std::uint16_t> halves = {0x3C00, 0x4000};
+  const Attributes to_half = attributes({{"to", std::int64_t{10}}});
+  const Attributes to_float = attributes({{"to", std::int64_t{1}}});
+  GraphBuilder b;
+  b.input("x", {1, 2})
+      .constant("w", Tensor::of<std::uint16_t>(DType::f16, {1, 2}, halves))
+      .node("Cast", {"x"}, {"xh"}, to_half)
+      .node("Cast", {"xh"}, {"xf"}, to_float)
+      .node("Cast", {"w"}, {"wf"}, to_float)
+      .node("Transpose", {"wf"}, {"wt"})
+      .node("MatMul", {"xf", "wt"}, {"y"})
+      .output("y");
+  const QdqSummary s = summarize_qdq(b.build());
+  ASSERT_EQ(s.layers.size(), 1u);
+  EXPECT_EQ(s.layers[0].left_out, "its weight is float16, its input is rounded to float16");
+  EXPECT_TRUE(s.any());
+}
+
+TEST(QdqTest, a_weight_may_be_moved_behind_its_quantizer) {
+  GraphBuilder b;
+  b.input("x", {1, 2})
+      .constant("w", Tensor::of<std::int8_t>(DType::i4, {1, 2}, std::vector<std::int8_t>{1, -2}))
+      .constant("s", {}, {0.5f})
+      .node("DequantizeLinear", {"w", "s"}, {"wd"})
+      .node("Transpose", {"wd"}, {"wt"})
+      .node("MatMul", {"x", "wt"}, {"y"})
+      .output("y");
+  const QdqSummary s = summarize_qdq(b.build());
+  ASSERT_EQ(s.layers.size(), 1u);
+  EXPECT_TRUE(s.layers[0].weight.quantized);
+  EXPECT_EQ(s.layers[0].weight.codes, DType::i4);
+}
+
+TEST(QdqTest, codes_without_a_zero_point_are_of_the_type_that_their_quantizer_names) {
+  GraphBuilder b;
+  b.input("x", {1, 2})
+      .constant("s", {}, {0.5f})
+      .constant("w", {2, 1}, {1, 2})
+      .node("QuantizeLinear", {"x", "s"}, {"q"}, attributes({{"output_dtype", std::int64_t{17}}}))
+      .node("DequantizeLinear", {"q", "s"}, {"d"})
+      .node("MatMul", {"d", "w"}, {"y"})
+      .output("y");
+  EXPECT_EQ(summarize_qdq(b.build()).layers.at(0).input.codes, DType::f8e4m3fn);
+}
+
 }  // namespace
 }  // namespace qsweep

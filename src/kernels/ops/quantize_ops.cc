@@ -2,6 +2,8 @@
 #include <cmath>
 #include <limits>
 
+#include "src/tensor/onnx_type.h"
+
 #include "src/quant/affine.h"
 #include "src/quant/float_codes.h"
 #include "src/quant/rounding.h"
@@ -11,52 +13,16 @@
 namespace qsweep::detail {
 namespace {
 
-/// ONNX TensorProto element types that tensors here can have.
-DType element_type(const OpCall& call, std::int64_t code) {
-  switch (code) {
-    case 1:
-      return DType::f32;
-    case 2:
-      return DType::u8;
-    case 3:
-      return DType::i8;
-    case 4:
-      return DType::u16;
-    case 5:
-      return DType::i16;
-    case 6:
-      return DType::i32;
-    case 7:
-      return DType::i64;
-    case 9:
-      return DType::boolean;
-    case 10:
-      return DType::f16;
-    case 11:
-      return DType::f64;
-    case 12:
-      return DType::u32;
-    case 13:
-      return DType::u64;
-    case 16:
-      return DType::bf16;
-    case 17:
-      return DType::f8e4m3fn;
-    case 18:
-      refuse(call, "to element type float8e4m3fnuz has no kernel");
-    case 19:
-      return DType::f8e5m2;
-    case 20:
-      refuse(call, "to element type float8e5m2fnuz has no kernel");
-    case 21:
-      return DType::u4;
-    case 22:
-      return DType::i4;
-    case 23:
-      return DType::f4e2m1;
-    default:
-      refuse(call, "to element type " + std::to_string(code) + " has no kernel");
+DType element_type(const OpCall& call, std::int64_t type) {
+  const std::optional<DType> dtype = dtype_of_onnx(type);
+  if (!dtype) {
+    refuse(call, "to element type " +
+                     (type == 18   ? std::string("float8e4m3fnuz")
+                      : type == 20 ? std::string("float8e5m2fnuz")
+                                   : std::to_string(type)) +
+                     " has no kernel");
   }
+  return *dtype;
 }
 
 /// float to integer: towards zero, saturating; NaN is 0. Between integers: wraps, as ONNX Runtime
