@@ -76,8 +76,8 @@ Inspection inspect(const Options& o) {
   r.macs = std::accumulate(trace.macs.begin(), trace.macs.end(), std::int64_t{0});
   for (std::size_t s = 0; s < program.steps().size(); ++s) {
     const Step& step = program.steps()[s];
-    if (step.layer < 0) continue;
-    const Layer& layer = program.layers()[static_cast<std::size_t>(step.layer)];
+    if (!step.layer) continue;
+    const Layer& layer = program.layer(step.layer);
     r.parameters += layer.parameters;
     r.layers.push_back(
         {.name = layer.name,
@@ -90,9 +90,9 @@ Inspection inspect(const Options& o) {
          .depthwise = layer.is_depthwise,
          .risk = weight_risk(program.weight(step.layer), {layer.output_axis, layer.input_axis})});
   }
-  for (const std::vector<int>& members : find_ties(program.graph(), program.layers())) {
+  for (const std::vector<LayerId>& members : find_ties(program.graph(), program.layers())) {
     std::vector<std::string>& names = r.ties.emplace_back();
-    for (const int i : members) names.push_back(program.layers()[static_cast<std::size_t>(i)].name);
+    for (const LayerId i : members) names.push_back(program.layer(i).name);
   }
   return r;
 }

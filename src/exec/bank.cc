@@ -44,23 +44,23 @@ LayerBank::LayerBank(const Program& program, const QuantSetup& setup)
   }
 }
 
-QuantizedWeight LayerBank::weight(int layer, int precision) const {
-  const Layer& l = program_.layers().at(static_cast<std::size_t>(layer));
+QuantizedWeight LayerBank::weight(LayerId layer, int precision) const {
+  const Layer& l = program_.layer(layer);
   const Format& format = setup_.precisions.at(static_cast<std::size_t>(precision)).weight;
   return quantize_adapted(program_.weight(layer), {l.output_axis, l.input_axis},
                           program_.spec(layer).group, format, adaptation(layer, precision),
                           setup_.weight_algorithm);
 }
 
-const Adaptation& LayerBank::adaptation(int layer, int precision) const {
-  static const Adaptation kNone;
-  return setup_.adaptations.empty() ? kNone
-                                    : setup_.adaptations.at(static_cast<std::size_t>(layer))
-                                          .at(static_cast<std::size_t>(precision));
+const Adaptation& LayerBank::adaptation(LayerId layer, int precision) const {
+  static const Adaptation none;
+  return setup_.adaptations.empty()
+             ? none
+             : setup_.adaptations.at(layer.index()).at(static_cast<std::size_t>(precision));
 }
 
-Tensor LayerBank::bias(int layer, int precision) const {
-  const Tensor own = program_.bias(layer);
+Tensor LayerBank::bias(LayerId layer, int precision) const {
+  Tensor own = program_.bias(layer);
   const std::vector<float>& delta = adaptation(layer, precision).bias;
   if (delta.empty()) return own;
   Tensor sum = Tensor::of<float>(DType::f32, {static_cast<std::int64_t>(delta.size())}, delta);
@@ -70,30 +70,30 @@ Tensor LayerBank::bias(int layer, int precision) const {
   return sum;
 }
 
-QuantParams LayerBank::activation(int layer, int precision) const {
-  const auto at = static_cast<std::size_t>(layer);
+QuantParams LayerBank::activation(LayerId layer, int precision) const {
   const Format& format = setup_.precisions.at(static_cast<std::size_t>(precision)).activation;
   QuantParams params;
   params.format = format;
   const Adaptation& adapted = adaptation(layer, precision);
   if (needs_range(format)) {
-    params = adapted.scale.empty() ? calibrate(setup_.input_stats.at(at), format, setup_.calibrator)
-                                   : params_from_range(adapted.low, adapted.high, format);
+    params = adapted.scale.empty()
+                 ? calibrate(setup_.input_stats.at(layer.index()), format, setup_.calibrator)
+                 : params_from_range(adapted.low, adapted.high, format);
   }
-  params.axis = activation_axis(program_.layers().at(at), format);
+  params.axis = activation_axis(program_.layer(layer), format);
   return params;
 }
 
-LinearSpec LayerBank::spec(int layer) const {
+LinearSpec LayerBank::spec(LayerId layer) const {
   LinearSpec spec = program_.spec(layer);
   spec.keep = setup_.keep;
   return spec;
 }
 
-std::shared_ptr<LinearKernel> LayerBank::float_kernel(int layer, int precision) {
+std::shared_ptr<LinearKernel> LayerBank::float_kernel(LayerId layer, int precision) {
   const Format& format = setup_.precisions[static_cast<std::size_t>(precision)].weight;
   const Adaptation& adapted = adaptation(layer, precision);
-  auto& known = float_kernels_[static_cast<std::size_t>(layer)];
+  auto& known = float_kernels_[layer.index()];
   for (const FloatKernel& k : known) {
     const bool same_weight = k.weight == format && k.adaptation->scale == adapted.scale &&
                              k.adaptation->clip == adapted.clip &&
@@ -110,9 +110,9 @@ std::shared_ptr<LinearKernel> LayerBank::float_kernel(int layer, int precision) 
   return kernel;
 }
 
-LinearKernel& LayerBank::requantizing(int layer,
+LinearKernel& LayerBank::requantizing(LayerId layer,
                                       int precision,
-                                      int next_layer,
+                                      LayerId next_layer,
                                       int next_precision) {
   auto& kernel = requantizing_[{layer, precision, next_layer, next_precision}];
   if (!kernel) {
@@ -123,10 +123,10 @@ LinearKernel& LayerBank::requantizing(int layer,
   return *kernel;
 }
 
-const PreparedLayer& LayerBank::prepare(int layer, int precision) {
+const PreparedLayer& LayerBank::prepare(LayerId layer, int precision) {
   PreparedLayer prepared;
   prepared.input_factor = adaptation(layer, precision).input_factor();
-  prepared.channel_axis = channel_axis(program_.layers()[static_cast<std::size_t>(layer)]);
+  prepared.channel_axis = channel_axis(program_.layer(layer));
   prepared.activation = activation(layer, precision);
   prepared.integer = uses_integer_kernel(setup_.precisions[static_cast<std::size_t>(precision)]);
   if (prepared.integer) {
@@ -135,7 +135,7 @@ const PreparedLayer& LayerBank::prepare(int layer, int precision) {
   } else {
     prepared.kernel = float_kernel(layer, precision);
   }
-  auto& slot = prepared_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(precision)];
+  auto& slot = prepared_[layer.index()][static_cast<std::size_t>(precision)];
   slot = std::make_unique<PreparedLayer>(std::move(prepared));
   return *slot;
 }

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <array>
 #include <functional>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "src/quant/adapt.h"
@@ -60,23 +60,22 @@ class LayerBank {
   /// lacks, naming the layers.
   LayerBank(const Program& program, const QuantSetup& setup);
 
-  const PreparedLayer& at(int layer, int precision) {
-    const auto& found =
-        prepared_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(precision)];
+  const PreparedLayer& at(LayerId layer, int precision) {
+    const auto& found = prepared_[layer.index()][static_cast<std::size_t>(precision)];
     return found ? *found : prepare(layer, precision);
   }
   /// The kernel of an integer layer whose results are the codes that another layer's quantizer
   /// makes of them. Both must have integer kernels, and nothing may scale the other's input.
-  LinearKernel& requantizing(int layer, int precision, int next_layer, int next_precision);
+  LinearKernel& requantizing(LayerId layer, int precision, LayerId next_layer, int next_precision);
   [[nodiscard]] const QuantSetup& setup() const { return setup_; }
   [[nodiscard]] const Program& program() const { return program_; }
 
   /// The layer's weight at a precision, as export and size accounting need it.
-  [[nodiscard]] QuantizedWeight weight(int layer, int precision) const;
-  [[nodiscard]] QuantParams activation(int layer, int precision) const;
+  [[nodiscard]] QuantizedWeight weight(LayerId layer, int precision) const;
+  [[nodiscard]] QuantParams activation(LayerId layer, int precision) const;
   /// The layer's bias with the adaptation's added; may be empty.
-  [[nodiscard]] Tensor bias(int layer, int precision) const;
-  [[nodiscard]] const Adaptation& adaptation(int layer, int precision) const;
+  [[nodiscard]] Tensor bias(LayerId layer, int precision) const;
+  [[nodiscard]] const Adaptation& adaptation(LayerId layer, int precision) const;
 
  private:
   /// What decides a float kernel's constants.
@@ -86,15 +85,15 @@ class LayerBank {
     std::shared_ptr<LinearKernel> kernel;
   };
 
-  [[nodiscard]] LinearSpec spec(int layer) const;
-  const PreparedLayer& prepare(int layer, int precision);
-  std::shared_ptr<LinearKernel> float_kernel(int layer, int precision);
+  [[nodiscard]] LinearSpec spec(LayerId layer) const;
+  const PreparedLayer& prepare(LayerId layer, int precision);
+  std::shared_ptr<LinearKernel> float_kernel(LayerId layer, int precision);
 
   const Program& program_;
   const QuantSetup& setup_;
   std::vector<std::vector<std::unique_ptr<PreparedLayer>>> prepared_;  ///< [layer][precision]
   std::vector<std::vector<FloatKernel>> float_kernels_;                ///< [layer]: those so far
-  std::map<std::array<int, 4>, std::unique_ptr<LinearKernel>> requantizing_;
+  std::map<std::tuple<LayerId, int, LayerId, int>, std::unique_ptr<LinearKernel>> requantizing_;
 };
 
 }  // namespace qsweep

@@ -29,7 +29,7 @@ class Emptied {
 std::vector<Tensor> run_operator(const Graph& graph,
                                  const Step& step,
                                  std::span<const Tensor* const> operands) {
-  const Node& node = graph.nodes[static_cast<std::size_t>(step.node)];
+  const Node& node = graph.node(step.node);
   std::vector<Tensor> inputs;
   inputs.reserve(step.inputs.size());
   auto next = operands.begin();
@@ -54,7 +54,7 @@ std::vector<Tensor> run_operator(const Graph& graph,
 
 FloatRunner::FloatRunner(const Program& program)
     : program_(program), values_(program.graph().values.size()) {
-  for (int layer = 0; layer < static_cast<int>(program.layers().size()); ++layer) {
+  for (const LayerId layer : ids<LayerId>(program.layers().size())) {
     kernels_.push_back(
         make_float_kernel(program.spec(layer), program.weight(layer), program.bias(layer)));
   }
@@ -92,9 +92,8 @@ std::vector<Tensor> FloatRunner::run(std::span<const Tensor> inputs, const Value
   std::vector<const Tensor*> operands;
   for (std::size_t s = 0; s < program_.steps().size(); ++s) {
     const Step& step = program_.steps()[s];
-    if (step.layer >= 0) {
-      set(step.outputs[0],
-          kernels_[static_cast<std::size_t>(step.layer)]->run(value(step.inputs[0])));
+    if (step.layer) {
+      set(step.outputs[0], kernels_[step.layer.index()]->run(value(step.inputs[0])));
     } else {
       operands.clear();
       for (const ValueId id : step.inputs) {

@@ -79,25 +79,28 @@ bool has_native_kernel(const Precision& precision) {
   return uses_integer_kernel(precision) || (plain_input && is_integer(precision.weight.dtype));
 }
 
-Timing time_layer(
-    LayerBank& bank, const Trace& trace, int layer, int precision, const TimingOptions& options) {
+Timing time_layer(LayerBank& bank,
+                  const Trace& trace,
+                  LayerId layer,
+                  int precision,
+                  const TimingOptions& options) {
   const QuantSetup& setup = bank.setup();
   const Precision& wanted = setup.precisions.at(static_cast<std::size_t>(precision));
   if (!has_native_kernel(wanted)) {
     throw Error(ErrorCode::unsupported,
                 "this machine emulates " + wanted.name + ": its time says nothing",
-                bank.program().layers().at(static_cast<std::size_t>(layer)).name);
+                bank.program().layer(layer).name);
   }
   double low = -1.0;
   double high = 1.0;
-  if (static_cast<std::size_t>(layer) < setup.input_stats.size()) {
-    const TensorStats& stats = setup.input_stats[static_cast<std::size_t>(layer)];
+  if (layer.index() < setup.input_stats.size()) {
+    const TensorStats& stats = setup.input_stats[layer.index()];
     if (stats.images() > 0) {
       low = stats.min();
       high = stats.max();
     }
   }
-  const ValueId input = bank.program().layers()[static_cast<std::size_t>(layer)].input;
+  const ValueId input = bank.program().layer(layer).input;
   const Shape& shape = trace.shapes[static_cast<std::size_t>(input)];
   // Inside the network a convolution reads what another kernel wrote: channels_last.
   const bool inside = input != bank.program().input();
@@ -118,7 +121,7 @@ Timing time_outside_layers(const Program& program,
   std::vector<bool> from_layer(program.graph().values.size(), false);
   from_layer[static_cast<std::size_t>(program.input())] = true;
   for (const Step& step : program.steps()) {
-    if (step.layer >= 0) from_layer[static_cast<std::size_t>(step.outputs[0])] = true;
+    if (step.layer) from_layer[static_cast<std::size_t>(step.outputs[0])] = true;
   }
   FloatRunner runner(program);
   const Tensor batch = random_tensor(trace.input_shape, Layout::row_major, -1.0, 1.0, options.seed);

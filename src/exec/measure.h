@@ -35,7 +35,7 @@ struct Timing {
 /// @throws Error(unsupported) unless has_native_kernel().
 [[nodiscard]] Timing time_layer(LayerBank& bank,
                                 const Trace& trace,
-                                int layer,
+                                LayerId layer,
                                 int precision,
                                 const TimingOptions& options = {});
 

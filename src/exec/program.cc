@@ -98,9 +98,7 @@ std::vector<NodeId> inner_readers(const Graph& graph, ValueId value) {
 
 /// Relu(y), or Mul(y, Sigmoid(y)) when nothing else reads what lies between.
 Tail find_tail(const Graph& graph, ValueId value) {
-  const auto node = [&](NodeId id) -> const Node& {
-    return graph.nodes[static_cast<std::size_t>(id)];
-  };
+  const auto node = [&](NodeId id) -> const Node& { return graph.node(id); };
   const auto is = [&](NodeId id, std::string_view op) {
     return node(id).op == op && node(id).domain.empty();
   };
@@ -185,8 +183,8 @@ std::vector<std::string> unsupported_nodes(const Graph& graph) {
   std::set<NodeId> linear;
   for (const Layer& layer : find_layers(graph)) linear.insert(layer.node);
   std::vector<std::string> found;
-  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); ++id) {
-    const Node& node = graph.nodes[static_cast<std::size_t>(id)];
+  for (const NodeId id : ids<NodeId>(graph.nodes.size())) {
+    const Node& node = graph.node(id);
     if (linear.contains(id) || is_supported(node.op, node.domain, graph.opset)) continue;
     const std::string op = node.domain.empty() ? node.op : node.domain + "." + node.op;
     found.push_back(fmt::format("{} (node '{}')", op, node.name));
@@ -217,48 +215,43 @@ Program::Program(Graph graph, Epilogues epilogues)
   }
 
   layers_ = find_layers(graph_);
-  std::vector<int> layer_of(graph_.nodes.size(), -1);
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    layer_of[static_cast<std::size_t>(layers_[i].node)] = static_cast<int>(i);
-  }
+  std::vector<LayerId> layer_of(graph_.nodes.size());
+  for (const LayerId id : ids<LayerId>(layers_.size())) layer_of[layer(id).node.index()] = id;
   std::set<NodeId> fused;
-  for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); ++id) {
+  for (const NodeId id : ids<NodeId>(graph_.nodes.size())) {
     if (fused.contains(id)) continue;
-    const Node& node = graph_.nodes[static_cast<std::size_t>(id)];
-    Step step{id, layer_of[static_cast<std::size_t>(id)], Epilogue::none, node.inputs,
-              node.outputs};
+    const Node& node = graph_.node(id);
+    Step step{id, layer_of[id.index()], Epilogue::none, node.inputs, node.outputs};
     const bool is_add = node.op == "Add" && node.domain.empty();
-    if (epilogues == Epilogues::fused && (step.layer >= 0 || is_add)) {
+    if (epilogues == Epilogues::fused && (step.layer || is_add)) {
       const Tail tail = find_tail(graph_, node.outputs[0]);
       if (tail.epilogue == Epilogue::relu || (tail.epilogue != Epilogue::none && !is_add)) {
         fused.insert(tail.nodes.begin(), tail.nodes.end());
         step.epilogue = tail.epilogue;
-        step.outputs = graph_.nodes[static_cast<std::size_t>(tail.nodes.back())].outputs;
+        step.outputs = graph_.node(tail.nodes.back()).outputs;
       }
     }
-    if (step.layer >= 0) {
-      step.inputs = {layers_[static_cast<std::size_t>(step.layer)].input};
-      layer_steps_.push_back(static_cast<int>(steps_.size()));
+    if (step.layer) {
+      step.inputs = {layer(step.layer).input};
+      layer_steps_.emplace_back(steps_.size());
     }
     steps_.push_back(std::move(step));
   }
 }
 
-LinearSpec Program::spec(int layer) const {
-  const Layer& l = layers_.at(static_cast<std::size_t>(layer));
-  const Node& node = graph_.nodes[static_cast<std::size_t>(l.node)];
-  LinearSpec spec = linear_spec(node.op, node.attributes, weight(layer), l.name);
-  spec.epilogue =
-      steps_[static_cast<std::size_t>(layer_steps_[static_cast<std::size_t>(layer)])].epilogue;
+LinearSpec Program::spec(LayerId id) const {
+  const Node& node = graph_.node(layer(id).node);
+  LinearSpec spec = linear_spec(node.op, node.attributes, weight(id), layer(id).name);
+  spec.epilogue = step(step_of(id)).epilogue;
   return spec;
 }
 
-const Tensor& Program::weight(int layer) const {
-  return *graph_.value(layers_.at(static_cast<std::size_t>(layer)).weight).constant;
+const Tensor& Program::weight(LayerId id) const {
+  return *graph_.value(layer(id).weight).constant;
 }
 
-Tensor Program::bias(int layer) const {
-  const ValueId bias = layers_.at(static_cast<std::size_t>(layer)).bias;
+Tensor Program::bias(LayerId id) const {
+  const ValueId bias = layer(id).bias;
   return bias == kNoValue ? Tensor() : *graph_.value(bias).constant;
 }
 
@@ -285,10 +278,10 @@ Trace Program::trace(const Shape& input_shape) const {
   };
   for (const Step& step : steps_) {
     std::int64_t macs = 0;
-    if (step.layer >= 0) {
+    if (step.layer) {
       macs = multiply_accumulates(spec(step.layer), weight(step.layer).shape(),
                                   trace.shapes[static_cast<std::size_t>(step.inputs[0])]);
-    } else if (graph_.nodes[static_cast<std::size_t>(step.node)].op == "MatMul") {
+    } else if (graph_.node(step.node).op == "MatMul") {
       const auto shape_of = [&](ValueId id) {
         return graph_.is_constant(id) ? graph_.value(id).constant->shape()
                                       : trace.shapes[static_cast<std::size_t>(id)];
@@ -343,7 +336,7 @@ std::int64_t natural_batch(const Program& program, const Trace& one) {
   std::int64_t largest = 1;
   std::int64_t weights = 0;
   for (const Step& step : program.steps()) {
-    if (step.layer < 0) continue;
+    if (!step.layer) continue;
     const auto bytes = [&](ValueId id) { return one.bytes.at(static_cast<std::size_t>(id)); };
     largest = std::max(largest, bytes(step.inputs[0]) + bytes(step.outputs[0]));
     weights += static_cast<std::int64_t>(program.weight(step.layer).bytes());

@@ -15,8 +15,8 @@ namespace qsweep {
 /// One thing to compute: a layer (whose precision is open) with what is fused behind it, or an
 /// operator.
 struct Step {
-  NodeId node = -1;
-  int layer = -1;  ///< index into Program::layers(), or -1
+  NodeId node{};
+  LayerId layer{};  ///< none: an operator
   /// The activation function fused behind a layer, or behind an Add (relu only); the step's output
   /// is the function's.
   Epilogue epilogue = Epilogue::none;
@@ -55,15 +55,19 @@ class Program {
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
   [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }
+  [[nodiscard]] const Step& step(StepId id) const { return steps_.at(id.index()); }
   [[nodiscard]] const std::vector<Layer>& layers() const { return layers_; }
+  [[nodiscard]] const Layer& layer(LayerId id) const { return layers_.at(id.index()); }
+  /// The step that computes a layer.
+  [[nodiscard]] StepId step_of(LayerId id) const { return layer_steps_.at(id.index()); }
   [[nodiscard]] int batch_norms_folded() const { return batch_norms_folded_; }
   [[nodiscard]] ValueId input() const { return graph_.inputs.at(0); }
 
   /// How the layer computes, with the epilogue that is fused behind it.
-  [[nodiscard]] LinearSpec spec(int layer) const;
+  [[nodiscard]] LinearSpec spec(LayerId id) const;
   /// The layer's constants as in the (folded) model; `bias` may be empty.
-  [[nodiscard]] const Tensor& weight(int layer) const;
-  [[nodiscard]] Tensor bias(int layer) const;
+  [[nodiscard]] const Tensor& weight(LayerId id) const;
+  [[nodiscard]] Tensor bias(LayerId id) const;
 
   /// Runs a zero input of this shape once in FP32 and records what it saw.
   [[nodiscard]] Trace trace(const Shape& input_shape) const;
@@ -83,7 +87,7 @@ class Program {
   Graph graph_;
   std::vector<Step> steps_;
   std::vector<Layer> layers_;
-  std::vector<int> layer_steps_;  ///< by layer: its step
+  std::vector<StepId> layer_steps_;  ///< by layer: its step
   int batch_norms_folded_ = 0;
   std::shared_ptr<Batchable> batchable_;
 };

@@ -45,14 +45,14 @@ void run_walk(const Walk& walk, LayerBank& bank, const Tensor& batch, WalkSink& 
         reg(targets[0]) = batch;
         break;
       case Instruction::Kind::compute: {
-        if (instruction.layer >= 0) {
+        if (instruction.layer) {
           const PreparedLayer& layer = bank.at(instruction.layer, instruction.precision);
           reg(targets[0]) = layer.kernel->run(reg(sources[0]));
           break;
         }
         operands.clear();
         for (const std::int32_t id : sources) operands.push_back(&reg(id));
-        const Step& step = program.steps()[static_cast<std::size_t>(instruction.step)];
+        const Step& step = program.step(instruction.step);
         outputs = run_operator(graph, step, operands);
         for (std::size_t i = 0; i < targets.size(); ++i) {
           if (targets[i] >= 0) reg(targets[i]) = std::move(outputs[i]);
@@ -66,8 +66,7 @@ void run_walk(const Walk& walk, LayerBank& bank, const Tensor& batch, WalkSink& 
                               .run(reg(sources[0]));
         break;
       case Instruction::Kind::compute_sum: {
-        const bool relu =
-            program.steps()[static_cast<std::size_t>(instruction.step)].epilogue == Epilogue::relu;
+        const bool relu = program.step(instruction.step).epilogue == Epilogue::relu;
         reg(targets[0]) = bank.at(instruction.layer, instruction.precision)
                               .kernel->run_added(reg(sources[0]), reg(sources[1]), relu);
         break;

@@ -36,9 +36,9 @@ struct Instruction {
   std::uint8_t next_precision = 0;  ///< compute_codes
   std::uint16_t sources = 0;        ///< how many
   std::uint16_t targets = 0;        ///< how many
-  std::int32_t next_layer = -1;     ///< compute_codes
-  std::int32_t step = -1;           ///< compute, compute_sum: index into Program::steps()
-  std::int32_t layer = -1;          ///< compute of a layer, quantize, probe
+  LayerId next_layer{};             ///< compute_codes
+  StepId step{};                    ///< compute, compute_sum
+  LayerId layer{};                  ///< compute of a layer, quantize, probe
   std::int32_t scheme = -1;         ///< probe, emit: index into the schemes given to plan_walk()
   std::int32_t twin = -1;           ///< probe: as WalkSink::Probe has it
   std::uint32_t at = 0;             ///< index into Walk::operands of the sources, then the targets
@@ -100,11 +100,11 @@ class WalkSink {
   /// layout (that of `value` and `baseline` is the same). Valid during the call; copies may be
   /// kept.
   struct Probe {
-    int scheme;
-    int layer;
+    int scheme = -1;
+    LayerId layer{};
     /// A scheme whose probe of this layer came before and had the same input and quantized input;
     /// -1 when there is none. The same in every batch of a walk.
-    int twin;
+    int twin = -1;
     const Tensor& input;  ///< of the layer in this scheme
     /// What its quantizer makes of it, computed by the call; `input` itself when activations are
     /// left alone.

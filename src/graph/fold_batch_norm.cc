@@ -123,7 +123,7 @@ std::optional<Doubles> read_bias(const Graph& graph, const Node& node, std::size
 
 /// Folds into the weight and bias of one node; false when its form does not allow it.
 bool fold_into(Graph& graph, const detail::Uses& uses, NodeId id, const ChannelAffine& affine) {
-  const Node& node = graph.nodes.at(static_cast<std::size_t>(id));
+  const Node& node = graph.node(id);
   const Tensor* weight = constant_operand(graph, node, 1);
   if (!weight) return false;
   const std::optional<WeightLayout> layout = weight_layout(node, *weight);
@@ -141,7 +141,7 @@ bool fold_into(Graph& graph, const detail::Uses& uses, NodeId id, const ChannelA
   }
   const DType dtype = weight->dtype();
   const Shape shape = weight->shape();
-  graph.nodes[static_cast<std::size_t>(id)].attributes.erase("beta");
+  graph.node(id).attributes.erase("beta");
   detail::replace_constant(graph, uses, id, 1, "weight",
                            detail::from_doubles(dtype, shape, elements));
   detail::replace_constant(
@@ -161,10 +161,10 @@ int fold_batch_norm(Graph& graph) {
     if (!affine) continue;
     const ValueId between = graph.nodes[n].inputs[0];
     const NodeId producer = uses.producer_of(between);
-    if (producer < 0 || !uses.read_once(between)) continue;
+    if (!producer || !uses.read_once(between)) continue;
     if (!fold_into(graph, uses, producer, *affine)) continue;
     const ValueId result = graph.nodes[n].outputs[0];
-    graph.nodes[static_cast<std::size_t>(producer)].outputs = {result};
+    graph.node(producer).outputs = {result};
     uses.producer[static_cast<std::size_t>(result)] = producer;
     dead[n] = true;
     ++folded;

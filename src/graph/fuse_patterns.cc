@@ -15,15 +15,15 @@ class Fuser {
   explicit Fuser(Graph& graph) : graph_(graph), uses_(graph), dead_(graph.nodes.size()) {}
 
   void run() {
-    for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
-      const auto id = static_cast<NodeId>(n);
-      if (passes_through(graph_.nodes[n])) bypass(id);
+    for (const NodeId id : ids<NodeId>(graph_.nodes.size())) {
+      if (passes_through(graph_.node(id))) bypass(id);
     }
-    for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
-      if (dead_[n] || !graph_.nodes[n].domain.empty()) continue;
-      if (graph_.nodes[n].op == "Add") fuse_bias(static_cast<NodeId>(n));
-      if (graph_.nodes[n].op == "Gemm") normalise_gemm(static_cast<NodeId>(n));
-      if (graph_.nodes[n].op == "Slice") join_slices(static_cast<NodeId>(n));
+    for (const NodeId id : ids<NodeId>(graph_.nodes.size())) {
+      const Node& node = graph_.node(id);
+      if (dead_[id.index()] || !node.domain.empty()) continue;
+      if (node.op == "Add") fuse_bias(id);
+      if (node.op == "Gemm") normalise_gemm(id);
+      if (node.op == "Slice") join_slices(id);
     }
     detail::erase_nodes(graph_, dead_);
   }
@@ -62,8 +62,8 @@ class Fuser {
   [[nodiscard]] bool is_float32(ValueId id) const {
     for (;;) {
       const NodeId producer = uses_.producer_of(id);
-      if (producer < 0) return graph_.value(id).dtype == DType::f32;
-      const Node& node = graph_.nodes[static_cast<std::size_t>(producer)];
+      if (!producer) return graph_.value(id).dtype == DType::f32;
+      const Node& node = graph_.node(producer);
       if (node.op == "Cast") return node.attributes.i("to", 0) == 1;
       static constexpr std::string_view kSameType[] = {
           "Add",     "AveragePool",   "BatchNormalization",
@@ -82,22 +82,22 @@ class Fuser {
   /// Takes a node out by joining its input and output values. A value that is part of the model's
   /// interface keeps its identity; where both are, the node stays.
   void bypass(NodeId id) {
-    const ValueId in = graph_.nodes[static_cast<std::size_t>(id)].inputs[0];
-    const ValueId out = graph_.nodes[static_cast<std::size_t>(id)].outputs[0];
+    const ValueId in = graph_.node(id).inputs[0];
+    const ValueId out = graph_.node(id).outputs[0];
     const auto i = static_cast<std::size_t>(in);
     const auto o = static_cast<std::size_t>(out);
     if (uses_.is_output[o]) {
       const NodeId maker = uses_.producer[i];
-      if (maker < 0 || uses_.is_output[i]) return;
-      std::ranges::replace(graph_.nodes[static_cast<std::size_t>(maker)].outputs, in, out);
+      if (!maker || uses_.is_output[i]) return;
+      std::ranges::replace(graph_.node(maker).outputs, in, out);
       uses_.producer[o] = maker;
-      uses_.producer[i] = -1;
+      uses_.producer[i] = {};
       redirect(in, out, id);
     } else {
       redirect(out, in, id);
-      uses_.producer[o] = -1;
+      uses_.producer[o] = {};
     }
-    dead_[static_cast<std::size_t>(id)] = true;
+    dead_[id.index()] = true;
   }
 
   /// Makes the readers of `from` read `to` instead, except `gone`, which reads nothing any more.
@@ -107,7 +107,7 @@ class Fuser {
     std::erase(new_readers, gone);
     for (const NodeId reader : old_readers) {
       if (reader == gone) continue;
-      std::ranges::replace(graph_.nodes[static_cast<std::size_t>(reader)].inputs, from, to);
+      std::ranges::replace(graph_.node(reader).inputs, from, to);
       new_readers.push_back(reader);
     }
     old_readers.clear();
@@ -115,14 +115,14 @@ class Fuser {
 
   /// MatMul(x, W[K, N]) + b[N], in either order, becomes MatMul(x, W, b).
   void fuse_bias(NodeId add_id) {
-    const Node& add = graph_.nodes[static_cast<std::size_t>(add_id)];
+    const Node& add = graph_.node(add_id);
     if (add.inputs.size() != 2 || add.outputs.size() != 1) return;
     for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
       const ValueId product = add.inputs[side];
       const ValueId bias = add.inputs[1 - side];
       const NodeId maker = uses_.producer_of(product);
-      if (maker < 0 || !uses_.read_once(product) || !is_float_constant(bias, 1)) continue;
-      Node& matmul = graph_.nodes[static_cast<std::size_t>(maker)];
+      if (!maker || !uses_.read_once(product) || !is_float_constant(bias, 1)) continue;
+      Node& matmul = graph_.node(maker);
       if (matmul.op != "MatMul" || !matmul.domain.empty() || matmul.inputs.size() != 2) continue;
       if (!is_float_constant(matmul.inputs[1], 2)) continue;
       if (graph_.value(matmul.inputs[1]).constant->dim(1) != graph_.value(bias).constant->size())
@@ -130,7 +130,7 @@ class Fuser {
       matmul.inputs.push_back(bias);
       matmul.outputs = add.outputs;
       uses_.producer[static_cast<std::size_t>(add.outputs[0])] = maker;
-      dead_[static_cast<std::size_t>(add_id)] = true;
+      dead_[add_id.index()] = true;
       return;
     }
   }
@@ -145,12 +145,12 @@ class Fuser {
   /// allow.
   void normalise_gemm(NodeId id) {
     const auto constant = [&](std::size_t operand) -> const Tensor* {
-      const auto& inputs = graph_.nodes[static_cast<std::size_t>(id)].inputs;
+      const auto& inputs = graph_.node(id).inputs;
       if (operand >= inputs.size() || !graph_.is_constant(inputs[operand])) return nullptr;
       const Tensor& tensor = *graph_.value(inputs[operand]).constant;
       return detail::is_foldable(tensor) ? &tensor : nullptr;
     };
-    Attributes& attributes = graph_.nodes[static_cast<std::size_t>(id)].attributes;
+    Attributes& attributes = graph_.node(id).attributes;
 
     const Tensor* weight = constant(1);
     if (!weight || weight->rank() != 2) return;
@@ -160,7 +160,7 @@ class Fuser {
     }
     attributes.erase("alpha");
 
-    const auto& operands = graph_.nodes[static_cast<std::size_t>(id)].inputs;
+    const auto& operands = graph_.node(id).inputs;
     if (operands.size() < 3 || operands[2] == kNoValue) attributes.erase("beta");
     const Tensor* bias = constant(2);
     const bool is_row =
@@ -196,11 +196,11 @@ class Fuser {
 
   /// Slice(Slice(x)) along other axes becomes one Slice of x, as in a detector's focus.
   void join_slices(NodeId id) {
-    Node& outer = graph_.nodes[static_cast<std::size_t>(id)];
+    Node& outer = graph_.node(id);
     const ValueId between = outer.inputs.at(0);
     const NodeId maker = uses_.producer_of(between);
-    if (maker < 0 || !uses_.read_once(between)) return;
-    const Node& inner = graph_.nodes[static_cast<std::size_t>(maker)];
+    if (!maker || !uses_.read_once(between)) return;
+    const Node& inner = graph_.node(maker);
     std::vector<Ints> bounds = slice_bounds(inner);
     const std::vector<Ints> more = slice_bounds(outer);
     if (bounds.empty() || more.empty()) return;
@@ -217,8 +217,8 @@ class Fuser {
     }
     std::ranges::replace(uses_.readers[static_cast<std::size_t>(source)], maker, id);
     uses_.readers[static_cast<std::size_t>(between)].clear();
-    uses_.producer[static_cast<std::size_t>(between)] = -1;
-    dead_[static_cast<std::size_t>(maker)] = true;
+    uses_.producer[static_cast<std::size_t>(between)] = {};
+    dead_[maker.index()] = true;
   }
 
   /// Replaces a constant operand by its elements times `factor`; one element spreads over the

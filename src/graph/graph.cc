@@ -6,13 +6,13 @@
 namespace qsweep {
 
 NodeId Graph::producer(ValueId id) const {
-  if (id == kNoValue) return -1;
+  if (id == kNoValue) return {};
   for (std::size_t n = 0; n < nodes.size(); ++n) {
     if (std::ranges::find(nodes[n].outputs, id) != nodes[n].outputs.end()) {
-      return static_cast<NodeId>(n);
+      return NodeId(n);
     }
   }
-  return -1;
+  return {};
 }
 
 std::vector<NodeId> Graph::consumers(ValueId id) const {
@@ -20,7 +20,7 @@ std::vector<NodeId> Graph::consumers(ValueId id) const {
   if (id == kNoValue) return result;
   for (std::size_t n = 0; n < nodes.size(); ++n) {
     if (std::ranges::find(nodes[n].inputs, id) != nodes[n].inputs.end()) {
-      result.push_back(static_cast<NodeId>(n));
+      result.emplace_back(n);
     }
   }
   return result;

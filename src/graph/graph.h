@@ -4,13 +4,14 @@
 #include <string>
 #include <vector>
 
+#include "src/base/ids.h"
+
 #include "src/tensor/attributes.h"
 #include "src/tensor/tensor.h"
 
 namespace qsweep {
 
 using ValueId = std::int32_t;
-using NodeId = std::int32_t;
 constexpr ValueId kNoValue = -1;  ///< an optional operand that is absent
 
 /// An edge of the model: produced by one node, or an input, or a constant.
@@ -48,10 +49,12 @@ struct Graph {
     return values.at(static_cast<std::size_t>(id));
   }
   [[nodiscard]] Value& value(ValueId id) { return values.at(static_cast<std::size_t>(id)); }
+  [[nodiscard]] const Node& node(NodeId id) const { return nodes.at(id.index()); }
+  [[nodiscard]] Node& node(NodeId id) { return nodes.at(id.index()); }
   [[nodiscard]] bool is_constant(ValueId id) const {
     return id != kNoValue && value(id).constant.has_value();
   }
-  /// The node that produces a value, or -1.
+  /// The node that produces a value, or none.
   [[nodiscard]] NodeId producer(ValueId id) const;
   /// Nodes that read a value, in order, each once.
   [[nodiscard]] std::vector<NodeId> consumers(ValueId id) const;

@@ -76,7 +76,7 @@ WeightAxes weight_axes(const Node& node, const Tensor& weight) {
 }
 
 std::optional<Layer> as_layer(const Graph& graph, NodeId id) {
-  const Node& node = graph.nodes[static_cast<std::size_t>(id)];
+  const Node& node = graph.node(id);
   if (!node.domain.empty() || node.inputs.size() < 2 || node.inputs[0] == kNoValue)
     return std::nullopt;
   const Tensor* weight = float_constant(graph, node, 1);
@@ -129,8 +129,8 @@ std::string group_of(const std::string& layer_name) {
 
 std::vector<Layer> find_layers(const Graph& graph) {
   std::vector<Layer> layers;
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    if (auto layer = as_layer(graph, static_cast<NodeId>(n))) layers.push_back(std::move(*layer));
+  for (const NodeId node : ids<NodeId>(graph.nodes.size())) {
+    if (auto layer = as_layer(graph, node)) layers.push_back(std::move(*layer));
   }
   if (names_tell_nothing(layers)) {
     const std::vector<std::string> blocks = detail::blocks_by_structure(graph, layers);

@@ -19,7 +19,7 @@ namespace qsweep {
 struct Layer {
   std::string name;  ///< the node's unique name
   std::string op;
-  NodeId node = -1;
+  NodeId node{};
   ValueId input = kNoValue;
   ValueId weight = kNoValue;
   ValueId bias = kNoValue;  ///< may be kNoValue

@@ -20,7 +20,7 @@ bool is_op(const Node& node, std::string_view op) {
 
 const Node* producer(const Graph& graph, const detail::Uses& uses, ValueId id) {
   const NodeId node = uses.producer_of(id);
-  return node < 0 ? nullptr : &graph.nodes[static_cast<std::size_t>(node)];
+  return node ? &graph.node(node) : nullptr;
 }
 
 std::string tensor_name(const std::string& name) {
@@ -134,14 +134,14 @@ std::optional<QdqLayer> layer(const Graph& graph, const detail::Uses& uses, cons
 
 std::vector<QdqPair> pairs_of(const Graph& graph, const detail::Uses& uses) {
   std::vector<QdqPair> pairs;
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    const Node& q = graph.nodes[n];
+  for (const NodeId quantize : ids<NodeId>(graph.nodes.size())) {
+    const Node& q = graph.node(quantize);
     if (!is_op(q, "QuantizeLinear") || graph.is_constant(q.inputs[0])) continue;
     // Several DequantizeLinear of one QuantizeLinear (one per reader) are one pair.
     for (const NodeId reader : uses.readers[static_cast<std::size_t>(q.outputs[0])]) {
-      const Node& dq = graph.nodes[static_cast<std::size_t>(reader)];
+      const Node& dq = graph.node(reader);
       if (!is_op(dq, "DequantizeLinear")) continue;
-      pairs.push_back({.quantize = static_cast<NodeId>(n),
+      pairs.push_back({.quantize = quantize,
                        .dequantize = reader,
                        .before = q.inputs[0],
                        .after = dq.outputs[0],
@@ -174,7 +174,7 @@ QdqSummary summarize_qdq(const Graph& graph) {
   }
   summary.pairs = pairs_of(graph, uses);
   for (const QdqPair& pair : summary.pairs) {
-    const Node& q = graph.nodes[static_cast<std::size_t>(pair.quantize)];
+    const Node& q = graph.node(pair.quantize);
     const Node* source = producer(graph, uses, pair.before);
     if (source && is_op(*source, "DequantizeLinear") &&
         same_constant(graph, operand(*source, 1), operand(q, 1)) &&

@@ -11,8 +11,8 @@ namespace qsweep {
 /// A QuantizeLinear directly followed by its DequantizeLinear: what quantizing one activation looks
 /// like in a model file.
 struct QdqPair {
-  NodeId quantize = -1;
-  NodeId dequantize = -1;
+  NodeId quantize{};
+  NodeId dequantize{};
   ValueId before = kNoValue;  ///< what is quantized
   ValueId after = kNoValue;   ///< the real values of its codes
   std::string tensor;  ///< name of the tensor in the float model: that of `before`, without the

@@ -52,19 +52,19 @@ void compile_sensitivity(const JobConfig::Sensitivity& s, CompiledJob& c) {
   }
 }
 
-std::vector<int> tied_leaders(const Program& program, const JobConfig& job) {
-  std::vector<int> untied;
+std::vector<LayerId> tied_leaders(const Program& program, const JobConfig& job) {
+  std::vector<LayerId> untied;
   for (const std::string& selector : job.untie) {
-    const std::vector<int> selected = select_layers(selector, program.layers());
+    const std::vector<LayerId> selected = select_layers(selector, program.layers());
     untied.insert(untied.end(), selected.begin(), selected.end());
   }
-  std::vector<std::vector<int>> ties;
+  std::vector<std::vector<LayerId>> ties;
   if (job.tie == "auto") ties = find_ties(program.graph(), program.layers());
   return leaders_of(ties, program.layers().size(), untied);
 }
 
 void compile_families(const JobConfig& job, CompiledJob& c) {
-  const auto choices = std::ssize(std::set<int>(c.leaders.begin(), c.leaders.end()));
+  const auto choices = std::ssize(std::set<LayerId>(c.leaders.begin(), c.leaders.end()));
   for (const JobConfig::Family& family : job.families) {
     for (const std::int64_t k : family.k) {
       if (k > choices)
@@ -88,7 +88,7 @@ void compile_space(const JobConfig::Search& search, const OpenModel& model, Comp
     if (std::ranges::find(space.choices, p) == space.choices.end()) space.choices.push_back(p);
   }
   space.rest = c.precisions.add(search.rest);
-  std::set<int> varying;
+  std::set<LayerId> varying;
   for (const std::string& selector : search.layers) {
     const auto matched = select_layers(selector == "all" ? "*" : selector, model.layers());
     varying.insert(matched.begin(), matched.end());
@@ -176,11 +176,11 @@ void warn_of_half_weights(const OpenModel& model, CompiledJob& c) {
   if (std::ranges::none_of(all, [](const Precision& p) { return p.weight.dtype == DType::f16; }))
     return;
   std::string names;
-  for (std::size_t i = 0; i < model.layers().size(); ++i) {
-    const Tensor& weight = model.program->weight(static_cast<int>(i));
+  for (const LayerId layer : ids<LayerId>(model.layers().size())) {
+    const Tensor& weight = model.program->weight(layer);
     const bool exceeds = std::ranges::any_of(
         weight.data<float>(), [](float v) { return std::fabs(v) > rounding::kHalf.largest; });
-    if (exceeds) names += (names.empty() ? "'" : ", '") + model.layers()[i].name + "'";
+    if (exceeds) names += (names.empty() ? "'" : ", '") + model.program->layer(layer).name + "'";
   }
   if (names.empty()) return;
   c.warnings.push_back(fmt::format(

@@ -34,7 +34,7 @@ struct CompiledJob {
   std::vector<std::uint8_t> probed;  ///< sensitivity: tried on every layer, none is base
   std::vector<SensitivityMode> modes;
   Score score = Score::kl;
-  std::vector<int> leaders;  ///< by layer: see leaders_of(); itself unless tied
+  std::vector<LayerId> leaders;  ///< by layer: see leaders_of(); itself unless tied
 
   std::vector<TopKFamily> families;
   std::optional<SchemeSpace> space;

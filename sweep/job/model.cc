@@ -27,14 +27,8 @@ OpenModel open_model(const JobConfig& job) {
   Shape batch_shape = m.image_shape;
   batch_shape[0] = m.batch;
   m.batch_trace = m.batch == 1 ? m.trace : program.trace(batch_shape);
-  m.layer_macs.assign(program.layers().size(), 0);
-  m.layer_step.assign(program.layers().size(), -1);
-  for (std::size_t s = 0; s < program.steps().size(); ++s) {
-    const int layer = program.steps()[s].layer;
-    if (layer < 0) continue;
-    m.layer_macs[static_cast<std::size_t>(layer)] = m.trace.macs[s];
-    m.layer_step[static_cast<std::size_t>(layer)] = static_cast<int>(s);
-  }
+  for (const LayerId layer : ids<LayerId>(program.layers().size()))
+    m.layer_macs.push_back(m.trace.macs[program.step_of(layer).index()]);
   return m;
 }
 

@@ -22,7 +22,6 @@ struct OpenModel {
   Trace trace;             ///< of one image
   Trace batch_trace;       ///< of one batch
   std::vector<std::int64_t> layer_macs;
-  std::vector<int> layer_step;  ///< step of each layer
 
   [[nodiscard]] const std::vector<Layer>& layers() const { return program->layers(); }
   /// Work units (MACs and moved elements) of the float model on one image.

@@ -65,7 +65,7 @@ void check_fit(const Workload& w) {
 
 bool ends_in_softmax(const Graph& graph) {
   const NodeId producer = graph.producer(graph.outputs.at(0));
-  return producer >= 0 && graph.nodes[static_cast<std::size_t>(producer)].op == "Softmax";
+  return producer && graph.node(producer).op == "Softmax";
 }
 
 ScoredModel scored_model(const OpenModel& m) {
@@ -103,9 +103,9 @@ void open_scopes(Workload& w) {
 
 }  // namespace
 
-Range EvaluationScope::shard(std::int64_t number) const {
-  QSWEEP_CHECK(0 <= number && number < shards());
-  const std::int64_t begin = number * shard_images;
+Range EvaluationScope::shard(ShardId id) const {
+  QSWEEP_CHECK(id.index() < shards().size());
+  const std::int64_t begin = id.value() * shard_images;
   return {begin, images - begin <= shard_images ? images : begin + shard_images};
 }
 

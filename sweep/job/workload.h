@@ -30,11 +30,12 @@ struct EvaluationScope {
   std::int64_t shard_images = 0;
   std::shared_ptr<const Scorer> scorer;
 
-  [[nodiscard]] std::int64_t shards() const {
-    return images / shard_images + (images % shard_images == 0 ? 0 : 1);
+  [[nodiscard]] IdRange<ShardId> shards() const {
+    return ids<ShardId>(
+        static_cast<std::size_t>(images / shard_images + (images % shard_images == 0 ? 0 : 1)));
   }
   /// The evaluation images of a shard.
-  [[nodiscard]] Range shard(std::int64_t number) const;
+  [[nodiscard]] Range shard(ShardId id) const;
 };
 
 /// A job opened by a process: what it is about (model, images, digests), what it asks for, and what

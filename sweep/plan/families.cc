@@ -14,17 +14,17 @@ namespace qsweep {
 namespace {
 
 /// Unranked layers that lead first, then the ranking.
-std::vector<int> complete(std::span<const int> ranking, std::span<const int> leaders) {
+std::vector<LayerId> complete(std::span<const LayerId> ranking, std::span<const LayerId> leaders) {
   const std::size_t layers = leaders.size();
   std::vector<bool> ranked(layers, false);
-  for (int i : ranking) {
-    QSWEEP_CHECK(i >= 0 && static_cast<std::size_t>(i) < layers);
-    QSWEEP_CHECK(!ranked[static_cast<std::size_t>(i)]);
-    ranked[static_cast<std::size_t>(i)] = true;
+  for (const LayerId i : ranking) {
+    QSWEEP_CHECK(i.index() < layers);
+    QSWEEP_CHECK(!ranked[i.index()]);
+    ranked[i.index()] = true;
   }
-  std::vector<int> order;
-  for (std::size_t i = 0; i < layers; ++i) {
-    if (!ranked[i] && leaders[i] == static_cast<int>(i)) order.push_back(static_cast<int>(i));
+  std::vector<LayerId> order;
+  for (const LayerId i : ids<LayerId>(layers)) {
+    if (!ranked[i.index()] && leaders[i.index()] == i) order.push_back(i);
   }
   order.insert(order.end(), ranking.begin(), ranking.end());
   return order;
@@ -33,16 +33,16 @@ std::vector<int> complete(std::span<const int> ranking, std::span<const int> lea
 }  // namespace
 
 std::vector<Scheme> enumerate_family(const TopKFamily& family,
-                                     std::span<const int> ranking,
+                                     std::span<const LayerId> ranking,
                                      std::span<const Layer> layers,
                                      const PrecisionSet& precisions,
                                      std::string_view settings,
-                                     std::span<const int> leaders) {
-  std::vector<int> each(layers.size());
-  std::iota(each.begin(), each.end(), 0);
+                                     std::span<const LayerId> leaders) {
+  std::vector<LayerId> each(layers.size());
+  std::iota(each.begin(), each.end(), LayerId(0));
   if (leaders.empty()) leaders = each;
   QSWEEP_CHECK(leaders.size() == layers.size());
-  const std::vector<int> order = complete(ranking, leaders);
+  const std::vector<LayerId> order = complete(ranking, leaders);
   const auto all = static_cast<std::int64_t>(order.size());
   std::vector<std::int64_t> ks = family.k;
   if (family.every) {
@@ -52,7 +52,7 @@ std::vector<Scheme> enumerate_family(const TopKFamily& family,
   std::vector<Scheme> schemes;
   for (std::int64_t wanted : ks) {
     const std::int64_t k = wanted < 0 ? all : std::min(wanted, all);
-    const std::set<int> kept(order.begin(), order.begin() + k);
+    const std::set<LayerId> kept(order.begin(), order.begin() + k);
     std::vector<std::uint8_t> precision(layers.size(), family.rest);
     for (std::size_t i = 0; i < layers.size(); ++i) {
       if (kept.contains(leaders[i])) precision[i] = family.keep;
@@ -84,7 +84,7 @@ std::vector<Scheme> enumerate_space(const SchemeSpace& space,
   std::vector<std::size_t> digits(space.layers.size(), 0);
   const auto set = [&](std::size_t place, std::size_t digit) {
     digits[place] = digit;
-    precision.at(static_cast<std::size_t>(space.layers[place])) = space.choices[digit];
+    precision.at(space.layers[place].index()) = space.choices[digit];
   };
   for (std::size_t place = 0; place < digits.size(); ++place) set(place, 0);
   std::vector<Scheme> schemes;

@@ -21,16 +21,16 @@ struct TopKFamily {
 /// With `leaders` (leaders_of()) the ranking lists leaders, K counts them, and a layer gets what
 /// its leader gets.
 [[nodiscard]] std::vector<Scheme> enumerate_family(const TopKFamily& family,
-                                                   std::span<const int> ranking,
+                                                   std::span<const LayerId> ranking,
                                                    std::span<const Layer> layers,
                                                    const PrecisionSet& precisions,
                                                    std::string_view settings,
-                                                   std::span<const int> leaders = {});
+                                                   std::span<const LayerId> leaders = {});
 
 /// Every assignment of the chosen precisions to the layers that vary; the others get `rest`.
 struct SchemeSpace {
   std::vector<std::uint8_t> choices;  ///< precisions, each once
-  std::vector<int> layers;            ///< those that vary, ascending
+  std::vector<LayerId> layers;        ///< those that vary, ascending
   std::uint8_t rest = 0;              ///< precision
 };
 /// @throws Error(config) when the space has more than `most` schemes, with their number

@@ -48,7 +48,7 @@ std::vector<GroupSensitivity> collect(std::span<const std::string> names,
   std::vector<int> probes(groups.size(), 0);
   for (const SensitivityRecord& r : records) {
     if (r.mode != SensitivityMode::only) continue;
-    const std::size_t group = group_of.at(static_cast<std::size_t>(r.layer));
+    const std::size_t group = group_of.at(r.layer.index());
     GroupSensitivity& g = groups[group];
     ++probes[group];
     g.mean_drop += r.metric_drop;

@@ -13,12 +13,12 @@ std::string dotted(std::string_view name) {
   return text;
 }
 
-std::vector<int> layers_of_module(std::string_view module, std::span<const Layer> layers) {
+std::vector<LayerId> layers_of_module(std::string_view module, std::span<const Layer> layers) {
   const std::vector<std::string> wanted = split(dotted(module), '.');
-  std::vector<int> best;
+  std::vector<LayerId> best;
   std::size_t fewest = std::numeric_limits<std::size_t>::max();
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const std::vector<std::string> parts = split(dotted(layers[i].name), '.');
+  for (const LayerId layer : ids<LayerId>(layers.size())) {
+    const std::vector<std::string> parts = split(dotted(layers[layer.index()].name), '.');
     std::size_t found = 0;
     for (const std::string& part : parts) {
       if (found < wanted.size() && part == wanted[found]) ++found;
@@ -28,7 +28,7 @@ std::vector<int> layers_of_module(std::string_view module, std::span<const Layer
     if (others > fewest) continue;
     if (others < fewest) best.clear();
     fewest = others;
-    best.push_back(static_cast<int>(i));
+    best.push_back(layer);
   }
   return best;
 }
@@ -36,8 +36,8 @@ std::vector<int> layers_of_module(std::string_view module, std::span<const Layer
 ModuleMap map_modules(std::span<const std::string> modules, std::span<const Layer> layers) {
   ModuleMap map;
   for (const std::string& module : modules) {
-    const std::vector<int> found = layers_of_module(module, layers);
-    map.layer.push_back(found.size() == 1 ? found[0] : -1);
+    const std::vector<LayerId> found = layers_of_module(module, layers);
+    map.layer.push_back(found.size() == 1 ? found[0] : LayerId());
     if (found.size() != 1) map.missing_layers.push_back(module);
   }
   return map;

@@ -17,12 +17,12 @@ namespace qsweep {
 /// order (`model.2.m.0.cv1.conv` and `/model.2/m.0/cv1/conv/Conv`), and no layer with fewer other
 /// parts has them too. Whole parts: `conv1` is not `conv10`.
 /// @return the layers that fit equally well: none, one, or several when the name says too little
-[[nodiscard]] std::vector<int> layers_of_module(std::string_view module,
-                                                std::span<const Layer> layers);
+[[nodiscard]] std::vector<LayerId> layers_of_module(std::string_view module,
+                                                    std::span<const Layer> layers);
 
 /// Names of a list (a peer's sensitivity file, a PyTorch script) and the layers they mean.
 struct ModuleMap {
-  std::vector<int> layer;                   ///< by name; -1 where there is none or no single one
+  std::vector<LayerId> layer;               ///< by name; none where there is none or no single one
   std::vector<std::string> missing_layers;  ///< those names
 };
 [[nodiscard]] ModuleMap map_modules(std::span<const std::string> modules,

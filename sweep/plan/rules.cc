@@ -26,13 +26,13 @@ struct Decisions {
 };
 
 /// Layers whose quantizer `suffix` a selector with this suffix names.
-std::vector<int> quantizers(std::string_view selector,
-                            std::string_view suffix,
-                            std::span<const Layer> layers) {
-  std::vector<int> selected;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (matches_pattern(selector, fmt::format("{}.{}", layers[i].name, suffix)))
-      selected.push_back(static_cast<int>(i));
+std::vector<LayerId> quantizers(std::string_view selector,
+                                std::string_view suffix,
+                                std::span<const Layer> layers) {
+  std::vector<LayerId> selected;
+  for (const LayerId i : ids<LayerId>(layers.size())) {
+    if (matches_pattern(selector, fmt::format("{}.{}", layers[i.index()].name, suffix)))
+      selected.push_back(i);
   }
   if (!selected.empty()) return selected;
   std::string_view layer = selector.substr(0, selector.size() - suffix.size());
@@ -42,9 +42,9 @@ std::vector<int> quantizers(std::string_view selector,
 
 void decide(const QuantRule& rule, std::span<const Layer> layers, Decisions& decisions) {
   const std::string_view selector = rule.selector;
-  const auto set = [&](const std::vector<int>& selected,
+  const auto set = [&](const std::vector<LayerId>& selected,
                        std::vector<const QuantRule*>& quantizers_of) {
-    for (const int i : selected) quantizers_of[static_cast<std::size_t>(i)] = &rule;
+    for (const LayerId i : selected) quantizers_of[i.index()] = &rule;
   };
   if (selector.ends_with(kWeight)) {
     set(quantizers(selector, kWeight, layers), decisions.weight);
@@ -55,7 +55,7 @@ void decide(const QuantRule& rule, std::span<const Layer> layers, Decisions& dec
     throw Error(ErrorCode::unsupported, fmt::format("'{}' enables output quantizers", selector), {},
                 "Quantize the inputs of the layers that follow");
   } else {
-    const std::vector<int> selected = select_layers(selector, layers);
+    const std::vector<LayerId> selected = select_layers(selector, layers);
     set(selected, decisions.weight);
     set(selected, decisions.input);
   }

@@ -63,8 +63,8 @@ struct Scheme {
 /// `@first`, `@last`, `re:` regular expression over the whole name, glob (`/` and `.` between parts
 /// are the same), or the name of a PyTorch module (layers_of_module()). @throws Error(config) when
 /// none does, naming the nearest, or when a module name says too little.
-[[nodiscard]] std::vector<int> select_layers(std::string_view selector,
-                                             std::span<const Layer> layers);
+[[nodiscard]] std::vector<LayerId> select_layers(std::string_view selector,
+                                                 std::span<const Layer> layers);
 
 /// Glob or `re:` over a whole name, as select_layers() compares them.
 [[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view name);

@@ -60,9 +60,9 @@ std::vector<std::string_view> rules_of(std::string_view text) {
   return rules;
 }
 
-std::vector<int> layer_named(const std::string& name, std::span<const Layer> layers) {
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (layers[i].name == name) return {static_cast<int>(i)};
+std::vector<LayerId> layer_named(const std::string& name, std::span<const Layer> layers) {
+  for (const LayerId i : ids<LayerId>(layers.size())) {
+    if (layers[i.index()].name == name) return {i};
   }
   std::vector<std::string> names;
   for (const Layer& layer : layers) names.push_back(layer.name);
@@ -109,9 +109,9 @@ std::vector<std::uint8_t> parse_scheme(std::string_view text,
     if (equals == 0 || equals >= rule.size() || rule[equals] != '=') not_a_rule(rule);
     const std::string_view selector = trim(rule.substr(0, equals));
     const std::uint8_t p = precisions.add(trim(rule.substr(equals + 1)));
-    for (int layer :
+    for (const LayerId layer :
          is_name ? layer_named(unquoted(selector), layers) : select_layers(selector, layers))
-      precision[static_cast<std::size_t>(layer)] = p;
+      precision[layer.index()] = p;
   }
   return precision;
 }

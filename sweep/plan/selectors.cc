@@ -43,31 +43,28 @@ bool matches_pattern(std::string_view pattern, std::string_view name) {
   return glob_match(pattern, name) || glob_match(dotted(pattern), dotted(name));
 }
 
-std::vector<int> select_layers(std::string_view selector, std::span<const Layer> layers) {
-  const auto last = static_cast<int>(layers.size()) - 1;
-  std::vector<int> selected;
-  for (int i = 0; i <= last; ++i) {
-    const std::string& name = layers[static_cast<std::size_t>(i)].name;
-    if (name == selector && selector != "*") return {i};
+std::vector<LayerId> select_layers(std::string_view selector, std::span<const Layer> layers) {
+  std::vector<LayerId> selected;
+  for (const LayerId i : ids<LayerId>(layers.size())) {
+    if (layers[i.index()].name == selector && selector != "*") return {i};
   }
-  if (last >= 0 && selector == "@first") return {0};
-  if (last >= 0 && selector == "@last") return {last};
+  if (!layers.empty() && selector == "@first") return {LayerId(0)};
+  if (!layers.empty() && selector == "@last") return {LayerId(layers.size() - 1)};
   const bool is_regex = selector.starts_with(kRegexPrefix);
   const std::regex regex = is_regex ? compile(selector) : std::regex();
-  for (int i = 0; i <= last; ++i) {
-    const std::string& name = layers[static_cast<std::size_t>(i)].name;
+  for (const LayerId i : ids<LayerId>(layers.size())) {
+    const std::string& name = layers[i.index()].name;
     if (is_regex ? std::regex_match(name, regex) : matches_pattern(selector, name))
       selected.push_back(i);
   }
   if (selected.empty() && !is_regex && selector.find_first_of("*?[") == std::string_view::npos) {
     selected = layers_of_module(selector, layers);
     if (selected.size() > 1) {
-      throw Error(ErrorCode::config,
-                  fmt::format("'{}' may mean '{}', '{}'{}", selector,
-                              layers[static_cast<std::size_t>(selected[0])].name,
-                              layers[static_cast<std::size_t>(selected[1])].name,
-                              selected.size() > 2 ? " and others" : ""),
-                  {}, "Give more of the name, or a pattern");
+      throw Error(
+          ErrorCode::config,
+          fmt::format("'{}' may mean '{}', '{}'{}", selector, layers[selected[0].index()].name,
+                      layers[selected[1].index()].name, selected.size() > 2 ? " and others" : ""),
+          {}, "Give more of the name, or a pattern");
     }
   }
   if (selected.empty()) fail(selector, layers);

@@ -90,13 +90,13 @@ double score_of(const SensitivityRecord& record, Score score) {
   return 0.0;
 }
 
-std::vector<int> rank_layers(std::span<const SensitivityRecord> records,
-                             std::uint8_t precision,
-                             Score score) {
+std::vector<LayerId> rank_layers(std::span<const SensitivityRecord> records,
+                                 std::uint8_t precision,
+                                 Score score) {
   const bool has_only = std::any_of(records.begin(), records.end(), [&](const auto& r) {
     return r.precision == precision && r.mode == SensitivityMode::only;
   });
-  std::vector<std::pair<double, int>> ranked;
+  std::vector<std::pair<double, LayerId>> ranked;
   for (const SensitivityRecord& r : records) {
     if (r.precision != precision || (r.mode == SensitivityMode::only) != has_only) continue;
     const double s = score_of(r, score);
@@ -105,7 +105,7 @@ std::vector<int> rank_layers(std::span<const SensitivityRecord> records,
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first > b.first : a.second < b.second;
   });
-  std::vector<int> layers;
+  std::vector<LayerId> layers;
   for (const auto& [value, layer] : ranked) layers.push_back(layer);
   return layers;
 }

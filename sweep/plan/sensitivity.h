@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "src/base/ids.h"
+
 #include "src/metrics/classification.h"
 #include "src/metrics/tensor_error.h"
 
@@ -17,7 +19,7 @@ enum class SensitivityMode : std::uint8_t { only, all_but };
 /// One layer at the probed precision and all others at the base (`only`), or the reverse
 /// (`all_but`). The base is the float model unless the job names another precision.
 struct SensitivityRecord {
-  int layer = 0;
+  LayerId layer{};
   std::uint8_t precision = 0;
   SensitivityMode mode = SensitivityMode::only;
   double kl = 0.0;       ///< mean KL(float || quantized) of the model's outputs, nats
@@ -41,12 +43,12 @@ enum class Score { kl, mse, sqnr, drop };
 /// The number to rank by, larger = more sensitive (kl, output mse, -sqnr, metric drop).
 [[nodiscard]] double score_of(const SensitivityRecord& record, Score score);
 
-/// Layer indices from most to least sensitive for one precision, each once; ties in layer order
+/// Layers from most to least sensitive for one precision, each once; ties in layer order
 /// (R122). A score that is NaN ranks first: the change broke the model. Ranks single-layer (`only`)
 /// records where there are any, else the `all_but` ones.
-[[nodiscard]] std::vector<int> rank_layers(std::span<const SensitivityRecord> records,
-                                           std::uint8_t precision,
-                                           Score score);
+[[nodiscard]] std::vector<LayerId> rank_layers(std::span<const SensitivityRecord> records,
+                                               std::uint8_t precision,
+                                               Score score);
 
 enum class SensitivityClass { low, medium, high };
 /// high: a drop of at least `high_drop` whose interval lies above 0, or scores that are not finite;

@@ -4,11 +4,13 @@
 #include <span>
 #include <vector>
 
+#include "src/base/ids.h"
+
 namespace qsweep {
 
 /// What is to be evaluated on one shard.
 struct ShardWork {
-  std::int64_t shard = 0;
+  ShardId shard{};
   double start = 0.0;  ///< work units (MACs and moved elements) of one scheme from the input on
   std::vector<std::size_t> schemes{};  ///< indices, in trie order
   std::vector<float> added{};          ///< work units of each scheme that the one before it lacks
@@ -16,7 +18,7 @@ struct ShardWork {
 
 /// Schemes for one rank to evaluate on one shard.
 struct ShardTask {
-  std::int64_t shard = 0;
+  ShardId shard{};
   std::vector<std::size_t> schemes{};  ///< in the order given
   double work = 0.0;                   ///< work units
 };

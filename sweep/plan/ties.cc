@@ -26,8 +26,8 @@ constexpr std::array<std::string_view, 27> kCarriers = {
 
 bool is_gate(const Graph& graph, ValueId value) {
   const NodeId producer = graph.producer(value);
-  if (producer < 0) return false;
-  const std::string& op = graph.nodes[static_cast<std::size_t>(producer)].op;
+  if (!producer) return false;
+  const std::string& op = graph.node(producer).op;
   return op == "Sigmoid" || op == "HardSigmoid" || op == "Softmax";
 }
 
@@ -35,13 +35,13 @@ bool is_gate(const Graph& graph, ValueId value) {
 class Sources {
  public:
   Sources(const Graph& graph, std::span<const Layer> layers) : by_value_(graph.values.size()) {
-    std::vector<int> layer_of(graph.nodes.size(), -1);
-    for (std::size_t i = 0; i < layers.size(); ++i)
-      layer_of[static_cast<std::size_t>(layers[i].node)] = static_cast<int>(i);
+    std::vector<LayerId> layer_of(graph.nodes.size());
+    for (const LayerId layer : ids<LayerId>(layers.size()))
+      layer_of[layers[layer.index()].node.index()] = layer;
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
       const Node& node = graph.nodes[n];
-      std::set<int> made_of;
-      if (layer_of[n] >= 0) {
+      std::set<LayerId> made_of;
+      if (layer_of[n]) {
         made_of = {layer_of[n]};
       } else if (std::ranges::find(kCarriers, node.op) != kCarriers.end()) {
         for (const ValueId v : node.inputs) {
@@ -55,19 +55,19 @@ class Sources {
     }
   }
 
-  [[nodiscard]] const std::set<int>& of(ValueId v) const {
+  [[nodiscard]] const std::set<LayerId>& of(ValueId v) const {
     return by_value_[static_cast<std::size_t>(v)];
   }
 
  private:
-  std::vector<std::set<int>> by_value_;
+  std::vector<std::set<LayerId>> by_value_;
 };
 
 /// Nodes that some layer reads from, at once or through others.
 std::vector<bool> feeds_a_layer(const Graph& graph, std::span<const Layer> layers) {
   std::vector<bool> node_feeds(graph.nodes.size(), false), value_feeds(graph.values.size(), false);
   std::vector<bool> is_layer(graph.nodes.size(), false);
-  for (const Layer& layer : layers) is_layer[static_cast<std::size_t>(layer.node)] = true;
+  for (const Layer& layer : layers) is_layer[layer.node.index()] = true;
   for (std::size_t n = graph.nodes.size(); n-- > 0;) {
     const Node& node = graph.nodes[n];
     node_feeds[n] = std::ranges::any_of(node.outputs, [&](ValueId v) {
@@ -84,55 +84,57 @@ std::vector<bool> feeds_a_layer(const Graph& graph, std::span<const Layer> layer
 /// Disjoint sets; the smallest member stands for its set.
 class Sets {
  public:
-  explicit Sets(std::size_t n) : parent_(n) { std::iota(parent_.begin(), parent_.end(), 0); }
-  int find(int i) {
+  explicit Sets(std::size_t n) : parent_(n) {
+    std::iota(parent_.begin(), parent_.end(), LayerId(0));
+  }
+  LayerId find(LayerId i) {
     while (at(i) != i) i = at(i) = at(at(i));
     return i;
   }
-  void join(int a, int b) {
+  void join(LayerId a, LayerId b) {
     a = find(a);
     b = find(b);
     at(std::max(a, b)) = std::min(a, b);
   }
 
  private:
-  int& at(int i) { return parent_[static_cast<std::size_t>(i)]; }
-  std::vector<int> parent_;
+  LayerId& at(LayerId i) { return parent_[i.index()]; }
+  std::vector<LayerId> parent_;
 };
 
 }  // namespace
 
-std::vector<std::vector<int>> find_ties(const Graph& graph, std::span<const Layer> layers) {
+std::vector<std::vector<LayerId>> find_ties(const Graph& graph, std::span<const Layer> layers) {
   const Sources sources(graph, layers);
   const std::vector<bool> matters = feeds_a_layer(graph, layers);
   Sets sets(layers.size());
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     if (!matters[n] || (node.op != "Add" && node.op != "Concat")) continue;
-    const std::set<int>& joined = sources.of(node.outputs.at(0));
-    for (const int layer : joined) sets.join(*joined.begin(), layer);
+    const std::set<LayerId>& joined = sources.of(node.outputs.at(0));
+    for (const LayerId layer : joined) sets.join(*joined.begin(), layer);
   }
-  std::map<int, std::vector<int>> groups;
-  for (int i = 0; i < static_cast<int>(layers.size()); ++i) groups[sets.find(i)].push_back(i);
-  std::vector<std::vector<int>> ties;
+  std::map<LayerId, std::vector<LayerId>> groups;
+  for (const LayerId layer : ids<LayerId>(layers.size())) groups[sets.find(layer)].push_back(layer);
+  std::vector<std::vector<LayerId>> ties;
   for (auto& [leader, members] : groups) {
     if (members.size() > 1) ties.push_back(std::move(members));
   }
   return ties;
 }
 
-std::vector<int> leaders_of(std::span<const std::vector<int>> ties,
-                            std::size_t layers,
-                            std::span<const int> untied) {
-  std::vector<int> leader(layers);
-  std::iota(leader.begin(), leader.end(), 0);
-  for (const std::vector<int>& members : ties) {
-    int first = -1;
-    for (const int i : members) {
-      QSWEEP_CHECK(i >= 0 && static_cast<std::size_t>(i) < layers);
+std::vector<LayerId> leaders_of(std::span<const std::vector<LayerId>> ties,
+                                std::size_t layers,
+                                std::span<const LayerId> untied) {
+  std::vector<LayerId> leader(layers);
+  std::iota(leader.begin(), leader.end(), LayerId(0));
+  for (const std::vector<LayerId>& members : ties) {
+    LayerId first;
+    for (const LayerId i : members) {
+      QSWEEP_CHECK(i.index() < layers);
       if (std::ranges::find(untied, i) != untied.end()) continue;
-      if (first < 0) first = i;
-      leader[static_cast<std::size_t>(i)] = first;
+      if (!first) first = i;
+      leader[i.index()] = first;
     }
   }
   return leader;

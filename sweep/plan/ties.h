@@ -12,13 +12,13 @@ namespace qsweep {
 /// concatenation. Activations, pooling, resizing and reshaping in between keep the bond; a
 /// normalisation, a softmax or a gate makes a tensor of its own. Groups of two and more layer
 /// indices, ascending, in order of their first; transitive.
-[[nodiscard]] std::vector<std::vector<int>> find_ties(const Graph& graph,
-                                                      std::span<const Layer> layers);
+[[nodiscard]] std::vector<std::vector<LayerId>> find_ties(const Graph& graph,
+                                                          std::span<const Layer> layers);
 
 /// For each layer the first of those it shares its precision with: itself where it is alone.
 /// `untied` layers leave their groups; a group that one layer is left of is none.
-[[nodiscard]] std::vector<int> leaders_of(std::span<const std::vector<int>> ties,
-                                          std::size_t layers,
-                                          std::span<const int> untied = {});
+[[nodiscard]] std::vector<LayerId> leaders_of(std::span<const std::vector<LayerId>> ties,
+                                              std::size_t layers,
+                                              std::span<const LayerId> untied = {});
 
 }  // namespace qsweep

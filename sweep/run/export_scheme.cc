@@ -42,12 +42,11 @@ std::vector<LayerExport> export_layers(const Workload& w,
                          .adaptations = std::move(adaptations)};
   const LayerBank bank(*w.model.program, setup);
   std::vector<LayerExport> exports;
-  for (std::size_t i = 0; i < scheme.precision.size(); ++i) {
-    const int layer = static_cast<int>(i);
-    const int precision = scheme.precision[i];
+  for (const LayerId layer : ids<LayerId>(scheme.precision.size())) {
+    const std::uint8_t precision = scheme.precision[layer.index()];
     exports.push_back({.activation = bank.activation(layer, precision),
                        .weight = bank.weight(layer, precision),
-                       .integer = uses_integer_kernel(w.plan.precisions.at(scheme.precision[i])),
+                       .integer = uses_integer_kernel(w.plan.precisions.at(precision)),
                        .input_factor = bank.adaptation(layer, precision).input_factor(),
                        .bias = bank.adaptation(layer, precision).bias.empty()
                                    ? Tensor()
@@ -146,10 +145,10 @@ SchemeFile write_scheme(const Workload& w,
   check_adapted(w, records, scheme.precision);
   const Adaptations& adaptations = findings.adaptations;
   std::vector<WeightExtent> extents;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const int layer = static_cast<int>(i);
+  for (const LayerId layer : ids<LayerId>(layers.size())) {
+    const Layer& l = layers[layer.index()];
     extents.push_back({w.model.program->weight(layer).shape(),
-                       {layers[i].output_axis, layers[i].input_axis},
+                       {l.output_axis, l.input_axis},
                        w.model.program->bias(layer).size(),
                        input_factors(adaptations, layer)});
   }

@@ -110,34 +110,32 @@ class Assembler {
   }
 
   void describe_layers() {
-    for (std::size_t i = 0; i < layers().size(); ++i) {
-      const Layer& layer = layers()[i];
-      const Step& step =
-          w_.model.program->steps()[static_cast<std::size_t>(w_.model.layer_step[i])];
-      const WeightRisk risk = weight_risk(w_.model.program->weight(static_cast<int>(i)),
-                                          {layer.output_axis, layer.input_axis});
-      r_.layers.push_back(
-          {.name = layer.name,
-           .op = layer.op,
-           .group = layer.group,
-           .weight_shape = to_string(weight_shape(layer)),
-           .output_shape =
-               to_string(w_.model.trace.shapes.at(static_cast<std::size_t>(step.outputs.at(0)))),
-           .macs = w_.model.layer_macs[i],
-           .parameters = layer.parameters,
-           .depthwise = layer.is_depthwise,
-           .tied_to = w_.plan.leaders[i] == static_cast<int>(i)
-                          ? std::string()
-                          : layers()[static_cast<std::size_t>(w_.plan.leaders[i])].name,
-           .input = w_.model.program->graph().value(layer.input).name,
-           .weight_outlier_ratio = risk.outlier_ratio,
-           .weight_channel_ratio = risk.channel_ratio});
+    const Program& program = *w_.model.program;
+    for (const LayerId id : ids<LayerId>(layers().size())) {
+      const Layer& layer = program.layer(id);
+      const Step& step = program.step(program.step_of(id));
+      const LayerId leader = w_.plan.leaders[id.index()];
+      const WeightRisk risk =
+          weight_risk(program.weight(id), {layer.output_axis, layer.input_axis});
+      r_.layers.push_back({.name = layer.name,
+                           .op = layer.op,
+                           .group = layer.group,
+                           .weight_shape = to_string(weight_shape(layer)),
+                           .output_shape = to_string(w_.model.trace.shapes.at(
+                               static_cast<std::size_t>(step.outputs.at(0)))),
+                           .macs = w_.model.layer_macs[id.index()],
+                           .parameters = layer.parameters,
+                           .depthwise = layer.is_depthwise,
+                           .tied_to = leader == id ? std::string() : program.layer(leader).name,
+                           .input = program.graph().value(layer.input).name,
+                           .weight_outlier_ratio = risk.outlier_ratio,
+                           .weight_channel_ratio = risk.channel_ratio});
       r_.model.parameters += layer.parameters;
       const std::int64_t bias = layer.parameters - element_count(weight_shape(layer));
       sizes_.push_back({weight_shape(layer),
                         {layer.output_axis, layer.input_axis},
                         bias,
-                        input_factors(f_.adaptations, static_cast<int>(i))});
+                        input_factors(f_.adaptations, id)});
     }
     r_.model.float_bytes =
         scheme_size(std::vector<std::uint8_t>(layers().size(), 0), sizes_, w_.plan.precisions)
@@ -247,7 +245,7 @@ class Assembler {
           evaluation("sensitivity", c.scheme, f_.case_results[i], f_.probing_baseline));
       if (!f_.case_results[i].is_ok()) continue;
       const SensitivityRecord& s = records.at(next++);
-      const Layer& layer = layers()[static_cast<std::size_t>(c.layer)];
+      const Layer& layer = layers()[c.layer.index()];
       const Precision& p = w_.plan.precisions.at(c.precision);
       r_.sensitivity.push_back(
           {.layer = layer.name,
@@ -279,10 +277,10 @@ class Assembler {
             group.push_back(s);
         }
         if (group.empty()) continue;
-        std::vector<int> order = rank_layers(group, group.front().precision, score);
+        std::vector<LayerId> order = rank_layers(group, group.front().precision, score);
         if (mode == SensitivityMode::all_but) std::reverse(order.begin(), order.end());
         for (std::size_t rank = 0; rank < order.size(); ++rank) {
-          const std::string& name = layers()[static_cast<std::size_t>(order[rank])].name;
+          const std::string& name = layers()[order[rank].index()].name;
           for (auto& s : r_.sensitivity) {
             if (s.mode == name_of(mode) && s.precision == p.name && s.layer == name)
               s.rank = static_cast<int>(rank) + 1;
@@ -361,10 +359,10 @@ class Assembler {
       share.push_back(static_cast<double>(macs) / total);
     std::vector<SensitivityRecord> records;  // a tied layer's are its leader's
     for (const SensitivityRecord& record : records_) {
-      for (int i = 0; i < static_cast<int>(layers().size()); ++i) {
-        if (w_.plan.leaders[static_cast<std::size_t>(i)] != record.layer) continue;
+      for (const LayerId layer : ids<LayerId>(layers().size())) {
+        if (w_.plan.leaders[layer.index()] != record.layer) continue;
         records.push_back(record);
-        records.back().layer = i;
+        records.back().layer = layer;
       }
     }
     for (const GroupSensitivity& g : group_sensitivity(layers(), share, records)) {

@@ -18,27 +18,27 @@ constexpr std::int64_t kPartBytes = std::int64_t{64}
                                     << 20;  ///< of one rank's memory while it captures
 
 /// Selected layers that the reference quantizes, cut into parts of bounded size.
-std::vector<std::vector<std::int32_t>> cut_layers(const Workload& w,
-                                                  const Assignment& reference,
-                                                  std::int64_t images) {
+std::vector<std::vector<LayerId>> cut_layers(const Workload& w,
+                                             const Assignment& reference,
+                                             std::int64_t images) {
   const Program& program = *w.model.program;
   std::vector<bool> wanted(program.layers().size(), false);
   for (const std::string& selector : w.job.activations.layers) {
-    for (int layer : select_layers(selector == "all" ? "*" : selector, program.layers()))
-      wanted[static_cast<std::size_t>(layer)] = true;
+    for (const LayerId layer : select_layers(selector == "all" ? "*" : selector, program.layers()))
+      wanted[layer.index()] = true;
   }
-  std::vector<std::vector<std::int32_t>> parts;
+  std::vector<std::vector<LayerId>> parts;
   std::int64_t bytes = kPartBytes;
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    if (!wanted[i] || reference[i] == 0) continue;
-    const Step& step = program.steps()[static_cast<std::size_t>(w.model.layer_step[i])];
+  for (const LayerId layer : ids<LayerId>(wanted.size())) {
+    if (!wanted[layer.index()] || reference[layer.index()] == 0) continue;
+    const Step& step = program.step(program.step_of(layer));
     const std::int64_t own =
         2 * images * w.model.trace.bytes.at(static_cast<std::size_t>(step.outputs.at(0)));
     if (bytes + own > kPartBytes) {
       parts.emplace_back();
       bytes = 0;
     }
-    parts.back().push_back(static_cast<std::int32_t>(i));
+    parts.back().push_back(layer);
     bytes += own;
   }
   return parts;
@@ -97,7 +97,7 @@ class ActivationsStage final : public Stage {
     const Assignment reference = reference_assignment(w_);
     const std::int64_t images = std::min(w_.job.activations.images, w_.evaluation.size());
     std::vector<CaptureTask> tasks;
-    for (std::vector<std::int32_t>& layers : cut_layers(w_, reference, images)) {
+    for (std::vector<LayerId>& layers : cut_layers(w_, reference, images)) {
       tasks.push_back({.reference = reference,
                        .layers = std::move(layers),
                        .images = images,

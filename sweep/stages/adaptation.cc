@@ -17,20 +17,20 @@ namespace {
 constexpr std::int64_t kChunkImages = 64;
 
 struct Target {
-  int layer;
+  LayerId layer;
   std::uint8_t precision;
 };
 
 std::string key_of(const Workload& w, const Target& target) {
-  return fmt::format("{}/{}", target.layer, w.precision(target.precision).name);
+  return fmt::format("{}/{}", target.layer.value(), w.precision(target.precision).name);
 }
 
 std::vector<Target> targets_of(const Workload& w) {
   std::vector<Target> targets;
-  for (int layer = 0; layer < static_cast<int>(w.layers().size()); ++layer) {
+  for (const LayerId layer : ids<LayerId>(w.layers().size())) {
     for (std::size_t p = 0; p < w.plan.precisions.all().size(); ++p) {
       const auto precision = static_cast<std::uint8_t>(p);
-      if (w.plan.is_adapted(w.layers()[static_cast<std::size_t>(layer)], w.precision(precision)))
+      if (w.plan.is_adapted(w.layers()[layer.index()], w.precision(precision)))
         targets.push_back({layer, precision});
     }
   }
@@ -118,7 +118,7 @@ class AdaptationStage final : public Stage {
     const std::vector<LayerInputs> inputs = recorded_inputs(w_, records);
     for (const Target& t : targets) {
       AdaptTask task{.layer = t.layer, .precision = t.precision, .inputs = {}};
-      if (!inputs.empty()) task.inputs = inputs.at(static_cast<std::size_t>(t.layer));
+      if (!inputs.empty()) task.inputs = inputs.at(t.layer.index());
       const double work = static_cast<double>(w_.model.program->weight(t.layer).size() *
                                               std::max<std::int64_t>(task.inputs.sample.rows(), 1));
       const std::string key = key_of(w_, t);
@@ -129,7 +129,7 @@ class AdaptationStage final : public Stage {
                               store.put(RecordKind::adaptation, key, result);
                               return WorkDone{work, work};
                             },
-                        .fail = [name = w_.layers()[static_cast<std::size_t>(t.layer)].name](
+                        .fail = [name = w_.layers()[t.layer.index()].name](
                                     const std::string& error, RecordStore&) -> std::vector<Piece> {
                           throw Error(ErrorCode::numeric, "adapting the weights failed: " + error,
                                       name);
@@ -148,7 +148,7 @@ class AdaptationStage final : public Stage {
       const Bytes* record = records.find(RecordKind::adaptation, key);
       if (record == nullptr) continue;
       ++progress.done;
-      findings.adaptations[static_cast<std::size_t>(t.layer)][t.precision] =
+      findings.adaptations[t.layer.index()][t.precision] =
           decode_adaptation(*record, "adaptation record " + key);
     }
     findings.stages.push_back(std::move(progress));
@@ -176,21 +176,20 @@ std::unique_ptr<const Stage> make_adaptation_stage(const Workload& workload) {
   return std::make_unique<AdaptationStage>(workload);
 }
 
-std::vector<std::int64_t> input_factors(const Adaptations& adaptations, int layer) {
+std::vector<std::int64_t> input_factors(const Adaptations& adaptations, LayerId layer) {
   std::vector<std::int64_t> counts;
   if (adaptations.empty()) return counts;
-  for (const Adaptation& a : adaptations.at(static_cast<std::size_t>(layer)))
-    counts.push_back(std::ssize(a.scale));
+  for (const Adaptation& a : adaptations.at(layer.index())) counts.push_back(std::ssize(a.scale));
   return counts;
 }
 
 void check_adapted(const Workload& w, const RecordStore& records, const Assignment& assignment) {
   for (const Target& t : missing_targets(w, records)) {
-    if (assignment.at(static_cast<std::size_t>(t.layer)) != t.precision) continue;
+    if (assignment.at(t.layer.index()) != t.precision) continue;
     throw Error(ErrorCode::config,
                 fmt::format("the run has not adapted weights to {} ({})",
                             w.precision(t.precision).name, name_of(w.plan.weights.algorithm)),
-                w.layers()[static_cast<std::size_t>(t.layer)].name,
+                w.layers()[t.layer.index()].name,
                 "Use a scheme of the run, or export from the model");
   }
 }

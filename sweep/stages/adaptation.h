@@ -15,7 +15,8 @@ namespace qsweep {
 [[nodiscard]] std::unique_ptr<const Stage> make_adaptation_stage(const Workload& workload);
 
 /// By precision: how many factors the layer's input is multiplied by; empty without adaptations.
-[[nodiscard]] std::vector<std::int64_t> input_factors(const Adaptations& adaptations, int layer);
+[[nodiscard]] std::vector<std::int64_t> input_factors(const Adaptations& adaptations,
+                                                      LayerId layer);
 
 /// @throws Error(config) naming a precision of this assignment whose adaptation is not in the
 /// records.

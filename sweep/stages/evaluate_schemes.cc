@@ -22,12 +22,12 @@ using SharedSchemes = std::shared_ptr<const std::vector<Scheme>>;
 std::string record_key(const Scheme& scheme,
                        const EvaluationScope& scope,
                        std::int64_t all_images,
-                       std::int64_t shard,
+                       ShardId shard,
                        bool probe) {
   const Range images = scope.shard(shard);
   const bool is_cut =
       images.end == scope.images && scope.images < all_images && images.size() < scope.shard_images;
-  return fmt::format("{}/{}{}{}", scheme.id, shard,
+  return fmt::format("{}/{}{}{}", scheme.id, shard.value(),
                      is_cut ? fmt::format(":{}", images.size()) : std::string(),
                      probe ? "/probe" : "");
 }
@@ -38,16 +38,16 @@ class Evaluations {
   Evaluations(const Workload& workload, const EvaluationScope& scope, const RecordStore& records)
       : all_images_(workload.all.images), scope_(scope), records_(records) {}
 
-  [[nodiscard]] std::string key(const Scheme& scheme, std::int64_t shard, bool probe) const {
+  [[nodiscard]] std::string key(const Scheme& scheme, ShardId shard, bool probe) const {
     return record_key(scheme, scope_, all_images_, shard, probe);
   }
   /// A probed record holds all that an unprobed one does.
-  [[nodiscard]] const Bytes* find(const Scheme& scheme, std::int64_t shard, bool probe) const {
+  [[nodiscard]] const Bytes* find(const Scheme& scheme, ShardId shard, bool probe) const {
     const Bytes* found = records_.find(RecordKind::evaluation, key(scheme, shard, true));
     if (!found && !probe) found = records_.find(RecordKind::evaluation, key(scheme, shard, false));
     return found;
   }
-  [[nodiscard]] const Bytes* failure(const Scheme& scheme, std::int64_t shard) const {
+  [[nodiscard]] const Bytes* failure(const Scheme& scheme, ShardId shard) const {
     return records_.find(RecordKind::failure, key(scheme, shard, false));
   }
 
@@ -63,7 +63,8 @@ std::vector<double> work_from_layer(const OpenModel& m) {
   std::vector<double> suffix(m.trace.work.size() + 1, 0.0);
   for (std::size_t s = m.trace.work.size(); s-- > 0;) suffix[s] = suffix[s + 1] + m.trace.work[s];
   std::vector<double> from;
-  for (int step : m.layer_step) from.push_back(suffix.at(static_cast<std::size_t>(step)));
+  for (const LayerId layer : ids<LayerId>(m.layers().size()))
+    from.push_back(suffix.at(m.program->step_of(layer).index()));
   return from;
 }
 
@@ -100,7 +101,7 @@ std::vector<ShardTask> plan(const Workload& w,
   const std::vector<double> added = added_work(w.model, schemes, order);
   const Evaluations known(w, scope, records);
   std::vector<ShardWork> shards;
-  for (std::int64_t shard = 0; shard < scope.shards(); ++shard) {
+  for (const ShardId shard : scope.shards()) {
     const auto images = static_cast<double>(scope.shard(shard).size());
     ShardWork& s =
         shards.emplace_back(ShardWork{.shard = shard, .start = w.model.image_work() * images});
@@ -131,21 +132,22 @@ class PieceMaker {
                       .schemes = {}};
     for (std::size_t i : planned.schemes) task.schemes.push_back(schemes_->at(i).precision);
     std::string key = fmt::format("{} schemes from {} on shard {}", planned.schemes.size(),
-                                  schemes_->at(planned.schemes.front()).id, planned.shard);
+                                  schemes_->at(planned.schemes.front()).id, planned.shard.value());
     // The float model's outputs on a shard are kept by the rank that has computed them.
-    return {.key = key,
-            .task = {.payload = task.encode(), .cost = planned.work, .group = planned.shard},
-            .keep =
-                [maker = *this, planned, key](const Bytes& result, RecordStore& records) {
-                  return maker.keep(planned, EvaluateResult::decode(result, "result of " + key),
-                                    records);
-                },
-            .fail = [maker = *this, planned](const std::string& error, RecordStore& records)
-                -> std::vector<Piece> { return maker.fail(planned, error, records); }};
+    return {
+        .key = key,
+        .task = {.payload = task.encode(), .cost = planned.work, .group = planned.shard.value()},
+        .keep =
+            [maker = *this, planned, key](const Bytes& result, RecordStore& records) {
+              return maker.keep(planned, EvaluateResult::decode(result, "result of " + key),
+                                records);
+            },
+        .fail = [maker = *this, planned](const std::string& error, RecordStore& records)
+            -> std::vector<Piece> { return maker.fail(planned, error, records); }};
   }
 
  private:
-  [[nodiscard]] std::string key(std::size_t scheme, std::int64_t shard, bool probe) const {
+  [[nodiscard]] std::string key(std::size_t scheme, ShardId shard, bool probe) const {
     return record_key(schemes_->at(scheme), scope_, w_.all.images, shard, probe);
   }
 
@@ -204,7 +206,7 @@ SchemeResult recorded_result(const Evaluations& known,
                              Detail detail) {
   SchemeResult all;
   Bytes outcomes;
-  for (std::int64_t shard = 0; shard < scope.shards(); ++shard) {
+  for (const ShardId shard : scope.shards()) {
     const Bytes* found = known.find(scheme, shard, false);
     if (found == nullptr) {
       const Bytes* failure = known.failure(scheme, shard);

@@ -34,7 +34,7 @@ struct SchemeResult {
 
 /// One single-layer run: a scheme made for it, and what it stands for.
 struct SensitivityCase {
-  int layer = 0;
+  LayerId layer{};
   std::uint8_t precision = 0;
   SensitivityMode mode = SensitivityMode::only;
   Scheme scheme;

@@ -80,8 +80,8 @@ LatencyTable measured_table(const Workload& w,
         auto at = timed.find({i, kernel});
         if (at == timed.end()) {
           at = timed
-                   .emplace(std::pair(i, kernel), time_layer(bank, trace, static_cast<int>(i),
-                                                             static_cast<int>(p), timing))
+                   .emplace(std::pair(i, kernel),
+                            time_layer(bank, trace, LayerId(i), static_cast<int>(p), timing))
                    .first;
         }
         const Timing& time = at->second;
@@ -193,10 +193,11 @@ std::unique_ptr<const Stage> make_latency_stage(const Workload& workload) {
 }
 
 std::vector<LayerWork> layer_work(const Workload& w) {
+  const Program& program = *w.model.program;
   std::vector<LayerWork> work;
   for (std::size_t i = 0; i < w.layers().size(); ++i) {
     const Layer& layer = w.layers()[i];
-    const Step& step = w.model.program->steps()[static_cast<std::size_t>(w.model.layer_step[i])];
+    const Step& step = program.step(program.step_of(LayerId(i)));
     const auto elements = [&](ValueId v) {
       return element_count(w.model.trace.shapes.at(static_cast<std::size_t>(v)));
     };

@@ -27,18 +27,18 @@ std::uint8_t ranking_precision(const Workload& w,
 /// Layers from most to least sensitive at a family's `rest`. Without `only` runs the ranking is by
 /// what keeping each layer gives back; without any, or for layers whose runs failed, in layer
 /// order.
-std::vector<int> layer_ranking(const Workload& w,
-                               std::uint8_t rest,
-                               const std::vector<SensitivityRecord>& records) {
+std::vector<LayerId> layer_ranking(const Workload& w,
+                                   std::uint8_t rest,
+                                   const std::vector<SensitivityRecord>& records) {
   const bool has_only =
       std::ranges::any_of(records, [](const auto& r) { return r.mode == SensitivityMode::only; });
   std::vector<SensitivityRecord> used;
   for (const SensitivityRecord& r : records) {
     if ((r.mode == SensitivityMode::only) == has_only) used.push_back(r);
   }
-  std::vector<int> ranking = rank_layers(used, ranking_precision(w, rest, used), w.plan.score);
+  std::vector<LayerId> ranking = rank_layers(used, ranking_precision(w, rest, used), w.plan.score);
   if (!has_only) std::reverse(ranking.begin(), ranking.end());
-  for (const int i : std::set<int>(w.plan.leaders.begin(), w.plan.leaders.end())) {
+  for (const LayerId i : std::set<LayerId>(w.plan.leaders.begin(), w.plan.leaders.end())) {
     if (std::ranges::find(ranking, i) == ranking.end()) ranking.push_back(i);
   }
   return ranking;

@@ -13,8 +13,8 @@ namespace qsweep {
 namespace {
 
 /// `layer` and those it leads at `own`, all others at `rest`.
-Assignment single_layer(const std::vector<int>& leaders,
-                        int layer,
+Assignment single_layer(const std::vector<LayerId>& leaders,
+                        LayerId layer,
                         std::uint8_t own,
                         std::uint8_t rest) {
   Assignment a(leaders.size(), rest);
@@ -31,11 +31,10 @@ std::vector<SensitivityCase> cases_of(const Workload& w) {
   for (const SensitivityMode mode : plan.modes) {
     const bool only = mode == SensitivityMode::only;
     for (const std::uint8_t p : plan.probed) {
-      for (int i = 0; i < static_cast<int>(w.layers().size()); ++i) {
-        if (plan.leaders[static_cast<std::size_t>(i)] != i) continue;
-        std::string label =
-            fmt::format("{} {} {}{}", only ? "only" : "all but",
-                        w.layers()[static_cast<std::size_t>(i)].name, w.precision(p).name, on);
+      for (const LayerId i : ids<LayerId>(w.layers().size())) {
+        if (plan.leaders[i.index()] != i) continue;
+        std::string label = fmt::format("{} {} {}{}", only ? "only" : "all but",
+                                        w.layers()[i.index()].name, w.precision(p).name, on);
         Assignment assignment = only ? single_layer(plan.leaders, i, p, plan.base)
                                      : single_layer(plan.leaders, i, plan.base, p);
         // Only a layer quantized alone is looked at from within: errors behind others are not its

@@ -8,7 +8,7 @@ namespace qsweep {
 
 Bytes adapt(RankState& rank, const AdaptTask& task) {
   const Workload& w = rank.workload();
-  const Layer& layer = w.layers().at(static_cast<std::size_t>(task.layer));
+  const Layer& layer = w.model.program->layer(task.layer);
   return encode(adapt_layer(w.model.program->weight(task.layer),
                             {layer.output_axis, layer.input_axis}, w.precision(task.precision),
                             w.plan.weights, task.inputs,

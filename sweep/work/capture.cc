@@ -20,8 +20,7 @@ namespace {
 /// Keeps the probed values of chosen layers, images appended in order.
 class CaptureSink final : public WalkSink {
  public:
-  explicit CaptureSink(std::span<const std::int32_t> layers)
-      : wanted_(layers.begin(), layers.end()) {}
+  explicit CaptureSink(std::span<const LayerId> layers) : wanted_(layers.begin(), layers.end()) {}
   void output(int, std::span<const Tensor>) override {}
   void probe(const Probe& p) override {
     if (!wanted_.contains(p.layer)) return;
@@ -32,8 +31,7 @@ class CaptureSink final : public WalkSink {
   std::vector<ActivationPart> parts(std::span<const Layer> layers) const {
     std::vector<ActivationPart> parts;
     for (const auto& [layer, values] : values_) {
-      parts.push_back({layers[static_cast<std::size_t>(layer)].name, stack(values.first),
-                       stack(values.second)});
+      parts.push_back({layers[layer.index()].name, stack(values.first), stack(values.second)});
     }
     return parts;
   }
@@ -49,8 +47,8 @@ class CaptureSink final : public WalkSink {
       out = std::copy(t.data<float>().begin(), t.data<float>().end(), out);
     return all;
   }
-  std::set<std::int32_t> wanted_;
-  std::map<std::int32_t, std::pair<std::vector<Tensor>, std::vector<Tensor>>> values_;
+  std::set<LayerId> wanted_;
+  std::map<LayerId, std::pair<std::vector<Tensor>, std::vector<Tensor>>> values_;
 };
 
 }  // namespace

@@ -101,7 +101,7 @@ class ShardSink final : public WalkSink {
   }
 
  private:
-  ShardResult::LayerProbe& probe_of(int scheme, int layer) {
+  ShardResult::LayerProbe& probe_of(int scheme, LayerId layer) {
     auto& probes =
         results_.at(static_cast<std::size_t>(index_.at(static_cast<std::size_t>(scheme)))).probes;
     const auto at = std::ranges::find(probes, layer, &ShardResult::LayerProbe::layer);

@@ -19,7 +19,7 @@ std::int64_t sample_rows(const InputRows& rows) {
 
 /// Adds `count` images of one batch, the first of them number `first` of the set.
 void add_batch(const Workload& w,
-               int layer,
+               LayerId layer,
                const Tensor& tensor,
                std::int64_t first,
                std::int64_t count,
@@ -49,8 +49,8 @@ void add_batch(const Workload& w,
     // Row r belongs to image r * set / wanted.
     const auto first_row = [&](std::int64_t n) { return (n * wanted + set - 1) / set; };
     for (std::int64_t r = first_row(number); r < first_row(number + 1); ++r) {
-      const std::uint64_t drawn =
-          mix64(mix64(id, static_cast<std::uint64_t>(layer)), static_cast<std::uint64_t>(r));
+      const std::uint64_t drawn = mix64(mix64(id, static_cast<std::uint64_t>(layer.value())),
+                                        static_cast<std::uint64_t>(r));
       rows.append(image, static_cast<std::int64_t>(drawn % static_cast<std::uint64_t>(rows.rows())),
                   inputs.sample.values);
     }
@@ -67,9 +67,10 @@ std::vector<LayerInputs> gather_inputs(const Workload& w, Range images) {
     const std::int64_t first = images.begin + r.begin;
     const Tensor batch = w.calibration.images({first, images.begin + r.end});
     (void)runner.run({&batch, 1}, [&](ValueId value, const Tensor& tensor) {
-      for (std::size_t i = 0; i < layers.size(); ++i) {
-        if (layers[i].input == value && layers[i].op != "ConvTranspose")
-          add_batch(w, static_cast<int>(i), tensor, first, r.size(), by_layer[i]);
+      for (const LayerId layer : ids<LayerId>(layers.size())) {
+        const Layer& l = layers[layer.index()];
+        if (l.input == value && l.op != "ConvTranspose")
+          add_batch(w, layer, tensor, first, r.size(), by_layer[layer.index()]);
       }
     });
   }

@@ -40,7 +40,7 @@ std::function<Tensor(Tensor)> RankState::constant_keeper() {
     // Kernels hold weights in a few forms, the largest of nine times their bytes. Addresses only.
     constexpr std::size_t kForms = 16;
     std::size_t bytes = 0;
-    for (int layer = 0; layer < static_cast<int>(w.layers().size()); ++layer)
+    for (const LayerId layer : ids<LayerId>(w.layers().size()))
       bytes += w.model.program->weight(layer).bytes();
     try {
       constants_ =

@@ -75,7 +75,7 @@ Bytes encode(const ShardResult& result) {
   message.set_seconds(result.seconds);
   for (const ShardResult::LayerProbe& probe : result.probes) {
     record::LayerErrors& errors = *message.add_probes();
-    errors.set_layer(probe.layer);
+    errors.set_layer(probe.layer.value());
     set(*errors.mutable_output(), probe.output);
     set(*errors.mutable_input(), probe.input);
   }
@@ -92,7 +92,7 @@ ShardResult decode_shard_result(ByteView bytes, const std::string& where) {
                      .seconds = message.seconds(),
                      .probes = {}};
   for (const record::LayerErrors& errors : message.probes())
-    result.probes.push_back({errors.layer(), get(errors.output()), get(errors.input())});
+    result.probes.push_back({LayerId(errors.layer()), get(errors.output()), get(errors.input())});
   return result;
 }
 

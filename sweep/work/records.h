@@ -37,7 +37,7 @@ struct ShardResult {
 
   /// Single-layer runs: the changed layer's errors.
   struct LayerProbe {
-    std::int32_t layer = 0;
+    LayerId layer{};
     ErrorSums output;  ///< of the layer's output against the float model's
     ErrorSums input;   ///< of its quantized input against its input
   };

@@ -27,6 +27,14 @@ Assignment read_assignment(ByteReader& in) {
   return a;
 }
 
+void write_layer(ByteWriter& out, LayerId layer) {
+  out.u32(static_cast<std::uint32_t>(layer.value()));
+}
+
+LayerId read_layer(ByteReader& in) {
+  return LayerId(in.u32());
+}
+
 ByteWriter tagged(MessageKind kind) {
   ByteWriter out;
   out.u8(static_cast<std::uint8_t>(kind));
@@ -54,7 +62,7 @@ CalibrateTask CalibrateTask::decode(ByteReader& in) {
 
 Bytes AdaptTask::encode() const {
   ByteWriter out = tagged(MessageKind::adapt);
-  out.u32(static_cast<std::uint32_t>(layer));
+  write_layer(out, layer);
   out.u8(precision);
   inputs.write(out);
   return out.take();
@@ -62,7 +70,7 @@ Bytes AdaptTask::encode() const {
 
 AdaptTask AdaptTask::decode(ByteReader& in) {
   AdaptTask t;
-  t.layer = static_cast<std::int32_t>(in.u32());
+  t.layer = read_layer(in);
   t.precision = in.u8();
   t.inputs = LayerInputs::read(in);
   in.finish();
@@ -120,7 +128,7 @@ Bytes CaptureTask::encode() const {
   ByteWriter out = tagged(MessageKind::capture);
   write_assignment(out, reference);
   out.u64(layers.size());
-  for (std::int32_t layer : layers) out.u32(static_cast<std::uint32_t>(layer));
+  for (const LayerId layer : layers) write_layer(out, layer);
   out.i64(images);
   out.str(directory);
   out.i64(part);
@@ -131,7 +139,7 @@ CaptureTask CaptureTask::decode(ByteReader& in) {
   CaptureTask t;
   t.reference = read_assignment(in);
   const std::uint64_t n = bounded_count(in, sizeof(std::uint32_t));
-  for (std::uint64_t i = 0; i < n; ++i) t.layers.push_back(static_cast<std::int32_t>(in.u32()));
+  for (std::uint64_t i = 0; i < n; ++i) t.layers.push_back(read_layer(in));
   t.images = in.i64();
   t.directory = in.str();
   t.part = in.i64();

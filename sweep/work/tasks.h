@@ -42,7 +42,7 @@ struct CalibrateTask {
 
 /// Adapts one layer to one precision; its result is the Adaptation's record.
 struct AdaptTask {
-  std::int32_t layer = 0;
+  LayerId layer{};
   std::uint8_t precision = 0;
   LayerInputs inputs;
   [[nodiscard]] Bytes encode() const;
@@ -70,7 +70,7 @@ struct EvaluateResult {
 /// Writes activations of the first images to a file; its result is the file's record.
 struct CaptureTask {
   Assignment reference;  ///< the scheme whose values are kept beside the float ones
-  std::vector<std::int32_t> layers;
+  std::vector<LayerId> layers;
   std::int64_t images = 0;  ///< the first of the evaluation images
   std::string directory;    ///< of the part files
   std::int64_t part = 0;

@@ -18,19 +18,19 @@ using test::random_tensor;
 std::vector<LayerInputs> inputs_of(const Program& program, const Tensor& batch) {
   std::vector<LayerInputs> all(program.layers().size());
   (void)run_float(program, {batch}, [&](ValueId value, const Tensor& tensor) {
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      if (program.layers()[i].input != value) continue;
-      const int layer = static_cast<int>(i);
+    for (const LayerId layer : ids<LayerId>(all.size())) {
+      if (program.layer(layer).input != value) continue;
+      LayerInputs& own = all[layer.index()];
       const Tensor x = tensor.to_layout(Layout::row_major);
       for (std::int64_t n = 0; n < x.dim(0); ++n) {
         const Tensor one = x.rows(n, n + 1);
         const InputRows rows(program.spec(layer), program.weight(layer).shape(), one.shape());
-        all[i].sample.channels = rows.channels();
-        all[i].sample.area = rows.area();
-        all[i].sample.groups = program.spec(layer).group;
-        all[i].add_image(one.data<float>(), one.size() / (one.dim(0) * rows.channels()));
+        own.sample.channels = rows.channels();
+        own.sample.area = rows.area();
+        own.sample.groups = program.spec(layer).group;
+        own.add_image(one.data<float>(), one.size() / (one.dim(0) * rows.channels()));
         for (std::int64_t r = 0; r < rows.rows(); ++r)
-          rows.append(one.data<float>(), r, all[i].sample.values);
+          rows.append(one.data<float>(), r, own.sample.values);
       }
     }
   });
@@ -44,14 +44,14 @@ Adaptations adapt_all(const Program& program,
   const std::vector<LayerInputs> inputs = inputs_of(program, batch);
   const LayerBank bank(program, setup);
   Adaptations all(inputs.size(), std::vector<Adaptation>(setup.precisions.size()));
-  for (int i = 0; i < static_cast<int>(inputs.size()); ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    const Layer& layer = program.layers()[at];
+  for (const LayerId id : ids<LayerId>(inputs.size())) {
+    const std::size_t at = id.index();
+    const Layer& layer = program.layer(id);
     for (int p = 1; p < static_cast<int>(setup.precisions.size()); ++p) {
       const auto precision = static_cast<std::size_t>(p);
       all[at][precision] =
-          adapt_layer(program.weight(i), {layer.output_axis, layer.input_axis},
-                      setup.precisions[precision], settings, inputs[at], bank.activation(i, p));
+          adapt_layer(program.weight(id), {layer.output_axis, layer.input_axis},
+                      setup.precisions[precision], settings, inputs[at], bank.activation(id, p));
     }
   }
   return all;
@@ -193,12 +193,13 @@ TEST(AdaptedBankTest, float_kernels_are_shared_only_between_equal_weights) {
   setup.adaptations = adapt_all(program, setup, {.algorithm = WeightAlgorithm::awq_lite}, batch);
   {
     LayerBank bank(program, setup);
-    EXPECT_EQ(bank.at(0, 1).kernel, bank.at(0, 2).kernel);
+    EXPECT_EQ(bank.at(LayerId(0), 1).kernel, bank.at(LayerId(0), 2).kernel);
   }
   setup.adaptations[0][2].bias.assign(32, 0.5f);
   LayerBank bank(program, setup);
-  EXPECT_NE(bank.at(0, 1).kernel, bank.at(0, 2).kernel);
-  EXPECT_EQ(bank.bias(0, 2).data<float>()[3], program.bias(0).data<float>()[3] + 0.5f);
+  EXPECT_NE(bank.at(LayerId(0), 1).kernel, bank.at(LayerId(0), 2).kernel);
+  EXPECT_EQ(bank.bias(LayerId(0), 2).data<float>()[3],
+            program.bias(LayerId(0)).data<float>()[3] + 0.5f);
 }
 
 /// A row of inputs times the weight is what the layer's own kernel computes.

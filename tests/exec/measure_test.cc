@@ -26,13 +26,13 @@ TEST(MeasureTest, times_name_the_kernel_that_ran) {
   options.warm_up_ms = 0;
   options.iterations = 4;
   for (const int precision : {0, 1, 2}) {
-    const Timing timing = time_layer(bank, trace, 1, precision, options);
+    const Timing timing = time_layer(bank, trace, LayerId(1), precision, options);
     EXPECT_GT(timing.median_ms, 0.0);
     EXPECT_GE(timing.mad_ms, 0.0);
-    const std::string kernel = bank.at(1, precision).kernel->name();
+    const std::string kernel = bank.at(LayerId(1), precision).kernel->name();
     EXPECT_EQ(timing.kernel, kernel);
   }
-  EXPECT_THROW((void)time_layer(bank, trace, 1, 3, options), Error);
+  EXPECT_THROW((void)time_layer(bank, trace, LayerId(1), 3, options), Error);
   EXPECT_GT(time_outside_layers(program, trace, options).median_ms, 0.0);
 }
 

@@ -47,8 +47,9 @@ std::vector<Assignment> all_schemes(std::size_t layers, int precisions) {
 }
 
 int count(const Walk& walk, Kind kind, int layer) {
-  return static_cast<int>(std::ranges::count_if(
-      walk.instructions, [&](const Instruction& i) { return i.kind == kind && i.layer == layer; }));
+  return static_cast<int>(std::ranges::count_if(walk.instructions, [&](const Instruction& i) {
+    return i.kind == kind && i.layer == LayerId(layer);
+  }));
 }
 
 /// Plays the registers: reads only what is there, writes only where nothing is (what is fused may
@@ -253,7 +254,7 @@ TEST(PlanWalkTest, probes_every_quantized_layer_of_every_scheme) {
     std::set<std::pair<int, int>> probed;
     for (const Instruction& i : walk.instructions) {
       if (i.kind != Kind::probe) continue;
-      EXPECT_TRUE(probed.insert({i.scheme, i.layer}).second);
+      EXPECT_TRUE(probed.insert({i.scheme, i.layer.value()}).second);
     }
     std::set<std::pair<int, int>> want;
     for (std::size_t s = 0; s < schemes.size(); ++s) {

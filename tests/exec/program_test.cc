@@ -18,7 +18,7 @@ TEST(ProgramTest, fuses_relu_behind_what_it_alone_reads) {
   const Program program(branched_graph());
   std::vector<bool> fused;
   for (const Step& step : program.steps()) {
-    if (step.layer >= 0) fused.push_back(step.epilogue == Epilogue::relu);
+    if (step.layer) fused.push_back(step.epilogue == Epilogue::relu);
   }
   EXPECT_EQ(fused, (std::vector<bool>{true, false, false, true, false}));
   EXPECT_EQ(program.steps().size(), 9u);  // 12 nodes less the three ReLUs
@@ -57,7 +57,7 @@ TEST(ProgramTest, fuses_silu_without_changing_a_bit) {
   const Program fused(silu_graph({2}));
   const Program apart(silu_graph({2}), Program::Epilogues::separate);
   ASSERT_EQ(fused.steps().size(), 1u);
-  EXPECT_EQ(fused.spec(0).epilogue, Epilogue::silu);
+  EXPECT_EQ(fused.spec(LayerId(0)).epilogue, Epilogue::silu);
   EXPECT_EQ(apart.steps().size(), 3u);
   const Tensor batch = random_tensor({1, 3, 5, 4}, 1, 20.0);
   const Tensor a = run_float(fused, {batch})[0], b = run_float(apart, {batch})[0];
@@ -74,7 +74,7 @@ TEST(ProgramTest, fuses_relu_behind_an_add_without_changing_a_bit) {
   const Program apart(test::branched_graph(), Program::Epilogues::separate);
   const auto adds_with_relu = [](const Program& program) {
     return std::ranges::count_if(program.steps(), [](const Step& step) {
-      return step.layer < 0 && step.epilogue == Epilogue::relu;
+      return !step.layer && step.epilogue == Epilogue::relu;
     });
   };
   EXPECT_EQ(adds_with_relu(fused), 1);

@@ -33,7 +33,7 @@ class Recorder : public WalkSink {
     probes[{p.scheme, p.layer}] = {p.twin, p.input, p.quantized_input(), p.value, p.baseline};
   }
   std::map<int, std::vector<Tensor>> results;
-  std::map<std::pair<int, int>, Seen> probes;
+  std::map<std::pair<int, LayerId>, Seen> probes;  ///< (scheme, layer)
 };
 
 struct Bench {
@@ -162,8 +162,8 @@ TEST(RunWalkTest, sums_are_fused_only_with_what_nobody_else_wants) {
   int sums = 0;
   for (const Instruction& i : fused.instructions) {
     if (i.kind != Instruction::Kind::compute_sum) continue;
-    const Step& step = bench.program.steps()[static_cast<std::size_t>(i.step)];
-    const std::string& name = bench.program.graph().nodes[static_cast<std::size_t>(step.node)].name;
+    const Step& step = bench.program.step(i.step);
+    const std::string& name = bench.program.graph().node(step.node).name;
     EXPECT_TRUE(name == "plain" || name == "operator") << name;
     ++sums;
   }
@@ -259,16 +259,13 @@ TEST(RunWalkTest, a_probe_shows_the_layer_before_and_after) {
   for (const auto& [key, probe] : seen.probes) {
     const auto [scheme, index] = key;
     const Assignment& assignment = schemes[static_cast<std::size_t>(scheme)];
-    const int precision = assignment[static_cast<std::size_t>(index)];
+    const int precision = assignment[index.index()];
     const PreparedLayer& layer = bench.bank.at(index, precision);
-    ValueId output = kNoValue;
-    for (const Step& step : bench.program.steps()) {
-      if (step.layer == index) output = step.outputs[0];
-    }
+    const ValueId output = bench.program.step(bench.program.step_of(index)).outputs[0];
     EXPECT_TRUE(same_bits(probe.baseline, floats.at(output)));
     EXPECT_TRUE(std::ranges::equal(probe.quantized_input.data<float>(),
                                    fake_quantize(probe.input, layer.activation).data<float>()))
-        << "scheme " << scheme << " layer " << index;
+        << "scheme " << scheme << " layer " << index.value();
     if (probe.twin >= 0) {
       const Recorder::Seen& twin = seen.probes.at({probe.twin, index});
       EXPECT_TRUE(same_bits(probe.input, twin.input));
@@ -278,12 +275,11 @@ TEST(RunWalkTest, a_probe_shows_the_layer_before_and_after) {
     }
     const bool alone = assignment != Assignment(5, 2);
     if (alone) {
-      EXPECT_TRUE(same_bits(
-          probe.input, floats.at(bench.program.layers()[static_cast<std::size_t>(index)].input)));
+      EXPECT_TRUE(same_bits(probe.input, floats.at(bench.program.layer(index).input)));
     }
     const Tensor want = layer.kernel->run(layer.integer ? quantize(probe.input, layer.activation)
                                                         : probe.quantized_input);
-    EXPECT_TRUE(same_bits(probe.value, want)) << "scheme " << scheme << " layer " << index;
+    EXPECT_TRUE(same_bits(probe.value, want)) << "scheme " << scheme << " layer " << index.value();
   }
   EXPECT_EQ(twins, 6);  // W4A8 and W8A8 of each layer, and layer a in the last scheme
   options.reuse = false;

@@ -21,10 +21,10 @@ Graph two_nodes() {
 TEST(GraphTest, looks_up_producers_and_consumers) {
   const Graph graph = two_nodes();
   const ValueId a = graph.find_value("a").value();
-  EXPECT_EQ(graph.producer(a), 0);
-  EXPECT_EQ(graph.producer(graph.inputs[0]), -1);
-  EXPECT_EQ(graph.producer(kNoValue), -1);
-  EXPECT_EQ(graph.consumers(a), std::vector<NodeId>{1});  // once, though both operands are `a`
+  EXPECT_EQ(graph.producer(a), NodeId(0));
+  EXPECT_EQ(graph.producer(graph.inputs[0]), NodeId());
+  EXPECT_EQ(graph.producer(kNoValue), NodeId());
+  EXPECT_EQ(graph.consumers(a), std::vector{NodeId(1)});  // once, though both operands are `a`
   EXPECT_FALSE(graph.find_value("missing"));
 }
 

@@ -22,13 +22,13 @@ TEST(CutTest, runs_cover_everything_once_also_at_the_largest_size) {
 
 TEST(EvaluationScopeTest, the_last_shard_may_be_short) {
   const EvaluationScope scope{.images = 50, .shard_images = 20, .scorer = {}};
-  EXPECT_EQ(scope.shards(), 3);
-  EXPECT_EQ(scope.shard(2), (Range{40, 50}));
-  EXPECT_THROW((void)scope.shard(3), Error);
+  EXPECT_EQ(scope.shards().size(), 3u);
+  EXPECT_EQ(scope.shard(ShardId(2)), (Range{40, 50}));
+  EXPECT_THROW((void)scope.shard(ShardId(3)), Error);
   const EvaluationScope whole{
       .images = 50, .shard_images = std::numeric_limits<std::int64_t>::max(), .scorer = {}};
-  EXPECT_EQ(whole.shards(), 1);
-  EXPECT_EQ(whole.shard(0), (Range{0, 50}));
+  EXPECT_EQ(whole.shards().size(), 1u);
+  EXPECT_EQ(whole.shard(ShardId(0)), (Range{0, 50}));
 }
 
 TEST(WorkloadTest, single_layer_runs_may_have_fewer_images) {
@@ -72,7 +72,7 @@ TEST(CompiledJobTest, families_and_spaces_are_indices) {
   EXPECT_EQ(plan.precisions.at(plan.families[0].rest).name, "W4A8");
   ASSERT_TRUE(plan.space.has_value());
   EXPECT_EQ(plan.space->choices.size(), 2u) << "a precision named twice is one choice";
-  EXPECT_EQ(plan.space->layers, std::vector<int>{0});
+  EXPECT_EQ(plan.space->layers, std::vector{LayerId(0)});
   ASSERT_EQ(plan.listed.size(), 1u);
   EXPECT_EQ(plan.precisions.at(plan.listed[0].precision.at(3)).name, "W4A16");
   ASSERT_FALSE(plan.warnings.empty());

@@ -7,6 +7,7 @@
 #include "src/base/error.h"
 
 #include "tests/plan/layers.h"
+#include "tests/support/layer_ids.h"
 
 namespace qsweep {
 namespace {
@@ -16,8 +17,8 @@ class FamilyTest : public testing::Test {
   std::vector<Layer> layers_ = test::layers_named({"a", "b", "c", "d"});
   PrecisionSet precisions_;
 
-  std::vector<Scheme> enumerate(const TopKFamily& family, const std::vector<int>& ranking) {
-    return enumerate_family(family, ranking, layers_, precisions_, "s");
+  std::vector<Scheme> enumerate(const TopKFamily& family, std::initializer_list<int> ranking) {
+    return enumerate_family(family, test::layer_ids(ranking), layers_, precisions_, "s");
   }
   std::uint8_t id(const char* precision) { return precisions_.add(precision); }
   std::string text(const Scheme& s) { return to_text(s.precision, layers_, precisions_); }
@@ -55,7 +56,8 @@ TEST_F(FamilyTest, layers_without_rank_are_kept_first) {
 }
 
 TEST_F(FamilyTest, a_space_holds_every_assignment_once) {
-  const SchemeSpace space{{id("W8A8"), id("FP16"), id("W4A16")}, {0, 2, 3}, id("FP32")};
+  const SchemeSpace space{
+      {id("W8A8"), id("FP16"), id("W4A16")}, test::layer_ids({0, 2, 3}), id("FP32")};
   EXPECT_NO_THROW(check_size(space, 27));
   const auto schemes = enumerate_space(space, layers_, precisions_, "s");
   ASSERT_EQ(schemes.size(), 27u);
@@ -70,7 +72,8 @@ TEST_F(FamilyTest, a_space_holds_every_assignment_once) {
 
 TEST_F(FamilyTest, a_space_over_the_budget_is_refused_with_its_size) {
   try {
-    check_size({{id("W8A8"), id("FP16"), id("W4A16")}, {0, 1, 2, 3}, id("FP32")}, 80);
+    check_size({{id("W8A8"), id("FP16"), id("W4A16")}, test::layer_ids({0, 1, 2, 3}), id("FP32")},
+               80);
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ErrorCode::config);

@@ -12,7 +12,7 @@ namespace {
 SensitivityRecord record(
     int layer, double drop, double low, double kl, SensitivityMode mode = SensitivityMode::only) {
   SensitivityRecord r;
-  r.layer = layer;
+  r.layer = LayerId(layer);
   r.metric_drop = drop;
   r.drop_low = low;
   r.kl = kl;

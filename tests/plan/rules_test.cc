@@ -9,6 +9,7 @@
 #include "sweep/plan/module_names.h"
 
 #include "tests/plan/layers.h"
+#include "tests/support/layer_ids.h"
 
 namespace qsweep {
 namespace {
@@ -176,15 +177,15 @@ TEST(ModuleNamesTest, map_to_nodes_by_their_parts_in_order) {
                          "model.3.cv1.conv",
                          "attn.qkv"};
   const ModuleMap map = map_modules(modules, layers);
-  EXPECT_EQ(map.layer, (std::vector<int>{0, 2, 3, 4, 5, 6, -1, -1}));
+  EXPECT_EQ(map.layer, test::layer_ids({0, 2, 3, 4, 5, 6, -1, -1}));
   EXPECT_EQ(map.missing_layers, (Names{"model.3.cv1.conv", "attn.qkv"}));
 }
 
 TEST(ModuleNamesTest, patterns_of_dotted_names_hit_path_names) {
   const std::vector<Layer> layers =
       test::layers_named({"/blocks.0/attn/qkv/MatMul", "/blocks.10/attn/qkv/MatMul"});
-  EXPECT_EQ(select_layers("*blocks.0.*", layers), std::vector<int>{0});
-  EXPECT_EQ(select_layers("blocks.0.attn.qkv", layers), std::vector<int>{0});
+  EXPECT_EQ(select_layers("*blocks.0.*", layers), test::layer_ids({0}));
+  EXPECT_EQ(select_layers("blocks.0.attn.qkv", layers), test::layer_ids({0}));
   EXPECT_THROW((void)select_layers("attn.qkv", layers), Error) << "it says too little";
 }
 

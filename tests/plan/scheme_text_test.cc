@@ -6,6 +6,7 @@
 #include "sweep/plan/scheme.h"
 
 #include "tests/plan/layers.h"
+#include "tests/support/layer_ids.h"
 
 namespace qsweep {
 namespace {
@@ -107,19 +108,19 @@ TEST(ToTextTest, is_read_back_whatever_the_names) {
 
 TEST(SelectLayersTest, matches_names_globs_and_expressions) {
   const auto select = [](std::string_view s) { return select_layers(s, layers()); };
-  EXPECT_EQ(select("fc"), std::vector{4});
-  EXPECT_EQ(select("*.conv1"), (std::vector{0, 1, 3}));
-  EXPECT_EQ(select("stack[12].*"), (std::vector{1, 2}));
-  EXPECT_EQ(select("stack?.conv1"), (std::vector{1, 3}));
-  EXPECT_EQ(select("re:stack\\d\\.conv1"), (std::vector{1, 3}));
-  EXPECT_EQ(select("*"), (std::vector{0, 1, 2, 3, 4}));
+  EXPECT_EQ(select("fc"), test::layer_ids({4}));
+  EXPECT_EQ(select("*.conv1"), test::layer_ids({0, 1, 3}));
+  EXPECT_EQ(select("stack[12].*"), test::layer_ids({1, 2}));
+  EXPECT_EQ(select("stack?.conv1"), test::layer_ids({1, 3}));
+  EXPECT_EQ(select("re:stack\\d\\.conv1"), test::layer_ids({1, 3}));
+  EXPECT_EQ(select("*"), test::layer_ids({0, 1, 2, 3, 4}));
   EXPECT_THROW((void)select("re:conv1"), Error) << "the expression covers the whole name";
 }
 
 TEST(SelectLayersTest, an_exact_name_wins_over_its_meaning_as_a_pattern) {
   const auto odd = test::layers_named({"conv1", "conv[1]"});
-  EXPECT_EQ(select_layers("conv[1]", odd), std::vector{1});
-  EXPECT_EQ(select_layers("conv[12]", odd), std::vector{0});
+  EXPECT_EQ(select_layers("conv[1]", odd), test::layer_ids({1}));
+  EXPECT_EQ(select_layers("conv[12]", odd), test::layer_ids({0}));
 }
 
 }  // namespace

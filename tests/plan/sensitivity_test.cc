@@ -7,6 +7,8 @@
 
 #include "src/base/error.h"
 
+#include "tests/support/layer_ids.h"
+
 namespace qsweep {
 namespace {
 
@@ -18,7 +20,7 @@ SensitivityRecord record(int layer,
                          SensitivityMode mode = SensitivityMode::only,
                          std::uint8_t precision = 1) {
   SensitivityRecord r;
-  r.layer = layer;
+  r.layer = LayerId(layer);
   r.precision = precision;
   r.kl = kl;
   r.mode = mode;
@@ -50,25 +52,25 @@ TEST(ScoreTest, larger_is_more_sensitive) {
 TEST(RankLayersTest, sorts_by_score_with_ties_in_layer_order) {
   const std::vector records = {record(3, 0.5), record(0, 0.1), record(2, 0.5), record(1, 0.9),
                                record(4, 5.0, SensitivityMode::only, 2)};
-  EXPECT_EQ(rank_layers(records, 1, Score::kl), (std::vector{1, 2, 3, 0}));
-  EXPECT_EQ(rank_layers(records, 2, Score::kl), (std::vector{4}));
+  EXPECT_EQ(rank_layers(records, 1, Score::kl), test::layer_ids({1, 2, 3, 0}));
+  EXPECT_EQ(rank_layers(records, 2, Score::kl), test::layer_ids({4}));
   EXPECT_TRUE(rank_layers(records, 3, Score::kl).empty());
 }
 
 TEST(RankLayersTest, a_broken_model_is_the_most_sensitive) {
   const std::vector records = {record(0, 1.0), record(1, kNan), record(2, kInfinity)};
-  EXPECT_EQ(rank_layers(records, 1, Score::kl), (std::vector{1, 2, 0}));
+  EXPECT_EQ(rank_layers(records, 1, Score::kl), test::layer_ids({1, 2, 0}));
 }
 
 TEST(RankLayersTest, ranks_each_layer_once_whatever_the_modes) {
   const std::vector both = {record(0, 1.0), record(1, 2.0),
                             record(0, 9.0, SensitivityMode::all_but),
                             record(1, 3.0, SensitivityMode::all_but)};
-  EXPECT_EQ(rank_layers(both, 1, Score::kl), (std::vector{1, 0}));
+  EXPECT_EQ(rank_layers(both, 1, Score::kl), test::layer_ids({1, 0}));
   const std::vector all_but = {record(0, 9.0, SensitivityMode::all_but),
                                record(1, 3.0, SensitivityMode::all_but),
                                record(1, 3.0, SensitivityMode::only, 2)};
-  EXPECT_EQ(rank_layers(all_but, 1, Score::kl), (std::vector{0, 1}));
+  EXPECT_EQ(rank_layers(all_but, 1, Score::kl), test::layer_ids({0, 1}));
 }
 
 TEST(ClassifyTest, needs_a_drop_that_noise_does_not_explain) {

@@ -15,7 +15,7 @@ namespace {
 constexpr double kStart = 1e10;
 
 /// A shard whose schemes each add about half of a start.
-ShardWork shard_of(std::int64_t shard, std::size_t schemes, Random& random) {
+ShardWork shard_of(ShardId shard, std::size_t schemes, Random& random) {
   ShardWork s{.shard = shard, .start = kStart};
   for (std::size_t i = 0; i < schemes; ++i) {
     s.schemes.push_back(i);
@@ -24,11 +24,10 @@ ShardWork shard_of(std::int64_t shard, std::size_t schemes, Random& random) {
   return s;
 }
 
-std::vector<ShardWork> shards_of(std::int64_t shards, std::size_t schemes) {
+std::vector<ShardWork> shards_of(std::size_t shards, std::size_t schemes) {
   Random random(7, 1);
   std::vector<ShardWork> all;
-  for (std::int64_t shard = 0; shard < shards; ++shard)
-    all.push_back(shard_of(shard, schemes, random));
+  for (const ShardId shard : ids<ShardId>(shards)) all.push_back(shard_of(shard, schemes, random));
   return all;
 }
 
@@ -51,7 +50,7 @@ double total(const std::vector<ShardTask>& tasks) {
 TEST(TasksTest, every_scheme_of_every_shard_is_in_one_task) {
   for (const int ranks : {1, 2, 3, 64}) {
     const std::vector<ShardWork> shards = shards_of(13, 57);
-    std::map<std::int64_t, std::vector<std::size_t>> found;
+    std::map<ShardId, std::vector<std::size_t>> found;
     for (const ShardTask& t : cut_tasks(shards, ranks)) {
       EXPECT_FALSE(t.schemes.empty());
       auto& all = found[t.shard];
@@ -69,7 +68,7 @@ TEST(TasksTest, one_rank_keeps_together_what_shares_work) {
 
 TEST(TasksTest, ranks_end_together_at_little_cost) {
   for (const int ranks : {2, 3, 5, 8}) {
-    for (const std::int64_t shards : {1, 3, 4, 20, 21}) {
+    for (const std::size_t shards : {1u, 3u, 4u, 20u, 21u}) {
       const std::vector<ShardWork> work = shards_of(shards, 600);
       const double alone = total(cut_tasks(work, 1));
       const std::vector<ShardTask> tasks = cut_tasks(work, ranks);
@@ -121,10 +120,10 @@ TEST(TasksTest, none_is_smaller_than_is_worth_a_message) {
 
 TEST(TasksTest, nothing_to_do_is_no_task) {
   EXPECT_TRUE(cut_tasks({}, 3).empty());
-  const std::vector<ShardWork> done = {{.shard = 0, .start = kStart}};
+  const std::vector<ShardWork> done = {{.shard = ShardId(0), .start = kStart}};
   EXPECT_TRUE(cut_tasks(done, 3).empty());
   const std::vector<ShardWork> repeated = {
-      {.shard = 4, .start = kStart, .schemes = {2}, .added = {0.0F}}};
+      {.shard = ShardId(4), .start = kStart, .schemes = {2}, .added = {0.0F}}};
   ASSERT_EQ(cut_tasks(repeated, 3).size(), 1u);
   EXPECT_EQ(cut_tasks(repeated, 3)[0].schemes, (std::vector<std::size_t>{2}));
 }

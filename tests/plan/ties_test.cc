@@ -8,11 +8,13 @@
 
 #include "tests/graph/graph_builder.h"
 #include "tests/plan/layers.h"
+#include "tests/support/layer_ids.h"
 
 namespace qsweep {
 namespace {
 
-using Groups = std::vector<std::vector<int>>;
+using test::layer_ids;
+using Groups = std::vector<std::vector<LayerId>>;
 
 class TiesTest : public ::testing::Test {
  protected:
@@ -40,7 +42,7 @@ TEST_F(TiesTest, a_residual_chain_is_one_group) {
   conv("c2", "c3");
   op("Add", {"c3", "s1"}, "s2");
   conv("s2", "c4");
-  EXPECT_EQ(ties("c4"), (Groups{{0, 1, 3}})) << "c2 lies inside a branch, c4 behind";
+  EXPECT_EQ(ties("c4"), (Groups{layer_ids({0, 1, 3})})) << "c2 lies inside a branch, c4 behind";
 }
 
 TEST_F(TiesTest, inputs_of_a_concatenation_through_silu_and_resizing) {
@@ -53,7 +55,7 @@ TEST_F(TiesTest, inputs_of_a_concatenation_through_silu_and_resizing) {
   op("Concat", {"silu", "up"}, "joined");
   builder_.constant("w", {4, 8, 1, 1}, std::vector<float>(32, 1.0F));
   builder_.node("Conv", {"joined", "w"}, {"y"});
-  EXPECT_EQ(ties("y"), (Groups{{0, 1}}));
+  EXPECT_EQ(ties("y"), Groups{layer_ids({0, 1})});
 }
 
 TEST_F(TiesTest, a_gate_and_a_normalisation_are_tensors_of_their_own) {
@@ -68,7 +70,7 @@ TEST_F(TiesTest, a_gate_and_a_normalisation_are_tensors_of_their_own) {
   op("Add", {"gated", "normal"}, "s");
   op("Add", {"s", "d"}, "t");
   conv("t", "y");
-  EXPECT_EQ(ties("y"), (Groups{{0, 3}}));
+  EXPECT_EQ(ties("y"), Groups{layer_ids({0, 3})});
 }
 
 TEST_F(TiesTest, what_no_layer_reads_binds_nothing) {
@@ -87,20 +89,20 @@ TEST_F(TiesTest, adding_a_constant_is_no_meeting) {
 }
 
 TEST(LeadersTest, the_first_leads_and_untied_layers_leave) {
-  const Groups ties = {{0, 2, 5}, {1, 3}};
-  EXPECT_EQ(leaders_of(ties, 6), (std::vector{0, 1, 0, 1, 4, 0}));
-  EXPECT_EQ(leaders_of(ties, 6, std::vector{0, 3}), (std::vector{0, 1, 2, 3, 4, 2}));
-  EXPECT_EQ(leaders_of({}, 3), (std::vector{0, 1, 2}));
-  EXPECT_THROW((void)leaders_of(Groups{{7}}, 2), Error);
+  const Groups ties = {layer_ids({0, 2, 5}), layer_ids({1, 3})};
+  EXPECT_EQ(leaders_of(ties, 6), layer_ids({0, 1, 0, 1, 4, 0}));
+  EXPECT_EQ(leaders_of(ties, 6, layer_ids({0, 3})), layer_ids({0, 1, 2, 3, 4, 2}));
+  EXPECT_EQ(leaders_of({}, 3), layer_ids({0, 1, 2}));
+  EXPECT_THROW((void)leaders_of(Groups{layer_ids({7})}, 2), Error);
 }
 
 TEST(LeadersTest, a_family_counts_and_keeps_whole_groups) {
   const auto layers = test::layers_named({"a", "b", "c", "d", "e"});
-  const std::vector<int> leaders = {0, 1, 0, 3, 1};
+  const std::vector<LayerId> leaders = layer_ids({0, 1, 0, 3, 1});
   PrecisionSet precisions;
   const TopKFamily family{precisions.add("W8A8"), precisions.add("FP16"), {0, 1, 2, -1}};
   const auto schemes =
-      enumerate_family(family, std::vector{1, 0, 3}, layers, precisions, "s", leaders);
+      enumerate_family(family, layer_ids({1, 0, 3}), layers, precisions, "s", leaders);
   ASSERT_EQ(schemes.size(), 4U);
   EXPECT_EQ(to_text(schemes[1].precision, layers, precisions), "*=W8A8; b=FP16; e=FP16");
   EXPECT_EQ(to_text(schemes[2].precision, layers, precisions), "*=FP16; d=W8A8");
@@ -112,8 +114,8 @@ TEST(LeadersTest, nothing_tied_gives_the_same_schemes) {
   const auto layers = test::layers_named({"a", "b", "c"});
   PrecisionSet precisions;
   const TopKFamily family{precisions.add("W8A8"), precisions.add("FP16"), {0, 1, 2}};
-  const auto plain = enumerate_family(family, std::vector{2, 0, 1}, layers, precisions, "s");
-  const auto alone = enumerate_family(family, std::vector{2, 0, 1}, layers, precisions, "s",
+  const auto plain = enumerate_family(family, layer_ids({2, 0, 1}), layers, precisions, "s");
+  const auto alone = enumerate_family(family, layer_ids({2, 0, 1}), layers, precisions, "s",
                                       leaders_of({}, layers.size()));
   ASSERT_EQ(plain.size(), alone.size());
   for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_EQ(plain[i].id, alone[i].id);

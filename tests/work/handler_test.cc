@@ -19,7 +19,8 @@ JobConfig demo(const std::vector<std::string>& overrides = {}) {
 }
 
 Bytes evaluate_float(const Workload& w) {
-  return EvaluateTask{.images = w.all.shard(0), .schemes = {Assignment(w.layers().size(), 0)}}
+  return EvaluateTask{.images = w.all.shard(ShardId(0)),
+                      .schemes = {Assignment(w.layers().size(), 0)}}
       .encode();
 }
 

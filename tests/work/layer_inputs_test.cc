@@ -56,11 +56,11 @@ TEST(LayerInputsTest, statistics_are_those_of_the_values) {
 TEST(LayerInputsTest, messages_and_records_read_back) {
   const auto w = demo({"quantization.algorithm=awq_lite", "quantization.bias_correction=true"});
   const LayerInputs inputs = gather_inputs(*w, {0, 16}).at(1);
-  const Bytes task = AdaptTask{.layer = 3, .precision = 2, .inputs = inputs}.encode();
+  const Bytes task = AdaptTask{.layer = LayerId(3), .precision = 2, .inputs = inputs}.encode();
   ByteReader in(task, "task");
   EXPECT_EQ(in.u8(), static_cast<std::uint8_t>(MessageKind::adapt));
   const AdaptTask read = AdaptTask::decode(in);
-  EXPECT_EQ(read.layer, 3);
+  EXPECT_EQ(read.layer, LayerId(3));
   EXPECT_EQ(read.inputs, inputs);
   Adaptations all(2, std::vector<Adaptation>(2));
   all[0][1].scale = {1, 2};

@@ -33,8 +33,8 @@ ShardResult shard_result() {
           .output_error = sums(1.5),
           .nonfinite = true,
           .seconds = 1e-9,
-          .probes = {{.layer = 0, .output = sums(3), .input = sums(4)},
-                     {.layer = 300, .output = sums(5), .input = sums(6)}}};
+          .probes = {{.layer = LayerId(0), .output = sums(3), .input = sums(4)},
+                     {.layer = LayerId(300), .output = sums(5), .input = sums(6)}}};
 }
 
 TEST(RecordsTest, a_shard_result_reads_back_to_the_bit) {
@@ -46,7 +46,7 @@ TEST(RecordsTest, a_shard_result_reads_back_to_the_bit) {
   EXPECT_TRUE(is.nonfinite);
   EXPECT_EQ(is.seconds, was.seconds);
   ASSERT_EQ(is.probes.size(), 2u);
-  EXPECT_EQ(is.probes[1].layer, 300);
+  EXPECT_EQ(is.probes[1].layer, LayerId(300));
   EXPECT_TRUE(equal(is.probes[1].output, was.probes[1].output));
   EXPECT_TRUE(equal(is.probes[0].input, was.probes[0].input));
 }

@@ -363,8 +363,7 @@ std::string GraphWriter::clipped(const Source& source, const QuantParams& params
   const CodeRange type = code_range(full);
   if (have.lowest == type.lowest && have.highest == type.highest) return x;
   const NodeId producer = graph_.producer(source.value);  // factors are positive
-  const bool is_positive =
-      producer >= 0 && graph_.nodes[static_cast<std::size_t>(producer)].op == "Relu";
+  const bool is_positive = producer && graph_.node(producer).op == "Relu";
   if (have.highest == type.highest && is_positive) return x;
   const auto bound = [&](std::int32_t code, const char* role) {
     const std::int32_t zero = params.zero_point.empty() ? 0 : params.zero_point[0];

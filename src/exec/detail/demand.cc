@@ -1,9 +1,9 @@
 #include "src/exec/detail/demand.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <numeric>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
@@ -39,36 +39,29 @@ class DemandFinder {
         options_(options),
         interned_(/*bucket_count=*/1024, Hash{this}, Same{this}),
         current_(program.graph().values.size(), -1),
-        layer_steps_(program.layers().size()),
         layer_inputs_(program.layers().size(), -1) {
-    for (std::size_t s = 0; s < program.steps().size(); ++s) {
-      const int layer = program.steps()[s].layer;
-      if (layer >= 0) layer_steps_[static_cast<std::size_t>(layer)] = s;
-    }
     find_quantizers();
   }
 
   Demand find() {
-    const std::size_t steps = program_.steps().size();
+    const StepId end(program_.steps().size());
     sort_schemes();
     const double float_work = std::accumulate(trace_.work.begin(), trace_.work.end(), 0.0);
     const Assignment* previous = nullptr;
     for (const std::int32_t scheme : demand_.order) {
       const Assignment& assignment = schemes_[static_cast<std::size_t>(scheme)];
       if (!options_.reuse) interned_.clear();
-      std::size_t first = 0;
+      StepId first(0);
       if (previous != nullptr && options_.reuse) {
         const auto changed = std::ranges::mismatch(assignment, *previous).in1 - assignment.begin();
-        const auto layer = static_cast<std::size_t>(changed);
-        first = layer < layer_steps_.size() ? layer_steps_[layer] : steps;
+        first = changed < std::ssize(assignment) ? program_.step_of(LayerId(changed)) : end;
       } else {
         current_[static_cast<std::size_t>(program_.input())] = load_input();
       }
-      for (std::size_t s = options_.probe ? 0 : first; s < steps; ++s) {
+      for (StepId s = options_.probe ? StepId(0) : first; s < end; ++s) {
         if (s >= first) visit_step(s, assignment);
-        const int layer = program_.steps()[s].layer;
-        const bool probed =
-            options_.probe && layer >= 0 && assignment[static_cast<std::size_t>(layer)] != 0;
+        const LayerId layer = program_.step(s).layer;
+        const bool probed = options_.probe && layer && assignment[layer.index()] != 0;
         if (probed) probe(s, scheme, assignment);
       }
       emit(scheme);
@@ -104,15 +97,14 @@ class DemandFinder {
   [[nodiscard]] const Computation& computation(std::int32_t id) const {
     return demand_.computations[static_cast<std::size_t>(id)];
   }
-  [[nodiscard]] std::size_t slot(int layer, int precision) const {
-    return static_cast<std::size_t>(layer) * precisions_.size() +
-           static_cast<std::size_t>(precision);
+  [[nodiscard]] std::size_t slot(LayerId layer, int precision) const {
+    return layer.index() * precisions_.size() + static_cast<std::size_t>(precision);
   }
   /// What a computation does, apart from its operands.
   [[nodiscard]] std::uint64_t identity(const Computation& c) const {
     if (c.kind == Kind::quantize)
       return static_cast<std::uint64_t>(quantizers_[slot(c.layer, c.precision)]);
-    return static_cast<std::uint64_t>(c.step) * 256 + c.precision;
+    return static_cast<std::uint64_t>(c.step.value()) * 256 + c.precision;
   }
 
   /// Layers that read the same value at the same activation format, scaled alike (and want the same
@@ -120,16 +112,14 @@ class DemandFinder {
   void find_quantizers() {
     std::vector<Quantizer> known;
     quantizers_.resize(program_.layers().size() * precisions_.size(), -1);
-    for (int layer = 0; layer < static_cast<int>(program_.layers().size()); ++layer) {
-      const Layer& l = program_.layers()[static_cast<std::size_t>(layer)];
+    for (const LayerId layer : ids<LayerId>(program_.layers().size())) {
+      const Layer& l = program_.layer(layer);
       const ValueId input = l.input;
       for (int p = 0; p < static_cast<int>(precisions_.size()); ++p) {
         const Precision& precision = precisions_[static_cast<std::size_t>(p)];
         std::vector<float> scale;
         if (options_.adaptations != nullptr && !options_.adaptations->empty()) {
-          scale = options_.adaptations->at(static_cast<std::size_t>(layer))
-                      .at(static_cast<std::size_t>(p))
-                      .scale;
+          scale = options_.adaptations->at(layer.index()).at(static_cast<std::size_t>(p)).scale;
         }
         if (!precision.activation.is_quantized() && scale.empty()) continue;
         const Quantizer wanted{input, precision.activation,
@@ -165,8 +155,8 @@ class DemandFinder {
 
   double quantizer_work(const Assignment& assignment) {
     double work = 0.0;
-    for (std::size_t layer = 0; layer < assignment.size(); ++layer) {
-      const int q = quantizers_[slot(static_cast<int>(layer), assignment[layer])];
+    for (const LayerId layer : ids<LayerId>(assignment.size())) {
+      const int q = quantizers_[slot(layer, assignment[layer.index()])];
       if (q < 0 || seen_by_[static_cast<std::size_t>(q)] == &assignment) continue;
       seen_by_[static_cast<std::size_t>(q)] = &assignment;
       work += quantizer_work_[static_cast<std::size_t>(q)];
@@ -208,7 +198,7 @@ class DemandFinder {
     return intern(candidate(Kind::input, {}), {&bytes, 1}).first_output;
   }
 
-  Key quantize(int layer, int precision, Key input) {
+  Key quantize(LayerId layer, int precision, Key input) {
     const auto q = static_cast<std::size_t>(quantizers_[slot(layer, precision)]);
     Computation c = candidate(Kind::quantize, {&input, 1});
     c.precision = static_cast<std::uint8_t>(precision);
@@ -217,41 +207,41 @@ class DemandFinder {
     return intern(c, {&quantizer_bytes_[q], 1}).first_output;
   }
 
-  void visit_step(std::size_t index, const Assignment& assignment) {
+  void visit_step(StepId id, const Assignment& assignment) {
     const Graph& graph = program_.graph();
-    const Step& step = program_.steps()[index];
+    const Step& step = program_.step(id);
     keys_.clear();
-    for (const ValueId id : step.inputs) {
-      if (id != kNoValue && !graph.is_constant(id))
-        keys_.push_back(current_[static_cast<std::size_t>(id)]);
+    for (const ValueId value : step.inputs) {
+      if (value != kNoValue && !graph.is_constant(value))
+        keys_.push_back(current_[static_cast<std::size_t>(value)]);
     }
     std::uint8_t precision = 0;
-    if (step.layer >= 0) {
-      precision = assignment[static_cast<std::size_t>(step.layer)];
+    if (step.layer) {
+      precision = assignment[step.layer.index()];
       if (quantizers_[slot(step.layer, precision)] >= 0) {
         keys_[0] = quantize(step.layer, precision, keys_[0]);
       }
-      layer_inputs_[static_cast<std::size_t>(step.layer)] = keys_[0];
+      layer_inputs_[step.layer.index()] = keys_[0];
     }
     sizes_.clear();
-    for (const ValueId id : step.outputs) {
-      sizes_.push_back(id == kNoValue ? 0 : trace_.bytes[static_cast<std::size_t>(id)]);
+    for (const ValueId value : step.outputs) {
+      sizes_.push_back(value == kNoValue ? 0 : trace_.bytes[static_cast<std::size_t>(value)]);
     }
     Computation c = candidate(Kind::compute, keys_);
     c.precision = precision;
-    c.step = static_cast<std::int32_t>(index);
+    c.step = id;
     c.layer = step.layer;
-    c.work = trace_.work[index];
+    c.work = trace_.work[id.index()];
     Key output = intern(c, sizes_).first_output;
-    for (const ValueId id : step.outputs) {
-      if (id != kNoValue) current_[static_cast<std::size_t>(id)] = output;
+    for (const ValueId value : step.outputs) {
+      if (value != kNoValue) current_[static_cast<std::size_t>(value)] = output;
       ++output;
     }
   }
 
-  void probe(std::size_t index, std::int32_t scheme, const Assignment& assignment) {
-    const Step& step = program_.steps()[index];
-    const auto layer = static_cast<std::size_t>(step.layer);
+  void probe(StepId id, std::int32_t scheme, const Assignment& assignment) {
+    const Step& step = program_.step(id);
+    const std::size_t layer = step.layer.index();
     const auto output = static_cast<std::size_t>(step.outputs[0]);
     const Key keys[] = {current_[static_cast<std::size_t>(step.inputs[0])], layer_inputs_[layer],
                         current_[output], baseline_[output]};
@@ -267,12 +257,12 @@ class DemandFinder {
       if (!program_.graph().is_constant(id))
         keys_.push_back(current_[static_cast<std::size_t>(id)]);
     }
-    hand_over(Kind::emit, 0, -1, scheme, keys_);
+    hand_over(Kind::emit, 0, {}, scheme, keys_);
   }
 
   void hand_over(Kind kind,
                  std::uint8_t precision,
-                 int layer,
+                 LayerId layer,
                  std::int32_t scheme,
                  std::span<const Key> keys) {
     demand_.actions.push_back({kind, precision, static_cast<std::uint16_t>(keys.size()), -1, layer,
@@ -288,11 +278,10 @@ class DemandFinder {
 
   Demand demand_;
   std::unordered_set<std::int32_t, Hash, Same> interned_;
-  std::vector<Key> current_;   ///< by ValueId, in the scheme at hand
-  std::vector<Key> baseline_;  ///< by ValueId, in scheme 0
-  std::vector<std::size_t> layer_steps_;
+  std::vector<Key> current_;       ///< by ValueId, in the scheme at hand
+  std::vector<Key> baseline_;      ///< by ValueId, in scheme 0
   std::vector<Key> layer_inputs_;  ///< by layer: what its kernel reads in the scheme at hand
-  std::map<std::array<Key, 3>, std::int32_t> inputs_probed_;  ///< (layer, keys): the first scheme
+  std::map<std::tuple<LayerId, Key, Key>, std::int32_t> inputs_probed_;  ///< the first scheme
   std::vector<int> quantizers_;  ///< by slot(layer, precision); -1: the input is left alone
   std::vector<std::int64_t> quantizer_bytes_;
   std::vector<double> quantizer_work_;

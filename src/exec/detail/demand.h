@@ -17,8 +17,8 @@ struct Computation {
   std::uint8_t precision = 0;
   std::uint16_t operands = 0;  ///< how many, from Demand::operands[at]
   std::uint16_t outputs = 0;   ///< keys first_output, first_output + 1, ...
-  std::int32_t step = -1;      ///< compute only
-  std::int32_t layer = -1;
+  StepId step{};               ///< compute only
+  LayerId layer{};
   std::uint32_t at = 0;
   Key first_output = 0;
   double work = 0.0;
@@ -30,7 +30,7 @@ struct Action {
   std::uint8_t precision = 0;
   std::uint16_t operands = 0;
   std::int32_t computation = -1;  ///< -1: probe or emit
-  std::int32_t layer = -1;
+  LayerId layer{};
   std::int32_t scheme = -1;
   std::uint32_t at = 0;
   std::int32_t twin = -1;  ///< probe: an earlier scheme with the same input and quantized input

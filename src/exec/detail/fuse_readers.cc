@@ -47,7 +47,7 @@ class ReaderFusion {
   }
   [[nodiscard]] bool scales_input(const Instruction& i) const {
     return adaptations_ != nullptr && !adaptations_->empty() &&
-           !adaptations_->at(static_cast<std::size_t>(i.layer)).at(i.precision).scale.empty();
+           !adaptations_->at(i.layer.index()).at(i.precision).scale.empty();
   }
 
   /// The instruction that alone reads what the layer at `at` computes: it follows, with nothing but
@@ -55,7 +55,7 @@ class ReaderFusion {
   [[nodiscard]] std::optional<std::size_t> only_reader(std::size_t at) const {
     const std::vector<Instruction>& all = walk_.instructions;
     const Instruction& layer = all[at];
-    if (layer.kind != Kind::compute || layer.layer < 0) return std::nullopt;
+    if (layer.kind != Kind::compute || !layer.layer) return std::nullopt;
     const std::int32_t value = walk_.targets(layer)[0];
     std::size_t next = at + 1;
     while (next < all.size() && all[next].kind == Kind::release) ++next;
@@ -74,13 +74,11 @@ class ReaderFusion {
 
   /// An Add of the layer's result and another tensor of its shape.
   [[nodiscard]] bool is_sum(const Instruction& layer, const Instruction& reader) const {
-    if (reader.kind != Kind::compute || reader.layer >= 0 || reader.sources != 2 ||
+    if (reader.kind != Kind::compute || reader.layer || reader.sources != 2 ||
         walk_.targets(reader)[0] < 0)
       return false;
-    const auto step = [&](const Instruction& i) -> const Step& {
-      return program_.steps()[static_cast<std::size_t>(i.step)];
-    };
-    const Node& node = program_.graph().nodes[static_cast<std::size_t>(step(reader).node)];
+    const auto step = [&](const Instruction& i) -> const Step& { return program_.step(i.step); };
+    const Node& node = program_.graph().node(step(reader).node);
     if (node.op != "Add" || !node.domain.empty()) return false;
     const auto shape = [&](ValueId id) -> const Shape& {
       return trace_.shapes[static_cast<std::size_t>(id)];

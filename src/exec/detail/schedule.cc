@@ -18,6 +18,8 @@ namespace {
 using Kind = Instruction::Kind;
 
 constexpr std::int32_t kNever = std::numeric_limits<std::int32_t>::max();
+/// Behind every step.
+constexpr StepId kBehindAll(std::numeric_limits<std::int32_t>::max());
 
 /// Plays the actions in order, deciding where each tensor lives and when it goes. A key is *live*
 /// when a register holds it and *held* while something about to run reads it; held keys are never
@@ -168,16 +170,16 @@ class Scheduler {
   /// The computations to run again so that all keys are live, in model order; a quantizer comes
   /// right before the first layer among them that reads it.
   std::vector<std::int32_t> missing_ancestors(std::span<const Key> wanted) {
-    std::unordered_map<std::int32_t, std::int32_t> due;  // computation: the step it belongs to
-    std::vector<std::pair<Key, std::int32_t>> open;      // key, step of its reader
-    for (const Key key : wanted) open.emplace_back(key, kNever);
+    std::unordered_map<std::int32_t, StepId> due;  // computation: the step it belongs to
+    std::vector<std::pair<Key, StepId>> open;      // key, step of its reader
+    for (const Key key : wanted) open.emplace_back(key, kBehindAll);
     while (!open.empty()) {
       const auto [key, reader] = open.back();
       open.pop_back();
       if (is_live(key)) continue;
       const std::int32_t id = demand_.producers[static_cast<std::size_t>(key)];
       const Computation& c = computation(id);
-      const auto [known, is_new] = due.try_emplace(id, kNever);
+      const auto [known, is_new] = due.try_emplace(id, kBehindAll);
       known->second = std::min(known->second, c.kind == Kind::quantize ? reader : c.step);
       if (!is_new) continue;
       for (const Key operand : demand_.operands_of(c)) open.emplace_back(operand, c.step);
@@ -236,7 +238,7 @@ class Scheduler {
     Instruction i;
     i.kind = c.kind;
     i.precision = c.precision;
-    i.step = c.kind == Kind::compute ? c.step : -1;
+    i.step = c.kind == Kind::compute ? c.step : StepId();
     i.layer = c.layer;
     append(i, demand_.operands_of(c), targets_);
     walk_.work += c.work;

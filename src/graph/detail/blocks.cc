@@ -65,7 +65,7 @@ std::vector<std::string> blocks_by_structure(const Graph& graph, const std::vect
   };
   std::vector<int> layer_of(graph.nodes.size(), -1);
   for (std::size_t i = 0; i < layers.size(); ++i)
-    layer_of[static_cast<std::size_t>(layers[i].node)] = static_cast<int>(i);
+    layer_of[layers[i].node.index()] = static_cast<int>(i);
 
   std::vector<Past> past(graph.values.size());
   std::vector<Past> result(graph.nodes.size());
@@ -114,7 +114,7 @@ std::vector<std::string> blocks_by_structure(const Graph& graph, const std::vect
 
   std::vector<std::string> blocks;
   for (const Layer& layer : layers) {
-    const auto n = static_cast<std::size_t>(layer.node);
+    const auto n = layer.node.index();
     if (!has_layer_before[n]) {
       blocks.emplace_back("stem");
       continue;

@@ -5,15 +5,14 @@
 namespace qsweep::detail {
 
 Uses::Uses(const Graph& graph)
-    : producer(graph.values.size(), -1),
+    : producer(graph.values.size()),
       readers(graph.values.size()),
       is_output(graph.values.size(), false) {
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    const auto node = static_cast<NodeId>(n);
-    for (const ValueId id : graph.nodes[n].inputs) {
+  for (const NodeId node : ids<NodeId>(graph.nodes.size())) {
+    for (const ValueId id : graph.node(node).inputs) {
       if (id != kNoValue) readers.at(static_cast<std::size_t>(id)).push_back(node);
     }
-    for (const ValueId id : graph.nodes[n].outputs) {
+    for (const ValueId id : graph.node(node).outputs) {
       if (id != kNoValue) producer.at(static_cast<std::size_t>(id)) = node;
     }
   }
@@ -26,7 +25,7 @@ bool Uses::read_once(ValueId id) const {
 }
 
 NodeId Uses::producer_of(ValueId id) const {
-  return id == kNoValue ? -1 : producer.at(static_cast<std::size_t>(id));
+  return id == kNoValue ? NodeId() : producer.at(static_cast<std::size_t>(id));
 }
 
 ValueId add_constant(Graph& graph, const std::string& name, Tensor tensor) {
@@ -53,7 +52,7 @@ void replace_constant(Graph& graph,
                       std::size_t operand,
                       const std::string& role,
                       Tensor tensor) {
-  Node& target = graph.nodes.at(static_cast<std::size_t>(node));
+  Node& target = graph.node(node);
   while (target.inputs.size() <= operand) target.inputs.push_back(kNoValue);
   const ValueId old = target.inputs[operand];
   // Values added since the snapshot were made for one node: nobody else reads them.

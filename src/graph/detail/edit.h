@@ -12,13 +12,13 @@ namespace qsweep::detail {
 struct Uses {
   explicit Uses(const Graph& graph);
 
-  std::vector<NodeId> producer;              ///< -1 for inputs and constants
+  std::vector<NodeId> producer;              ///< none for inputs and constants
   std::vector<std::vector<NodeId>> readers;  ///< in order; a node appears once per operand
   std::vector<bool> is_output;               ///< of the graph
 
   /// True when one operand of one node reads the value and it is not an output of the graph.
   [[nodiscard]] bool read_once(ValueId id) const;
-  [[nodiscard]] NodeId producer_of(ValueId id) const;  ///< -1 also for kNoValue
+  [[nodiscard]] NodeId producer_of(ValueId id) const;  ///< none also for kNoValue
 };
 
 /// A new constant called `name`, or `name#2`, ... when a value has that name already.
