@@ -62,18 +62,6 @@ void guarded(const Document& document, Read read) {
   }
 }
 
-/// The YAML beside a model; without one, the path it would have.
-std::filesystem::path card_path(std::filesystem::path model) {
-  const std::filesystem::path card = model.replace_extension(".yaml");
-  const std::filesystem::path other = model.replace_extension(".yml");
-  std::error_code code;
-  if (!std::filesystem::exists(other, code)) return card;
-  if (!std::filesystem::exists(card, code)) return other;
-  throw Error(ErrorCode::config, "two YAML files lie beside the model", other.string(),
-              fmt::format("Keep one of '{}' and '{}'", card.filename().string(),
-                          other.filename().string()));
-}
-
 /// What the job names that needs activation ranges, or empty.
 std::string needs_calibration(const JobConfig& job) {
   std::vector<std::string> used = job.sensitivity.precisions;
@@ -146,7 +134,7 @@ JobConfig read_job(YAML::Node root,
       const auto model = config::file_path().parse(root["model"], place.child("model"));
       // A job may lie beside its model under the model's own name: it is no card then.
       std::error_code code;
-      if (!std::filesystem::equivalent(card_path(model), document.file, code)) {
+      if (!std::filesystem::equivalent(model_card_path(model), document.file, code)) {
         load_model_card(model, job);
       }
     }
@@ -247,8 +235,24 @@ std::string to_yaml(const JobConfig& job) {
   return text + "\n";
 }
 
+std::filesystem::path model_card_path(const std::filesystem::path& model) {
+  std::filesystem::path card = model, other = model;
+  card.replace_extension(".yaml");
+  other.replace_extension(".yml");
+  std::error_code code;
+  if (!std::filesystem::exists(other, code)) return card;
+  if (!std::filesystem::exists(card, code)) return other;
+  throw Error(ErrorCode::config, "two YAML files lie beside the model", other.string(),
+              fmt::format("Keep one of '{}' and '{}'", card.filename().string(),
+                          other.filename().string()));
+}
+
+std::string model_card(const JobConfig& job) {
+  return YAML::Dump(config::write_keys(config::card_keys(), job)) + "\n";
+}
+
 bool load_model_card(const std::filesystem::path& model, JobConfig& job) {
-  const std::filesystem::path card = card_path(model);
+  const std::filesystem::path card = model_card_path(model);
   std::error_code failure;
   const std::filesystem::file_type type = std::filesystem::status(card, failure).type();
   // A name that cannot be looked up is the model's own trouble if its model cannot be either.
@@ -268,7 +272,7 @@ void require_input(const JobConfig& job) {
                 fmt::format("preprocessing of '{}' is unknown", job.model.filename().string()),
                 "input",
                 fmt::format("Give input.scale, input.mean and input.std, or '{}' beside the model",
-                            card_path(job.model).filename().string()));
+                            model_card_path(job.model).filename().string()));
   }
 }
 

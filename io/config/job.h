@@ -177,6 +177,13 @@ struct Override {
 /// @throws Error(config) as load_job(), and where there are two
 bool load_model_card(const std::filesystem::path& model, JobConfig& job);
 
+/// What load_model_card() reads, of this job: the text of a YAML for a model made from its model.
+[[nodiscard]] std::string model_card(const JobConfig& job);
+
+/// The YAML beside a model, whether there is one or not.
+/// @throws Error(config) where there are two
+[[nodiscard]] std::filesystem::path model_card_path(const std::filesystem::path& model);
+
 /// @throws Error(config) unless the preprocessing of the model's input is known (has_input).
 void require_input(const JobConfig& job);
 

@@ -39,20 +39,21 @@ std::string to_json(const ModelComparison& c) {
     row["other"] = json_of(t.in_other);
     tensors.push_back(std::move(row));
   }
-  const std::string& metric = c.metrics.front().name;
-  return Json{{"float_sha256", c.float_sha256},
-              {"other_sha256", c.other_sha256},
-              {"images", c.images},
-              {"float_" + metric, c.float_summary.metrics.front()},
-              {"other_" + metric, c.other_summary.metrics.front()},
-              {"same_" + metric, c.drop.agreement},
-              {"drop", c.drop.drop},
-              {"drop_low", c.drop.interval.low},
-              {"drop_high", c.drop.interval.high},
-              {"matched", c.tensors.size()},
-              {"unmatched", c.unmatched},
-              {"tensors", tensors}}
-      .text();
+  Json json{
+      {"float_sha256", c.float_sha256}, {"other_sha256", c.other_sha256}, {"images", c.images}};
+  if (c.metrics.empty()) {
+    json["unscored"] = c.unscored;
+  } else {
+    const std::string& metric = c.metrics.front().name;
+    json.update({{"float_" + metric, c.float_summary.metrics.front()},
+                 {"other_" + metric, c.other_summary.metrics.front()},
+                 {"same_" + metric, c.drop.agreement},
+                 {"drop", c.drop.drop},
+                 {"drop_low", c.drop.interval.low},
+                 {"drop_high", c.drop.interval.high}});
+  }
+  json.update({{"matched", c.tensors.size()}, {"unmatched", c.unmatched}, {"tensors", tensors}});
+  return json.text();
 }
 
 std::string to_text(const ModelComparison& c) {
@@ -70,6 +71,7 @@ std::string to_text(const ModelComparison& c) {
   text += fmt::format("\n{} tensors matched by name", c.tensors.size());
   for (std::size_t i = 0; i < c.unmatched.size(); ++i)
     text += (i == 0 ? "; quantized, but not in the float model: " : ", ") + c.unmatched[i];
+  if (c.metrics.empty()) return text + fmt::format("\nno task metric: {}\n", c.unscored);
   const double before = c.float_summary.metrics.front();
   const auto figure = [&](const ScoreSummary& summary) {
     const std::string count =

@@ -95,6 +95,7 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
                       "Also write this folder: scripts for trtexec, ModelOpt and ONNX Runtime, the "
                       "float model and calibration images they start from");
   command->footer(
+      "A YAML beside the file keeps what evaluation needs: task, preprocessing, head.\n"
       "INT8 needs opset 13, FP8 19 (21 unless asked), INT4 and blocks 21. The file\n"
       "computes what `qsweep eval --scheme` with the same options simulates.\n"
       "Examples:\n"
@@ -105,7 +106,7 @@ void add_export_command(CLI::App& app, Invocation& invocation) {
       "cifar10:train.bin "
       "--out net_int8.onnx\n"
       "  qsweep export net.onnx --format fp16 --out net_fp16.onnx\n"
-      "  qsweep export --run runs/r8 --scheme 3f2a9c41d07e --out best.onnx");
+      "  qsweep export --run runs/r8 --scheme recommended --out best.onnx");
   command->callback([options, &invocation] {
     invocation.flags = options->source.data.flags.names();
     invocation.action = [options, &invocation] {

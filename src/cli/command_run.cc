@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cctype>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -15,6 +17,7 @@
 #include "io/json/json.h"
 #include "io/report/report.h"
 
+#include "sweep/plan/decision.h"
 #include "sweep/run/driver.h"
 
 namespace qsweep {
@@ -50,6 +53,27 @@ void print_plan(const RunPlan& plan, int ranks, bool json) {
       human_seconds(plan.seconds_one_rank / ranks), ranks));
 }
 
+/// A path as a shell takes it.
+std::string shell_word(const std::string& path) {
+  constexpr std::string_view kPlain = "/._-+=:@%,";
+  const bool is_plain = !path.empty() && std::ranges::all_of(path, [&](unsigned char c) {
+    return std::isalnum(c) || kPlain.find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  if (is_plain) return path;
+  std::string word = "'";
+  for (const char c : path) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
+/// How to write the recommended scheme as a file; empty where float is recommended.
+std::string export_line(const RunResults& results, const std::filesystem::path& directory) {
+  const RunResults::Evaluation* scheme = decide(results).recommended;
+  if (scheme == &results.baseline) return {};
+  const std::filesystem::path file = directory / (scheme->id + ".onnx");
+  return fmt::format("export: qsweep export --run {} --scheme recommended --out {}\n",
+                     shell_word(directory.string()), shell_word(file.string()));
+}
+
 ExitCode run(const Options& o, bool json) {
   if (o.help_job) {
     print(describe_job_keys());
@@ -77,7 +101,8 @@ ExitCode run(const Options& o, bool json) {
     } else {
       print(render_front_table(outcome.results));
       print(fmt::format("\nreport: {}\n",
-                        (std::filesystem::path(o.job.out) / "report.html").string()));
+                        (std::filesystem::path(o.job.out) / "report.html").string()) +
+            export_line(outcome.results, o.job.out));
     }
     return outcome.failed > 0 ? kExitPartial : kExitOk;
   });

@@ -61,12 +61,13 @@ void add_grid_options(CLI::App& command, GridOptions& o, CLI::Option* instead) {
       .add_option("--log-root", o.log_root,
                   "With --models: where the logs go; default: into the run directories")
       ->needs(models);
-  command.add_option("--weight-dtypes", o.weight_dtypes, "int4, int8, fp8")
+  command.add_option("--weight-dtypes", o.weight_dtypes, "int4, int8, uint8, fp8")
       ->capture_default_str()
       ->needs(models);
   command
       .add_option("--act-dtypes", o.act_dtypes,
-                  "int8, fp8, fp16; fp16 is weight-only: activations are not quantized")
+                  "int8 (symmetric), uint8 (with zero point), fp8, fp16; fp16 is weight-only: "
+                  "activations are not quantized")
       ->capture_default_str()
       ->needs(models);
   command.add_option("--granularities", o.granularities, "per_layer, per_channel")
@@ -95,9 +96,9 @@ std::string grid_precision(const std::string& weight,
                            const std::string& activation,
                            const std::string& granularity) {
   static const std::map<std::string, std::string> kWeights = {
-      {"int4", "4"}, {"int8", "8"}, {"fp8", "8F"}};
+      {"int4", "4"}, {"int8", "8"}, {"uint8", "8U"}, {"fp8", "8F"}};
   static const std::map<std::string, std::string> kActivations = {
-      {"int8", "8"}, {"fp8", "8F"}, {"fp16", "16"}};
+      {"int8", "8S"}, {"uint8", "8U"}, {"fp8", "8F"}, {"fp16", "16"}};
   static const std::map<std::string, std::string> kGranularities = {{"per_layer", "per_layer"},
                                                                     {"per_channel", "per_channel"}};
   return fmt::format("W{}A{}:{}", letters(kWeights, weight, "--weight-dtypes"),

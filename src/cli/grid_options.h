@@ -35,7 +35,9 @@ struct GridRun {
 [[nodiscard]] std::vector<GridRun> to_runs(const GridOptions& options,
                                            const std::vector<Override>& first = {});
 
-/// `int4`, `fp8`, `per_layer` -> `W4A8F:per_layer`; fp16 activations stay in float (weight-only).
+/// `int4`, `fp8`, `per_layer` -> `W4A8F:per_layer`; int8 activations are symmetric (`8S`), uint8
+/// ones have a zero point (`8U`), whatever a job would make of `8`; fp16 activations stay in float
+/// (weight-only).
 /// @throws Error(usage) naming what is known
 [[nodiscard]] std::string grid_precision(const std::string& weight,
                                          const std::string& activation,

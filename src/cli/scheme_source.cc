@@ -14,7 +14,8 @@ void add_scheme_source(CLI::App& command, SchemeSource& source, const std::strin
       "--run", source.run, "Take model, settings and calibration from this run directory");
   CLI::Option* scheme = command.add_option(
       "--scheme", source.scheme,
-      "Precisions by layer: '*=W8A8; conv1=FP16'; with --run also a scheme id (default: float)");
+      "Precisions by layer: '*=W8A8; conv1=FP16' (default: float); with --run also `recommended`, "
+      "`#3` (of the front), a scheme's name or its id");
   add_preset_options(command, source.preset, scheme);
   for (const char* option : {"--skip", "--nodes-to-exclude", "--op-types-to-exclude"})
     run->excludes(option);
@@ -26,8 +27,9 @@ void check_source(const SchemeSource& source, const std::string& command) {
                 "See `qsweep " + command + " --help`");
   }
   if (!source.run.empty() && source.scheme.empty()) {
-    throw Error(ErrorCode::usage, "a run has many schemes", "--run",
-                "Choose one with --scheme; `qsweep pareto DIR --json` lists their ids");
+    throw Error(
+        ErrorCode::usage, "a run has many schemes", "--run",
+        "Choose one: `--scheme recommended`, or a name or id that `qsweep pareto DIR` lists");
   }
 }
 

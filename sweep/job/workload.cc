@@ -140,6 +140,14 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job,
     if (w->calibration.is_given()) check_disjoint(w->calibration, w->evaluation, job);
     open_scopes(*w);
   }
+  if (use == WorkloadUse::look && w->evaluation.is_given()) {
+    check_fit(*w);
+    try {
+      open_scopes(*w);
+    } catch (const Error& e) {
+      w->unscored = e.message();
+    }
+  }
   w->identity = identity_of(*w);
   w->scheme_settings = w->identity.part(IdentityUse::schemes).text();
   return w;

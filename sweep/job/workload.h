@@ -19,9 +19,9 @@
 
 namespace qsweep {
 
-/// What a workload is opened for. Calibrating alone skips the checks of task, outputs and
-/// evaluation data.
-enum class WorkloadUse : std::uint8_t { evaluate, calibrate };
+/// What a workload is opened for. Looking at tensors needs images; task and outputs only where they
+/// fit each other. Calibrating alone skips the checks of task, outputs and evaluation data.
+enum class WorkloadUse : std::uint8_t { evaluate, look, calibrate };
 
 /// Images that schemes are evaluated on: the first so many of the evaluation set, cut into shards,
 /// and what scores them. Batches are cut from a shard, never across it.
@@ -48,7 +48,8 @@ struct Workload {
   ImageSet calibration;
   ImageSet evaluation;
   CompiledJob plan;
-  EvaluationScope all;  ///< every evaluation image; without a scorer unless the job is evaluated
+  EvaluationScope all;   ///< every evaluation image; without a scorer unless the job is evaluated
+  std::string unscored;  ///< use `look`: why there is no scorer; else empty
   EvaluationScope probing;  ///< those of the single-layer runs (sensitivity.images)
   Identity identity;
   std::string scheme_settings;  ///< the text of the identity's part that schemes need

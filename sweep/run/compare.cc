@@ -165,7 +165,7 @@ class Comparer {
 ModelComparison compare_models(const JobConfig& job,
                                const std::filesystem::path& other_path,
                                Progress& progress) {
-  const auto workload = open_workload(job);
+  const auto workload = open_workload(job, WorkloadUse::look);
   ImportedModel reference_model = import_onnx(job.model);
   ImportedModel other_model = import_onnx(other_path);
   ModelComparison result;
@@ -188,24 +188,30 @@ ModelComparison compare_models(const JobConfig& job,
                 "Compare a model with one made from it");
   }
   Comparer comparer(reference, other);
-  const Scorer& scorer = *workload->all.scorer;
+  const Scorer* scorer = workload->all.scorer.get();
   ByteWriter float_outcomes, other_outcomes;
   progress.begin("compare", static_cast<double>(result.images));
   for (const Range& r : cut(result.images, batch)) {
     const auto chunk = workload->evaluation.ids(r);
     const auto [first, second] = comparer.run(workload->evaluation.images(r));
-    (void)scorer.score(first, first, chunk, false, float_outcomes);
-    (void)scorer.score(second, first, chunk, false, other_outcomes);
+    if (scorer != nullptr) {
+      (void)scorer->score(first, first, chunk, false, float_outcomes);
+      (void)scorer->score(second, first, chunk, false, other_outcomes);
+    }
     progress.advance(static_cast<double>(r.end), {});
   }
   progress.end();
-  const auto float_verdict = scorer.judge(float_outcomes.bytes(), false);
-  const auto other_verdict = scorer.judge(other_outcomes.bytes(), false);
-  result.metrics = scorer.metrics();
+  comparer.finish(result);
+  if (scorer == nullptr) {
+    result.unscored = workload->unscored;
+    return result;
+  }
+  const auto float_verdict = scorer->judge(float_outcomes.bytes(), false);
+  const auto other_verdict = scorer->judge(other_outcomes.bytes(), false);
+  result.metrics = scorer->metrics();
   result.float_summary = float_verdict->summary();
   result.other_summary = other_verdict->summary();
   result.drop = other_verdict->compare(*float_verdict);
-  comparer.finish(result);
   return result;
 }
 

@@ -35,7 +35,10 @@ struct ModelComparison {
   std::int64_t images = 0;
   std::vector<TensorComparison> tensors;  ///< in the order in which the other model computes them
   std::vector<std::string> unmatched;     ///< quantized tensors that the float model does not have
+  /// Empty where the outputs cannot be scored, for the reason in `unscored`: then the figures below
+  /// mean nothing.
   std::vector<Metric> metrics;
+  std::string unscored;
   ScoreSummary float_summary, other_summary;
   ScoreComparison drop;  ///< of the other model against the float one
 };

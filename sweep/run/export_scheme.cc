@@ -1,6 +1,7 @@
 #include "sweep/run/export_scheme.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -13,10 +14,12 @@
 #include "src/quant/rounding.h"
 
 #include "src/exec/bank.h"
+#include "src/results/views.h"
 
 #include "io/data/npy.h"
 #include "io/fs/file_system.h"
 
+#include "sweep/plan/decision.h"
 #include "sweep/run/crew.h"
 #include "sweep/run/driver.h"
 #include "sweep/stages/adaptation.h"
@@ -161,6 +164,7 @@ SchemeFile write_scheme(const Workload& w,
   options.source_sha256 = w.model.file_digest;
   const std::vector<LayerExport> exports = export_layers(w, scheme, findings.stats, adaptations);
   if (options.half_graph) warn_of_half_range(w);
+  if (w.job.has_input) out.card = model_card(w.job);
   out.calibrator = name_of(w.plan.calibrator.kind);
   out.weight_algorithm = name_of(w.plan.weights.algorithm);
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -170,6 +174,86 @@ SchemeFile write_scheme(const Workload& w,
   out.model = export_onnx(w.model.program->graph(), layers, exports, options);
   if (!places.scripts.empty()) out.scripts = write_scripts(w, scheme, places);
   return out;
+}
+
+/// The scheme that people mean by an id, a name or a place of the run's reports, in text form.
+std::string text_of(const RunResults& results,
+                    const std::string& scheme,
+                    const std::filesystem::path& directory) {
+  const auto refusal = [&](const std::string& what, const std::string& hint) {
+    return Error(ErrorCode::config, what, directory.string(), hint);
+  };
+  if (scheme == "recommended") {
+    const Decision decision = decide(results);
+    if (decision.recommended == &results.baseline)
+      log_warning("the run recommends no quantized scheme: this is the float model");
+    return decision.recommended->text;
+  }
+  if (scheme.starts_with('#')) {
+    const std::vector<const RunResults::Evaluation*> front = view::front(results);
+    std::size_t place = 0;
+    const auto [end, bad] =
+        std::from_chars(scheme.data() + 1, scheme.data() + scheme.size(), place);
+    if (bad != std::errc() || end != scheme.data() + scheme.size() || place < 1 ||
+        place > front.size()) {
+      throw refusal("the front has no point '" + scheme + "'",
+                    front.empty() ? "" : fmt::format("Take one of #1 to #{}", front.size()));
+    }
+    return front[place - 1]->text;
+  }
+  const auto is_meant = [&](const RunResults::Evaluation& e) {
+    // Families that make the same scheme share an evaluation: `A = B`.
+    return e.id == scheme ||
+           (!e.name.empty() &&
+            (" = " + e.name + " = ").find(" = " + scheme + " = ") != std::string::npos);
+  };
+  if (is_meant(results.baseline)) return results.baseline.text;
+  const auto found = std::ranges::find_if(results.evaluations, is_meant);
+  if (found != results.evaluations.end()) return found->text;
+  if (scheme.find('=') != std::string::npos) return scheme;
+  std::vector<std::string> known = {"recommended"};
+  for (const auto& e : results.evaluations) {
+    known.push_back(e.id);
+    if (!e.name.empty()) known.push_back(e.name);
+  }
+  const std::string near = did_you_mean(scheme, known);
+  throw refusal("the run has no scheme '" + scheme + "'",
+                near.empty() ? "Take `recommended`, #1 for the first point of the front, or a "
+                               "scheme_id or name of pareto.csv"
+                             : near);
+}
+
+constexpr std::string_view kCardOrigin =
+    "# Written by qsweep export, which writes it again with the model beside it.\n";
+
+/// Adds the YAML beside a model, unless the one that lies there is somebody's own.
+void add_card(FileSystem& files,
+              const std::filesystem::path& model,
+              const std::string& card,
+              std::vector<NewFile>& all) {
+  if (card.empty()) return;
+  const std::filesystem::path place = model_card_path(model);
+  if (files.exists(place)) {
+    const Bytes found = files.read(place);
+    const std::string_view text(reinterpret_cast<const char*>(found.data()), found.size());
+    if (!text.starts_with(kCardOrigin)) {
+      JobConfig theirs;
+      bool is_same = false;
+      try {
+        load_model_card(model, theirs);
+        is_same = std::string(kCardOrigin) + model_card(theirs) == card;
+      } catch (const Error&) {  // not a model's YAML
+      }
+      if (!is_same) {
+        log_warning(fmt::format(
+            "'{}' is not of an export: it stays as it is, though the model was made with other "
+            "settings",
+            place.string()));
+      }
+      return;
+    }
+  }
+  all.push_back({place, as_bytes(card)});
 }
 
 }  // namespace
@@ -205,17 +289,7 @@ SchemeFile export_from_run(const std::filesystem::path& directory,
                            const ExportOptions& options,
                            const ExportPlaces& places) {
   const RunResults results = load_results(directory);  // checks that it is a run, and unchanged
-  std::string text = scheme;
-  if (scheme.find('=') == std::string::npos) {
-    const auto found = std::ranges::find(results.evaluations, scheme, &RunResults::Evaluation::id);
-    if (found == results.evaluations.end()) {
-      std::vector<std::string> ids;
-      for (const auto& e : results.evaluations) ids.push_back(e.id);
-      throw Error(ErrorCode::config, "the run has no scheme '" + scheme + "'", directory.string(),
-                  did_you_mean(scheme, ids));
-    }
-    text = found->text;
-  }
+  const std::string text = text_of(results, scheme, directory);
   JobConfig job = load_job(directory / "run_config.yaml");
   job.schemes.push_back(text);
   const std::shared_ptr<const Workload> workload = open_workload(job);
@@ -249,10 +323,13 @@ void write_scheme_file(FileSystem& files, const SchemeFile& file, const ExportPl
   std::vector<NewFile> all;
   if (!file.model.external.empty()) all.push_back({external_place(places), file.model.external});
   all.push_back({places.model, file.model.bytes});
+  const std::string card = file.card.empty() ? std::string() : std::string(kCardOrigin) + file.card;
+  add_card(files, places.model, card, all);
   Bytes calibration;
   if (const auto& scripts = file.scripts) {
     files.create_directories(places.scripts);
     all.push_back({places.scripts / kFloatModel, scripts->float_model.bytes});
+    add_card(files, places.scripts / kFloatModel, card, all);
     if (!scripts->calibration.empty()) {
       calibration = encode_npy(scripts->calibration, kCalibrationData);
       all.push_back({places.scripts / kCalibrationData, calibration});

@@ -46,6 +46,8 @@ struct SchemeFile {
   std::int64_t weight_bytes = 0;              ///< of the scheme as reports count it (SchemeSize)
   std::vector<LayerQuantizers> quantizers{};  ///< by layer
   std::string calibrator, weight_algorithm;   ///< where their ranges come from
+  std::string card;  ///< the YAML for beside the file (model_card()); empty where the
+                     ///< preprocessing of the model's input is not known
   std::optional<ScriptFolder> scripts{};
 };
 
@@ -62,8 +64,9 @@ struct SchemeFile {
                                        Progress& progress);
 
 /// The same with the model, settings and calibration of a run directory.
-/// @param scheme id of one of the run's evaluations, or text form
-/// @throws Error(config) when the run has no scheme of this id
+/// @param scheme `recommended`; `#N`: the N-th point of the front, as the report counts them; the
+/// id or the name of one of the run's evaluations; or text form
+/// @throws Error(config) when the run has no such scheme
 [[nodiscard]] SchemeFile export_from_run(const std::filesystem::path& directory,
                                          const std::string& scheme,
                                          const ExportOptions& options,
@@ -76,8 +79,9 @@ struct SchemeFile {
 [[nodiscard]] std::vector<std::filesystem::path> scheme_file_places(const ExportPlaces& places,
                                                                     const ExportOptions& options);
 
-/// Writes the file, its external data and its scripts, together: a full disk leaves all that was
-/// there. @throws Error(io)
+/// Writes the file, its YAML, its external data and its scripts, together: a full disk leaves all
+/// that was there. A YAML that no export wrote is left as it is, with a warning unless it says the
+/// same. @throws Error(io)
 void write_scheme_file(FileSystem& files, const SchemeFile& file, const ExportPlaces& places);
 
 }  // namespace qsweep

@@ -25,6 +25,16 @@ grep -q '"images": 320,' $run/layer-sensitivity-report.json || fail "more sample
 "$QSWEEP_BINARY" export demo_cnn.onnx --scheme '*=W4A16' --out w4a16.onnx >/dev/null 2>err.txt || fail "export: $(cat err.txt)"
 "$QSWEEP_BINARY" inspect w4a16.onnx | grep -q 'QuantizeLinear, .* 0 pairs on activations' || fail "an activation is quantized at W4A16"
 
+# INT8 and UINT8 activations are two formats, in one sweep too.
+"$QSWEEP_BINARY" sweep --models demo_cnn.onnx --output-root signs --weight-dtypes int8 --act-dtypes int8 uint8 \
+  --granularities per_channel --data cifar10:eval.bin --calib cifar10:train.bin --limit 24 >out.txt 2>err.txt ||
+  fail "both signs of activations: $(cat err.txt)"
+found=$(sed -n '/^  "layer_sensitivity"/,/^  \]/s/.*"precision": "\(.*\)",/\1/p' signs/demo_cnn/layer-sensitivity-report.json | sort | uniq -c | xargs)
+[ "$found" = "10 W8A8 10 W8A8S" ] || fail "UINT8 (the default) and INT8 side by side, not: $found"
+for type in int8 uint8; do
+  grep -q ",$type,per_channel," signs/demo_cnn/outputs/sweep_index.csv || fail "no row of $type activations"
+done
+
 # Listed schemes alone: no layer is probed, no family swept.
 "$QSWEEP_BINARY" run demo.yaml --out listed --set 'sensitivity.precisions=[]' --set 'sweep.families=[]' --set latency.source=none \
   --set 'sweep.schemes=["*=W8A8", "*=W4A8; @first=W8A8"]' --set data.evaluation.images=40 >out.txt 2>err.txt ||
