@@ -17,6 +17,7 @@ namespace qsweep {
 /// The job file as values, defaults filled in. Paths are absolute after loading.
 struct JobConfig {
   std::filesystem::path model;
+  std::string target = "generic";  ///< the runtime that the files are for (src/target)
   std::string task = "classification";
   std::int64_t classes = 0;  ///< 0: taken from the data set
   HeadSpec head;             ///< task detection: what the outputs mean

@@ -159,7 +159,8 @@ void move_constants(onnx::GraphProto& graph, const std::string& file, Bytes& ext
 ExportedModel export_onnx(const Graph& graph,
                           std::span<const Layer> layers,
                           std::span<const LayerExport> exports,
-                          const ExportOptions& options) {
+                          const ExportOptions& options,
+                          std::span<const ValueExport> values) {
   QSWEEP_CHECK(layers.size() == exports.size());
   ExportedModel out;
   out.opset = choose_opset(graph, layers, exports, options);
@@ -188,7 +189,7 @@ ExportedModel export_onnx(const Graph& graph,
   std::map<std::string, detail::LayerPlan> plans;
   for (std::size_t i = 0; i < layers.size(); ++i)
     plans[layers[i].name] = {&layers[i], options.half_graph ? &unchanged : &exports[i]};
-  detail::GraphWriter(upgraded, plans, options, *model.mutable_graph()).write(out);
+  detail::GraphWriter(upgraded, plans, values, options, *model.mutable_graph()).write(out);
 
   constexpr auto kLargestFile = static_cast<std::size_t>(std::numeric_limits<int>::max());
   const bool is_large = model.ByteSizeLong() > kLargestFile;

@@ -28,6 +28,13 @@ struct LayerExport {
   Tensor bias{};  ///< f32, instead of the graph's; empty: the graph's
 };
 
+/// A value that is rounded where it is computed, beside the inputs of layers: everyone who reads it
+/// reads it rounded.
+struct ValueExport {
+  ValueId value = kNoValue;
+  QuantParams params;  ///< per tensor, with a scale
+};
+
 struct ExportOptions {
   /// 0: the least that the formats need (float8 activations: 21, though 19 has them), at least the
   /// model's own. Otherwise that one exactly.
@@ -63,6 +70,8 @@ struct ExportedModel {
 ///   -128) get a Clip before, unless a Relu makes it idle.
 /// - an input with factors goes through a Mul before that.
 /// - a quantized weight is an initializer of codes -> DequantizeLinear; f16 and bf16 -> Cast.
+/// - a value of `values` is QuantizeLinear -> DequantizeLinear for all its readers; a layer that
+///   rounds it in the same way has no pair of its own.
 /// - arithmetic stays FP32; the bias of an integer layer is INT32 -> DequantizeLinear.
 /// With integer_operators, integer layers are QuantizeLinear -> ConvInteger or MatMulInteger -> Add
 /// of the INT32 bias -> Cast -> Mul by s_x * s_w instead, INT4 codes in INT8 tensors.
@@ -77,6 +86,7 @@ struct ExportedModel {
 [[nodiscard]] ExportedModel export_onnx(const Graph& graph,
                                         std::span<const Layer> layers,
                                         std::span<const LayerExport> exports,
-                                        const ExportOptions& options = {});
+                                        const ExportOptions& options = {},
+                                        std::span<const ValueExport> values = {});
 
 }  // namespace qsweep

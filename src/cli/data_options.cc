@@ -118,6 +118,8 @@ void add_data_options(CLI::App& command, DataOptions& o) {
            "are the same",
            Kind::path);
   add_input_options(command, o);
+  keys.add(command, "--target", "target",
+           "The runtime that files are for: which values it rounds, in which form");
   keys.add(command, "--batch", "batch", "Images per forward pass; 0: chosen from the model");
   keys.add(command, "--seed", "seed", "Seed of every random choice");
 }

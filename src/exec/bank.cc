@@ -42,6 +42,19 @@ LayerBank::LayerBank(const Program& program, const QuantSetup& setup)
                   program.graph().name, "Calibrate first");
     }
   }
+  if (setup.placement != nullptr && !setup.point_stats.empty()) find_roundings();
+}
+
+void LayerBank::find_roundings() {
+  const Chain chain(program_, *setup_.placement, setup_.precisions);
+  for (const Format& format : chain.formats()) {
+    auto& by_step = roundings_.emplace_back();
+    std::size_t point = 0;
+    for (std::size_t s = 0; s < program_.steps().size(); ++s) {
+      if (!setup_.placement->steps()[s].rounds) continue;
+      by_step[s] = calibrate(setup_.point_stats.at(point++), format, setup_.calibrator);
+    }
+  }
 }
 
 QuantizedWeight LayerBank::weight(LayerId layer, int precision) const {

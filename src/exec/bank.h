@@ -11,6 +11,7 @@
 #include "src/quant/observer.h"
 #include "src/quant/weight.h"
 
+#include "src/exec/placement.h"
 #include "src/exec/program.h"
 #include "src/kernels/linear.h"
 
@@ -23,12 +24,16 @@ using Adaptations = std::vector<std::vector<Adaptation>>;
 /// Everything that turns "layer 3 at W8A8" into numbers.
 struct QuantSetup {
   std::vector<Precision> precisions;  ///< [0] must be FP32
-  /// By layer: statistics of its input; may be empty when no precision quantizes activations.
+  /// By layer: statistics of what scales its input (QuantizerPlacement::range_of); may be empty
+  /// when no precision quantizes activations.
   std::vector<TensorStats> input_stats;
   CalibratorSettings calibrator;
   WeightAlgorithm weight_algorithm = WeightAlgorithm::rtn;
   Adaptations adaptations{};
-  std::function<Tensor(Tensor)> keep{};  ///< as LinearSpec::keep, for every layer
+  std::function<Tensor(Tensor)> keep{};           ///< as LinearSpec::keep, for every layer
+  const QuantizerPlacement* placement = nullptr;  ///< null: only the inputs of layers are rounded
+  /// Of the placement's points; empty as input_stats.
+  std::vector<TensorStats> point_stats{};
 };
 
 /// One layer at one precision: its input's quantizer and its kernel.
@@ -73,6 +78,11 @@ class LayerBank {
   /// The layer's weight at a precision, as export and size accounting need it.
   [[nodiscard]] QuantizedWeight weight(LayerId layer, int precision) const;
   [[nodiscard]] QuantParams activation(LayerId layer, int precision) const;
+  /// What the output of a step that rounds (QuantizerPlacement) is rounded to.
+  /// @param format index into Chain::formats()
+  [[nodiscard]] const QuantParams& rounding(StepId step, int format) const {
+    return roundings_.at(static_cast<std::size_t>(format)).at(step);
+  }
   /// The layer's bias with the adaptation's added; may be empty.
   [[nodiscard]] Tensor bias(LayerId layer, int precision) const;
   [[nodiscard]] const Adaptation& adaptation(LayerId layer, int precision) const;
@@ -85,6 +95,7 @@ class LayerBank {
     std::shared_ptr<LinearKernel> kernel;
   };
 
+  void find_roundings();
   [[nodiscard]] LinearSpec spec(LayerId layer) const;
   const PreparedLayer& prepare(LayerId layer, int precision);
   std::shared_ptr<LinearKernel> float_kernel(LayerId layer, int precision);
@@ -94,6 +105,7 @@ class LayerBank {
   std::vector<std::vector<std::unique_ptr<PreparedLayer>>> prepared_;  ///< [layer][precision]
   std::vector<std::vector<FloatKernel>> float_kernels_;                ///< [layer]: those so far
   std::map<std::tuple<LayerId, int, LayerId, int>, std::unique_ptr<LinearKernel>> requantizing_;
+  std::vector<std::map<StepId, QuantParams>> roundings_;  ///< [format]
 };
 
 }  // namespace qsweep

@@ -223,9 +223,10 @@ Program::Program(Graph graph, Epilogues epilogues)
     const Node& node = graph_.node(id);
     Step step{id, layer_of[id.index()], Epilogue::none, node.inputs, node.outputs};
     const bool is_add = node.op == "Add" && node.domain.empty();
-    if (epilogues == Epilogues::fused && (step.layer || is_add)) {
+    if (epilogues != Epilogues::separate && (step.layer || is_add)) {
       const Tail tail = find_tail(graph_, node.outputs[0]);
-      if (tail.epilogue == Epilogue::relu || (tail.epilogue != Epilogue::none && !is_add)) {
+      const bool takes_silu = epilogues == Epilogues::fused && !is_add;
+      if (tail.epilogue == Epilogue::relu || (tail.epilogue == Epilogue::silu && takes_silu)) {
         fused.insert(tail.nodes.begin(), tail.nodes.end());
         step.epilogue = tail.epilogue;
         step.outputs = graph_.node(tail.nodes.back()).outputs;

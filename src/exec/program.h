@@ -44,9 +44,10 @@ inline constexpr double kWorkPerElement = 8.0;
 /// too. Immutable and shared by all evaluations of the model. Thread-safe.
 class Program {
  public:
-  /// Whether an activation function behind a layer or an Add becomes part of its step (then the
-  /// values between are never computed) or stays steps of its own, for looking at every value.
-  enum class Epilogues { fused, separate };
+  /// Which activation functions behind a layer or an Add become part of its step (then the values
+  /// between are never computed): Relu and SiLU; Relu alone, for targets that round between a layer
+  /// and a SiLU; none, for looking at every value.
+  enum class Epilogues { fused, relu, separate };
 
   /// @param graph as imported; constant folding, BatchNorm folding and pattern fusion happen here.
   /// @throws Error(unsupported) listing every operator without a kernel, with its node, all at

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "src/exec/bank.h"
+#include "src/exec/placement.h"
 #include "src/exec/program.h"
 
 namespace qsweep {
@@ -26,18 +27,19 @@ struct Instruction {
     compute_sum,    ///< target <- step (an Add) of layer at precision, run on the first source, and
                     ///< the second source
     quantize,       ///< target <- the source scaled and rounded as (layer, precision) wants it
+    round,          ///< target <- the source, an output of step, rounded to the format as reals
     probe,    ///< hand (scheme, layer, sources = input, quantized input, output, baseline) to the
               ///< sink
     emit,     ///< hand the outputs (sources) of scheme to the sink
     release,  ///< forget the sources
   };
   Kind kind = Kind::input;
-  std::uint8_t precision = 0;       ///< compute of a layer, quantize, probe
+  std::uint8_t precision = 0;       ///< compute of a layer, quantize, probe; round: the format
   std::uint8_t next_precision = 0;  ///< compute_codes
   std::uint16_t sources = 0;        ///< how many
   std::uint16_t targets = 0;        ///< how many
   LayerId next_layer{};             ///< compute_codes
-  StepId step{};                    ///< compute, compute_sum
+  StepId step{};                    ///< compute, compute_sum, round
   LayerId layer{};                  ///< compute of a layer, quantize, probe
   std::int32_t scheme = -1;         ///< probe, emit: index into the schemes given to plan_walk()
   std::int32_t twin = -1;           ///< probe: as WalkSink::Probe has it
@@ -54,6 +56,8 @@ struct WalkOptions {
   bool probe = false;
   /// Those of the bank that will run the walk; null = none. Read by plan_walk() only.
   const Adaptations* adaptations = nullptr;
+  /// That of the bank that will run the walk; null = only the inputs of layers are rounded.
+  const QuantizerPlacement* placement = nullptr;
 };
 
 /// A straight-line program that evaluates many schemes on one batch. Every tensor has a key: (step,

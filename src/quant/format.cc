@@ -238,7 +238,7 @@ Format default_integer(int bits, const QuantDefaults& defaults) {
   const bool is_signed = defaults.activation_int8 == DType::i8;
   f.dtype = bits == 8 ? (is_signed ? DType::i8 : DType::u8) : (is_signed ? DType::i4 : DType::u4);
   f.symmetric = defaults.activation_symmetric;
-  f.narrow_range = f.symmetric && is_signed;
+  f.narrow_range = f.symmetric && is_signed && defaults.activation_narrow_range;
   return f;
 }
 

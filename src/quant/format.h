@@ -67,7 +67,8 @@ struct QuantDefaults {
   bool weight_reduce_range = false;
   bool weight_unsigned = false;  ///< `8` is UINT8 with zero point
   bool activation_symmetric = false;
-  DType activation_int8 = DType::u8;  ///< u8 (asymmetric) or i8
+  DType activation_int8 = DType::u8;    ///< u8 (asymmetric) or i8
+  bool activation_narrow_range = true;  ///< symmetric ones use [-max, max]
 };
 
 /// One operand as a precision's name spells it.

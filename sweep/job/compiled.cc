@@ -217,6 +217,7 @@ QuantDefaults quant_defaults(const JobConfig& job) {
   d.weight_unsigned = q.weight_type == "uint8";
   d.activation_symmetric = q.activation_symmetric;
   d.activation_int8 = q.activation_type == "int8" ? DType::i8 : DType::u8;
+  d.activation_narrow_range = !find_target(job.target).full_range;
   return d;
 }
 

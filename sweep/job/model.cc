@@ -11,14 +11,25 @@ double OpenModel::image_work() const {
   return std::accumulate(trace.work.begin(), trace.work.end(), 0.0);
 }
 
+std::vector<ValueId> OpenModel::calibrated() const {
+  std::vector<ValueId> values;
+  for (const Layer& layer : layers()) values.push_back(placement.range_of(layer.input));
+  values.insert(values.end(), placement.points().begin(), placement.points().end());
+  return values;
+}
+
 OpenModel open_model(const JobConfig& job) {
   ImportedModel imported = import_onnx(job.model);
   OpenModel m;
   m.file_digest = imported.sha256;
   m.digest = imported.external_sha256.empty() ? imported.sha256
                                               : imported.sha256 + "+" + imported.external_sha256;
-  m.program = std::make_unique<const Program>(std::move(imported.graph));
+  const Target& target = find_target(job.target);
+  m.program = std::make_unique<const Program>(
+      std::move(imported.graph),
+      target.rounds_outputs() ? Program::Epilogues::relu : Program::Epilogues::fused);
   const Program& program = *m.program;
+  m.placement = QuantizerPlacement(program, target);
   const auto pinned = job.shapes.find(program.graph().value(program.input()).name);
   m.image_shape = program.image_shape(pinned == job.shapes.end() ? Shape{} : Shape(pinned->second));
   m.image_shape.at(0) = 1;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "src/exec/placement.h"
 #include "src/exec/program.h"
 
 #include "io/config/job.h"
@@ -17,6 +18,7 @@ struct OpenModel {
   std::string digest;  ///< of the file, and of its external data
   std::string file_digest;
   std::unique_ptr<const Program> program;
+  QuantizerPlacement placement;     ///< of the job's target
   Shape image_shape;       ///< [1, C, H, W]
   std::int64_t batch = 1;  ///< images per forward pass; 1 for models that cannot be re-batched
   Trace trace;             ///< of one image
@@ -24,6 +26,9 @@ struct OpenModel {
   std::vector<std::int64_t> layer_macs;
 
   [[nodiscard]] const std::vector<Layer>& layers() const { return program->layers(); }
+  /// Values whose statistics calibration takes: what scales each layer's input, in layer order,
+  /// then the placement's points.
+  [[nodiscard]] std::vector<ValueId> calibrated() const;
   /// Work units (MACs and moved elements) of the float model on one image.
   [[nodiscard]] double image_work() const;
 };

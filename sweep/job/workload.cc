@@ -153,6 +153,23 @@ std::shared_ptr<const Workload> open_workload(const JobConfig& job,
   return w;
 }
 
+QuantSetup quant_setup(const Workload& w,
+                       const std::vector<TensorStats>& stats,
+                       Adaptations adaptations) {
+  const auto precisions = w.plan.precisions.all();
+  QuantSetup setup{.precisions = {precisions.begin(), precisions.end()},
+                   .input_stats = {},
+                   .calibrator = w.plan.calibrator,
+                   .weight_algorithm = w.plan.weights.algorithm,
+                   .adaptations = std::move(adaptations),
+                   .placement = &w.model.placement};
+  if (stats.empty()) return setup;
+  const auto layers = static_cast<std::ptrdiff_t>(w.layers().size());
+  setup.input_stats.assign(stats.begin(), stats.begin() + layers);
+  setup.point_stats.assign(stats.begin() + layers, stats.end());
+  return setup;
+}
+
 std::vector<std::string> warnings_of(const Workload& w) {
   std::vector<std::string> warnings = w.plan.warnings;
   for (const ImageSet* images : {&w.calibration, &w.evaluation}) {

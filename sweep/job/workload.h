@@ -11,6 +11,8 @@
 
 #include "src/base/node_memory.h"
 
+#include "src/exec/bank.h"
+
 #include "sweep/job/compiled.h"
 #include "sweep/job/identity.h"
 #include "sweep/job/images.h"
@@ -69,6 +71,12 @@ struct Workload {
 [[nodiscard]] std::shared_ptr<const Workload> open_workload(const JobConfig& job,
                                                             WorkloadUse use = WorkloadUse::evaluate,
                                                             const NodeShare& share = {});
+
+/// What layers of the workload are prepared from.
+/// @param stats of OpenModel::calibrated(); empty where no precision needs ranges
+[[nodiscard]] QuantSetup quant_setup(const Workload& workload,
+                                     const std::vector<TensorStats>& stats,
+                                     Adaptations adaptations = {});
 
 /// What people should know about an opened job: warnings of plan and data. Sentences, each once.
 [[nodiscard]] std::vector<std::string> warnings_of(const Workload& workload);

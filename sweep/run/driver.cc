@@ -196,9 +196,10 @@ RunPlan plan_job(const JobConfig& job, const RunOptions& options) {
   plan.evaluations = std::ssize(findings.cases) + std::ssize(findings.schemes);
   std::vector<Assignment> all;
   for (const Scheme& s : findings.schemes) all.push_back(s.precision);
-  plan.peak_bytes = plan_walk(*w.model.program, w.model.batch_trace, w.plan.precisions.all(), all,
-                              {.memory_budget = job.memory_budget_mb << 20})
-                        .peak_bytes;
+  plan.peak_bytes =
+      plan_walk(*w.model.program, w.model.batch_trace, w.plan.precisions.all(), all,
+                {.memory_budget = job.memory_budget_mb << 20, .placement = &w.model.placement})
+          .peak_bytes;
   plan.seconds_one_rank = plan.work / w.model.image_work() * seconds_per_image(w);
   return plan;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -35,15 +36,7 @@ constexpr const char* kCalibrationData = "calibration_data.npy";
 
 std::vector<LayerExport> export_layers(const Workload& w,
                                        const Scheme& scheme,
-                                       std::vector<TensorStats> stats,
-                                       Adaptations adaptations) {
-  const auto precisions = w.plan.precisions.all();
-  const QuantSetup setup{.precisions = {precisions.begin(), precisions.end()},
-                         .input_stats = std::move(stats),
-                         .calibrator = w.plan.calibrator,
-                         .weight_algorithm = w.plan.weights.algorithm,
-                         .adaptations = std::move(adaptations)};
-  const LayerBank bank(*w.model.program, setup);
+                                       const LayerBank& bank) {
   std::vector<LayerExport> exports;
   for (const LayerId layer : ids<LayerId>(scheme.precision.size())) {
     const std::uint8_t precision = scheme.precision[layer.index()];
@@ -56,6 +49,29 @@ std::vector<LayerExport> export_layers(const Workload& w,
                                    : bank.bias(layer, precision)});
   }
   return exports;
+}
+
+/// The values that the scheme rounds beside the inputs of its layers.
+std::vector<ValueExport> export_values(const Workload& w,
+                                       const Scheme& scheme,
+                                       const LayerBank& bank) {
+  const Program& program = *w.model.program;
+  const auto roles = w.model.placement.steps();
+  std::map<ValueId, std::size_t> makers;  // of the placement's points
+  std::vector<ValueExport> values;
+  Chain chain(program, w.model.placement, w.plan.precisions.all());
+  for (std::size_t s = 0; s < roles.size(); ++s) {
+    const Step& step = program.steps()[s];
+    chain.visit(s, step.layer < 0 ? std::uint8_t{0}
+                                  : scheme.precision[static_cast<std::size_t>(step.layer)]);
+    if (roles[s].rounds) makers[step.outputs[0]] = s;
+    for (const ValueId id : step.outputs) {
+      if (id == kNoValue || chain.format_of(id) == Chain::kReal) continue;
+      const std::size_t maker = makers.at(w.model.placement.range_of(id));
+      values.push_back({id, bank.rounding(maker, static_cast<std::size_t>(chain.format_of(id)))});
+    }
+  }
+  return values;
 }
 
 ScriptFolder write_scripts(const Workload& w, const Scheme& scheme, const ExportPlaces& places) {
@@ -162,7 +178,9 @@ SchemeFile write_scheme(const Workload& w,
   options.scheme = out.scheme_text;
   options.scheme_id = scheme.id;
   options.source_sha256 = w.model.file_digest;
-  const std::vector<LayerExport> exports = export_layers(w, scheme, findings.stats, adaptations);
+  const QuantSetup setup = quant_setup(w, findings.stats, adaptations);
+  const LayerBank bank(*w.model.program, setup);
+  const std::vector<LayerExport> exports = export_layers(w, scheme, bank);
   if (options.half_graph) warn_of_half_range(w);
   if (w.job.has_input) out.card = model_card(w.job);
   out.calibrator = name_of(w.plan.calibrator.kind);
@@ -171,7 +189,8 @@ SchemeFile write_scheme(const Workload& w,
     out.quantizers.push_back({layers[i].name, w.plan.precisions.at(scheme.precision[i]).name,
                               exports[i].weight.params, exports[i].activation});
   }
-  out.model = export_onnx(w.model.program->graph(), layers, exports, options);
+  out.model = export_onnx(w.model.program->graph(), layers, exports, options,
+                          export_values(w, scheme, bank));
   if (!places.scripts.empty()) out.scripts = write_scripts(w, scheme, places);
   return out;
 }

@@ -146,14 +146,18 @@ class Assembler {
     if (f_.stats.empty()) return;
     r_.calibration_warnings = calibration_warnings(w_);
     const Format format = parse_precision("W8A8", quant_defaults(w_.job)).activation;
-    for (std::size_t i = 0; i < f_.stats.size(); ++i) {
-      const TensorStats& s = f_.stats[i];
-      const std::string& tensor = w_.model.program->graph().value(layers()[i].input).name;
+    const Graph& graph = w_.model.program->graph();
+    const std::vector<ValueId> values = w_.model.calibrated();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const TensorStats& s = f_.stats.at(i);
+      const std::string& tensor = graph.value(values[i]).name;
+      // A value that no layer reads goes by the node that computes it.
+      const std::string& reader =
+          i < layers().size() ? layers()[i].name : graph.node(graph.producer(values[i])).name;
       const bool seen = std::any_of(r_.calibration_stats.begin(), r_.calibration_stats.end(),
                                     [&](const auto& c) { return c.tensor == tensor; });
       if (seen) continue;  // layers that read one tensor share its statistics
-      RunResults::Calibration c{tensor,  layers()[i].name, s.min(),
-                                s.max(), s.histogram(),    s.images()};
+      RunResults::Calibration c{tensor, reader, s.min(), s.max(), s.histogram(), s.images()};
       if (!c.histogram.empty() && s.max() > s.min())
         c.ranges = report_range(s, format, w_.plan.calibrator);
       if (c.ranges.is_stretched) r_.calibration_warnings.push_back(range_warning(c));

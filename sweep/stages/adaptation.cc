@@ -16,17 +16,17 @@ namespace {
 /// Images of a task that gathers inputs.
 constexpr std::int64_t kChunkImages = 64;
 
-struct Target {
+struct Adapted {
   LayerId layer;
   std::uint8_t precision;
 };
 
-std::string key_of(const Workload& w, const Target& target) {
+std::string key_of(const Workload& w, const Adapted& target) {
   return fmt::format("{}/{}", target.layer.value(), w.precision(target.precision).name);
 }
 
-std::vector<Target> targets_of(const Workload& w) {
-  std::vector<Target> targets;
+std::vector<Adapted> all_adapted(const Workload& w) {
+  std::vector<Adapted> targets;
   for (const LayerId layer : ids<LayerId>(w.layers().size())) {
     for (std::size_t p = 0; p < w.plan.precisions.all().size(); ++p) {
       const auto precision = static_cast<std::uint8_t>(p);
@@ -37,9 +37,9 @@ std::vector<Target> targets_of(const Workload& w) {
   return targets;
 }
 
-std::vector<Target> missing_targets(const Workload& w, const RecordStore& records) {
-  std::vector<Target> missing = targets_of(w);
-  std::erase_if(missing, [&](const Target& t) {
+std::vector<Adapted> missing_adapted(const Workload& w, const RecordStore& records) {
+  std::vector<Adapted> missing = all_adapted(w);
+  std::erase_if(missing, [&](const Adapted& t) {
     return records.find(RecordKind::adaptation, key_of(w, t)) != nullptr;
   });
   return missing;
@@ -74,7 +74,7 @@ class InputsStage final : public Stage {
                                            const RecordStore& records,
                                            int) const override {
     std::vector<Piece> pieces;
-    if (missing_targets(w_, records).empty()) return pieces;
+    if (missing_adapted(w_, records).empty()) return pieces;
     for (const Range& images : chunks_of(w_)) {
       std::string key = chunk_key(images);
       if (records.find(RecordKind::inputs, key)) continue;
@@ -112,11 +112,11 @@ class AdaptationStage final : public Stage {
                                            const RecordStore& records,
                                            int) const override {
     std::vector<Piece> pieces;
-    const std::vector<Target> targets = missing_targets(w_, records);
+    const std::vector<Adapted> targets = missing_adapted(w_, records);
     if (targets.empty()) return pieces;
     // A plan has no inputs yet: its tasks are counted, not run.
     const std::vector<LayerInputs> inputs = recorded_inputs(w_, records);
-    for (const Target& t : targets) {
+    for (const Adapted& t : targets) {
       AdaptTask task{.layer = t.layer, .precision = t.precision, .inputs = {}};
       if (!inputs.empty()) task.inputs = inputs.at(t.layer.index());
       const double work = static_cast<double>(w_.model.program->weight(t.layer).size() *
@@ -142,7 +142,7 @@ class AdaptationStage final : public Stage {
     StageProgress progress{.name = std::string(name_of(id()))};
     findings.adaptations.assign(w_.layers().size(),
                                 std::vector<Adaptation>(w_.plan.precisions.all().size()));
-    for (const Target& t : targets_of(w_)) {
+    for (const Adapted& t : all_adapted(w_)) {
       ++progress.planned;
       const std::string key = key_of(w_, t);
       const Bytes* record = records.find(RecordKind::adaptation, key);
@@ -184,7 +184,7 @@ std::vector<std::int64_t> input_factors(const Adaptations& adaptations, LayerId 
 }
 
 void check_adapted(const Workload& w, const RecordStore& records, const Assignment& assignment) {
-  for (const Target& t : missing_targets(w, records)) {
+  for (const Adapted& t : missing_adapted(w, records)) {
     if (assignment.at(t.layer.index()) != t.precision) continue;
     throw Error(ErrorCode::config,
                 fmt::format("the run has not adapted weights to {} ({})",

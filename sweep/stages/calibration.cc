@@ -117,7 +117,8 @@ class RangesStage final : public Pass {
     const std::filesystem::path& cache = w_.job.calibration.cache;
     if (cache.empty() || records.find(RecordKind::ranges, kCachedKey)) return;
     if (missing({}, records, 1).empty()) return;
-    if (const auto stats = read_calibration_cache(cache, w_.identity, w_.layers().size())) {
+    if (const auto stats =
+            read_calibration_cache(cache, w_.identity, w_.model.calibrated().size())) {
       log_info("calibration statistics are reused from " + cache.string());
       records.put(RecordKind::ranges, kCachedKey, encode_ranges(*stats));
     }
@@ -131,8 +132,8 @@ class RangesStage final : public Pass {
     findings.ranges = merged(records, findings);
     if (findings.ranges.empty()) return;
     std::vector<std::string> tensors;
-    for (const Layer& layer : w_.layers())
-      tensors.push_back(w_.model.program->graph().value(layer.input).name);
+    for (const ValueId value : w_.model.calibrated())
+      tensors.push_back(w_.model.program->graph().value(value).name);
     check_calibrated(tensors, findings.ranges);
   }
 

@@ -45,13 +45,10 @@ LatencyTable roofline_table(const Workload& w) {
 }
 
 LatencyTable measured_table(const Workload& w,
-                            const std::vector<TensorStats>& by_layer,
+                            const std::vector<TensorStats>& stats,
                             Progress& progress) {
   const auto precisions = w.plan.precisions.all();
-  const QuantSetup setup{.precisions = {precisions.begin(), precisions.end()},
-                         .input_stats = by_layer,
-                         .calibrator = w.plan.calibrator,
-                         .weight_algorithm = w.plan.weights.algorithm};
+  const QuantSetup setup = quant_setup(w, stats);
   LayerBank bank(*w.model.program, setup);
   const TimingOptions timing{.warm_up_ms = w.job.latency.warmup_ms,
                              .iterations = static_cast<int>(w.job.latency.iterations),

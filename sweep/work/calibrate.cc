@@ -12,17 +12,17 @@
 namespace qsweep {
 namespace {
 
-/// One observer per tensor; layers that read the same tensor share it.
+/// One observer per tensor; those who need the same tensor share it.
 using Observers = std::map<ValueId, TensorStats>;
 
 Observers make_observers(const RankState& rank, CalibrationPass pass) {
   Observers observers;
-  const auto& layers = rank.workload().layers();
-  for (std::size_t i = 0; i < layers.size(); ++i) {
+  const std::vector<ValueId> values = rank.workload().model.calibrated();
+  for (std::size_t i = 0; i < values.size(); ++i) {
     if (pass == CalibrationPass::histogram) {
-      observers.try_emplace(layers[i].input, rank.ranges().at(i).empty_histogram());
+      observers.try_emplace(values[i], rank.ranges().at(i).empty_histogram());
     } else {
-      observers.try_emplace(layers[i].input);
+      observers.try_emplace(values[i]);
     }
   }
   return observers;
@@ -66,9 +66,9 @@ Bytes calibrate(RankState& rank, const CalibrateTask& task) {
       observe(at->second, task.pass, tensor, ids, w.model.program->graph().value(value).name);
     });
   }
-  std::vector<TensorStats> by_layer;
-  for (const Layer& layer : w.layers()) by_layer.push_back(observers.at(layer.input));
-  return encode_ranges(by_layer);
+  std::vector<TensorStats> stats;
+  for (const ValueId value : w.model.calibrated()) stats.push_back(observers.at(value));
+  return encode_ranges(stats);
 }
 
 }  // namespace qsweep

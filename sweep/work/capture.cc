@@ -56,8 +56,9 @@ class CaptureSink final : public WalkSink {
 Bytes capture(RankState& rank, int number, const CaptureTask& task) {
   const Workload& w = rank.workload();
   const std::vector<Assignment> schemes = {Assignment(task.reference.size(), 0), task.reference};
-  const Walk walk = plan_walk(*w.model.program, w.model.batch_trace, w.plan.precisions.all(),
-                              schemes, {.probe = true, .adaptations = &rank.adaptations()});
+  const Walk walk = plan_walk(
+      *w.model.program, w.model.batch_trace, w.plan.precisions.all(), schemes,
+      {.probe = true, .adaptations = &rank.adaptations(), .placement = &w.model.placement});
   CaptureSink sink(task.layers);
   for (const Range& batch : cut(task.images, w.model.batch))
     run_walk(walk, rank.bank(), w.evaluation.images(batch), sink);

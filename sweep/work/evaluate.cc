@@ -144,8 +144,9 @@ const std::vector<ShardEvaluator::Outputs>& ShardEvaluator::float_outputs(Range 
   if (found != kept_.end()) return found->second;
   const Workload& w = rank_.workload();
   const std::vector<Assignment> only_float = {Assignment(w.layers().size(), 0)};
-  const Walk walk = plan_walk(*w.model.program, w.model.batch_trace, w.plan.precisions.all(),
-                              only_float, {.adaptations = &rank_.adaptations()});
+  const Walk walk =
+      plan_walk(*w.model.program, w.model.batch_trace, w.plan.precisions.all(), only_float,
+                {.adaptations = &rank_.adaptations(), .placement = &w.model.placement});
   OutputSink sink;
   for (const Range& batch : batches_of(w, shard))
     run_walk(walk, rank_.bank(), w.evaluation.images(batch), sink);
@@ -187,7 +188,8 @@ EvaluateResult ShardEvaluator::evaluate(const EvaluateTask& task) {
                 {.reuse = true,
                  .memory_budget = w.job.memory_budget_mb << 20,
                  .probe = task.probe,
-                 .adaptations = &rank_.adaptations()});
+                 .adaptations = &rank_.adaptations(),
+                 .placement = &w.model.placement});
   QSWEEP_CHECK(!task.probe || walk.order.front() == 0);
   ShardSink sink(*w.all.scorer, schemes.size(), std::move(index), task.detail);
   std::size_t number = 0;

@@ -58,14 +58,8 @@ std::function<Tensor(Tensor)> RankState::constant_keeper() {
 LayerBank& RankState::bank() {
   if (!bank_) {
     const Workload& w = workload();
-    const auto precisions = w.plan.precisions.all();
-    setup_ = std::make_unique<QuantSetup>(
-        QuantSetup{.precisions = {precisions.begin(), precisions.end()},
-                   .input_stats = ranges_,
-                   .calibrator = w.plan.calibrator,
-                   .weight_algorithm = w.plan.weights.algorithm,
-                   .adaptations = adaptations_,
-                   .keep = constant_keeper()});
+    setup_ = std::make_unique<QuantSetup>(quant_setup(w, ranges_, adaptations_));
+    setup_->keep = constant_keeper();
     bank_ = std::make_unique<LayerBank>(*w.model.program, *setup_);
   }
   return *bank_;

@@ -40,7 +40,7 @@ class RankState {
   int node_ranks_;
   std::shared_ptr<const Workload> workload_;
   std::string run_;
-  std::vector<TensorStats> ranges_;                 ///< by layer; empty before calibration
+  std::vector<TensorStats> ranges_;                 ///< of OpenModel::calibrated(); empty before
   Adaptations adaptations_;                         ///< empty where no layer is adapted
   std::shared_ptr<const SharedTensors> constants_;  ///< of the layers; null: each rank has its own
   bool asked_for_constants_ = false;

@@ -6,6 +6,8 @@
 #include "src/quant/observer.h"
 #include "src/quant/presets.h"
 
+#include "src/target/target.h"
+
 #include "io/config/detail/rule_keys.h"
 
 namespace qsweep::config {
@@ -93,6 +95,13 @@ Key<JobConfig> input_key() {
                                and_then<JobConfig>([](const YAML::Node&, const Place&,
                                                       JobConfig& job) { job.has_input = true; },
                                                    section("input", &JobConfig::input, keys)));
+}
+
+Key<JobConfig> target_key() {
+  std::vector<std::string> names;
+  for (const Target& t : targets()) names.emplace_back(t.name);
+  return key("target", &JobConfig::target, choice(std::move(names)), Decides::statistics,
+             "the runtime that the files are for: which values it rounds, in which form");
 }
 
 Key<JobConfig> task_key() {
@@ -469,6 +478,7 @@ Key<JobConfig> activations_key() {
 Keys<JobConfig> job_keys(Completeness completeness) {
   return {
       required(key("model", &JobConfig::model, file_path(), Decides::nothing, "the ONNX model")),
+      target_key(),
       task_key(),
       classes_key(),
       input_key(),

@@ -124,9 +124,11 @@ bool is_left_alone(const QuantParams& params) {
 
 GraphWriter::GraphWriter(const Graph& graph,
                          const std::map<std::string, LayerPlan>& plans,
+                         std::span<const ValueExport> values,
                          const ExportOptions& options,
                          onnx::GraphProto& proto)
     : graph_(graph), plans_(plans), options_(options), proto_(proto) {
+  for (const ValueExport& v : values) values_.emplace(v.value, v.params);
   for (const Value& value : graph.values) names_.insert(value.name);
   for (const Node& node : graph.nodes) names_.insert(node.name);
 }
@@ -163,8 +165,7 @@ void GraphWriter::write_node(const Node& node) {
   proto.set_op_type(node.op);
   proto.set_domain(node.domain);
   for (const std::string& input : inputs) proto.add_input(input);
-  for (const ValueId id : node.outputs)
-    proto.add_output(id == kNoValue ? "" : graph_.value(id).name);
+  for (const ValueId id : node.outputs) proto.add_output(id == kNoValue ? "" : written(id));
   for (const auto& [name, value] : node.attributes.all()) write_attribute(name, value, proto);
 }
 
@@ -183,7 +184,7 @@ void GraphWriter::write_layer(const Node& node, const LayerPlan& plan) {
   proto.set_op_type(node.op);
   proto.add_input(input);
   proto.add_input(weight);
-  proto.add_output(graph_.value(node.outputs.at(0)).name);
+  proto.add_output(written(node.outputs.at(0)));
   for (const auto& [name, value] : node.attributes.all()) write_attribute(name, value, proto);
   if (bias.empty()) return;
   if (node.op == "MatMul") {
@@ -230,7 +231,7 @@ void GraphWriter::write_integer_layer(const Node& node, const LayerPlan& plan) {
                {cast(sum, base, DType::f32),
                 initializer(base + "_scale", Tensor::of<float>(DType::f32, extents, scales))},
                base);
-  scaled.set_output(0, graph_.value(node.outputs.at(0)).name);
+  scaled.set_output(0, written(node.outputs.at(0)));
 }
 
 void GraphWriter::write_matmul_bias(onnx::NodeProto& matmul,
@@ -243,11 +244,34 @@ void GraphWriter::write_matmul_bias(onnx::NodeProto& matmul,
   add.set_op_type("Add");
   add.add_input(product);
   add.add_input(bias);
-  add.add_output(graph_.value(node.outputs.at(0)).name);
+  add.add_output(written(node.outputs.at(0)));
+}
+
+std::string GraphWriter::written(ValueId id) {
+  const std::string& name = graph_.value(id).name;
+  const bool is_output = std::ranges::find(graph_.outputs, id) != graph_.outputs.end();
+  if (!is_output || !values_.contains(id)) return name;
+  // The rounded value has the output's name.
+  const auto [known, is_new] = real_outputs_.try_emplace(id);
+  if (is_new) known->second = unique(name + "_real");
+  return known->second;
 }
 
 std::string GraphWriter::operand(ValueId id) {
   if (id == kNoValue) return {};
+  if (const auto rounding = values_.find(id); rounding != values_.end()) {
+    const auto known = rounded_values_.find(id);
+    if (known != rounded_values_.end()) return known->second;
+    const Source source{id, {}, written(id)};
+    std::string name = rounded_input(source, rounding->second);
+    if (real_outputs_.contains(id)) {
+      name = graph_.value(id).name;
+      proto_.mutable_node(proto_.node_size() - 1)->set_output(0, name);
+      inputs_.back().name = name;
+    }
+    rounded_values_[id] = name;
+    return name;
+  }
   const Value& value = graph_.value(id);
   if (value.constant && written_constants_.insert(id).second)
     write_tensor(*value.constant, value.name, *proto_.add_initializer());
@@ -255,6 +279,14 @@ std::string GraphWriter::operand(ValueId id) {
 }
 
 GraphWriter::Source GraphWriter::source(const Layer& layer, const LayerExport& format) {
+  // Rounding the value itself to the same codes gives what rounding the rounded one would.
+  const auto rounding = values_.find(layer.input);
+  const bool is_same = rounding != values_.end() && format.input_factor.empty() &&
+                       rounding->second == format.activation;
+  if (is_same) {
+    (void)operand(layer.input);
+    return {layer.input, {}, written(layer.input)};
+  }
   const std::string x = operand(layer.input);
   if (format.input_factor.empty()) return {layer.input, {}, x};
   for (const Source& known : sources_) {

@@ -24,6 +24,7 @@ class GraphWriter {
   /// @param plans by node name
   GraphWriter(const Graph& graph,
               const std::map<std::string, LayerPlan>& plans,
+              std::span<const ValueExport> values,
               const ExportOptions& options,
               onnx::GraphProto& proto);
 
@@ -59,6 +60,8 @@ class GraphWriter {
   void write_integer_layer(const Node& node, const LayerPlan& plan);
   void write_matmul_bias(onnx::NodeProto& matmul, const Node& node, const std::string& bias);
 
+  /// The name under which the node that computes a value writes it.
+  std::string written(ValueId value);
   /// Names of float values ready to be read: `value` itself, or what makes it the rounded one.
   std::string operand(ValueId value);
   Source source(const Layer& layer, const LayerExport& format);
@@ -92,7 +95,10 @@ class GraphWriter {
   onnx::GraphProto& proto_;
   std::set<std::string> names_;
   std::set<ValueId> written_constants_;
-  std::vector<Source> sources_;  ///< those with factors
+  std::map<ValueId, QuantParams> values_;          ///< rounded where they are computed
+  std::map<ValueId, std::string> rounded_values_;  ///< those of them that somebody has read
+  std::map<ValueId, std::string> real_outputs_;    ///< of the graph: names before they are rounded
+  std::vector<Source> sources_;                    ///< those with factors
   std::vector<Rounded> inputs_, weights_;
   std::vector<Codes> codes_;
 };

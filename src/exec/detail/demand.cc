@@ -25,6 +25,8 @@ struct Quantizer {
   bool operator==(const Quantizer&) const = default;
 };
 
+const QuantizerPlacement kNowhere;
+
 class DemandFinder {
  public:
   DemandFinder(const Program& program,
@@ -37,9 +39,16 @@ class DemandFinder {
         precisions_(precisions),
         schemes_(schemes),
         options_(options),
+        chain_(program, options.placement == nullptr ? kNowhere : *options.placement, precisions),
         interned_(/*bucket_count=*/1024, Hash{this}, Same{this}),
         current_(program.graph().values.size(), -1),
-        layer_inputs_(program.layers().size(), -1) {
+        layer_inputs_(program.layers().size(), -1),
+        makers_(program.graph().values.size()) {
+    for (const StepId id : ids<StepId>(program.steps().size())) {
+      for (const ValueId value : program.step(id).outputs) {
+        if (value != kNoValue) makers_[static_cast<std::size_t>(value)] = id;
+      }
+    }
     find_quantizers();
   }
 
@@ -110,7 +119,6 @@ class DemandFinder {
   /// Layers that read the same value at the same activation format, scaled alike (and want the same
   /// kind of operand, codes or reals), share a quantizer.
   void find_quantizers() {
-    std::vector<Quantizer> known;
     quantizers_.resize(program_.layers().size() * precisions_.size(), -1);
     for (const LayerId layer : ids<LayerId>(program_.layers().size())) {
       const Layer& l = program_.layer(layer);
@@ -125,16 +133,16 @@ class DemandFinder {
         const Quantizer wanted{input, precision.activation,
                                activation_axis(l, precision.activation),
                                uses_integer_kernel(precision), std::move(scale)};
-        const auto found = std::ranges::find(known, wanted);
-        quantizers_[slot(layer, p)] = static_cast<int>(found - known.begin());
-        if (found != known.end()) continue;
-        known.push_back(wanted);
+        const auto found = std::ranges::find(known_, wanted);
+        quantizers_[slot(layer, p)] = static_cast<int>(found - known_.begin());
+        if (found != known_.end()) continue;
+        known_.push_back(wanted);
         const std::int64_t elements = element_count(trace_.shapes[static_cast<std::size_t>(input)]);
         quantizer_bytes_.push_back(elements * (wanted.codes ? 1 : 4));
         quantizer_work_.push_back(2.0 * kWorkPerElement * static_cast<double>(elements));
       }
     }
-    seen_by_.resize(known.size(), nullptr);
+    seen_by_.resize(known_.size(), nullptr);
   }
 
   void sort_schemes() {
@@ -207,27 +215,53 @@ class DemandFinder {
     return intern(c, {&quantizer_bytes_[q], 1}).first_output;
   }
 
+  /// A value as a reader of reals gets it: rounded where the target's file rounds it.
+  Key real(ValueId id) {
+    const Key raw = current_[static_cast<std::size_t>(id)];
+    const StepId maker = makers_[static_cast<std::size_t>(id)];
+    if (!maker || !chain_.rounds(maker)) return raw;
+    Computation c = candidate(Kind::round, {&raw, 1});
+    c.precision = static_cast<std::uint8_t>(chain_.format_of(id));
+    c.step = maker;
+    c.work = 2.0 * kWorkPerElement *
+             static_cast<double>(element_count(trace_.shapes[static_cast<std::size_t>(id)]));
+    return intern(c, {&trace_.bytes[static_cast<std::size_t>(id)], 1}).first_output;
+  }
+
+  /// What the kernel of a layer reads.
+  Key layer_input(const Step& step, std::uint8_t precision) {
+    const ValueId input = step.inputs[0];
+    const int q = quantizers_[slot(step.layer, precision)];
+    if (q < 0) return real(input);
+    // Rounding to codes what was rounded to the same ones gives these.
+    const int format = chain_.format_of(input);
+    const Quantizer& wanted = known_[static_cast<std::size_t>(q)];
+    const bool is_same = format != Chain::kReal && wanted.scale.empty() &&
+                         chain_.formats()[static_cast<std::size_t>(format)] == wanted.format;
+    return quantize(step.layer, precision,
+                    is_same ? current_[static_cast<std::size_t>(input)] : real(input));
+  }
+
   void visit_step(StepId id, const Assignment& assignment) {
     const Graph& graph = program_.graph();
     const Step& step = program_.step(id);
-    keys_.clear();
-    for (const ValueId value : step.inputs) {
-      if (value != kNoValue && !graph.is_constant(value))
-        keys_.push_back(current_[static_cast<std::size_t>(value)]);
-    }
     std::uint8_t precision = 0;
+    std::vector<Key> keys;
     if (step.layer) {
       precision = assignment[step.layer.index()];
-      if (quantizers_[slot(step.layer, precision)] >= 0) {
-        keys_[0] = quantize(step.layer, precision, keys_[0]);
+      keys.push_back(layer_input(step, precision));
+      layer_inputs_[step.layer.index()] = keys[0];
+    } else {
+      for (const ValueId value : step.inputs) {
+        if (value != kNoValue && !graph.is_constant(value)) keys.push_back(real(value));
       }
-      layer_inputs_[step.layer.index()] = keys_[0];
     }
+    chain_.visit(id, precision);
     sizes_.clear();
     for (const ValueId value : step.outputs) {
       sizes_.push_back(value == kNoValue ? 0 : trace_.bytes[static_cast<std::size_t>(value)]);
     }
-    Computation c = candidate(Kind::compute, keys_);
+    Computation c = candidate(Kind::compute, keys);
     c.precision = precision;
     c.step = id;
     c.layer = step.layer;
@@ -252,12 +286,11 @@ class DemandFinder {
   }
 
   void emit(std::int32_t scheme) {
-    keys_.clear();
+    std::vector<Key> keys;
     for (const ValueId id : program_.graph().outputs) {
-      if (!program_.graph().is_constant(id))
-        keys_.push_back(current_[static_cast<std::size_t>(id)]);
+      if (!program_.graph().is_constant(id)) keys.push_back(real(id));
     }
-    hand_over(Kind::emit, 0, {}, scheme, keys_);
+    hand_over(Kind::emit, 0, {}, scheme, keys);
   }
 
   void hand_over(Kind kind,
@@ -276,17 +309,20 @@ class DemandFinder {
   std::span<const Assignment> schemes_;
   WalkOptions options_;
 
+  Chain chain_;
+
   Demand demand_;
   std::unordered_set<std::int32_t, Hash, Same> interned_;
   std::vector<Key> current_;       ///< by ValueId, in the scheme at hand
   std::vector<Key> baseline_;      ///< by ValueId, in scheme 0
   std::vector<Key> layer_inputs_;  ///< by layer: what its kernel reads in the scheme at hand
+  std::vector<StepId> makers_;     ///< by ValueId: the step that computes it
   std::map<std::tuple<LayerId, Key, Key>, std::int32_t> inputs_probed_;  ///< the first scheme
-  std::vector<int> quantizers_;  ///< by slot(layer, precision); -1: the input is left alone
+  std::vector<int> quantizers_;   ///< by slot(layer, precision); -1: the input is left alone
+  std::vector<Quantizer> known_;  ///< by quantizer
   std::vector<std::int64_t> quantizer_bytes_;
   std::vector<double> quantizer_work_;
   std::vector<const Assignment*> seen_by_;  ///< by quantizer: the last scheme it was counted for
-  std::vector<Key> keys_;                   ///< scratch
   std::vector<std::int64_t> sizes_;         ///< scratch
 };
 

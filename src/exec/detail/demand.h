@@ -13,11 +13,11 @@ using Key = std::int32_t;
 
 /// One distinct thing to compute, with keys for operands.
 struct Computation {
-  Instruction::Kind kind = Instruction::Kind::input;  ///< input, compute or quantize
-  std::uint8_t precision = 0;
-  std::uint16_t operands = 0;  ///< how many, from Demand::operands[at]
-  std::uint16_t outputs = 0;   ///< keys first_output, first_output + 1, ...
-  StepId step{};               ///< compute only
+  Instruction::Kind kind = Instruction::Kind::input;  ///< input, compute, quantize or round
+  std::uint8_t precision = 0;                         ///< round: index into Chain::formats()
+  std::uint16_t operands = 0;                         ///< how many, from Demand::operands[at]
+  std::uint16_t outputs = 0;                          ///< keys first_output, first_output + 1, ...
+  StepId step{};  ///< compute; round: the step whose output it is
   LayerId layer{};
   std::uint32_t at = 0;
   Key first_output = 0;

@@ -238,7 +238,7 @@ class Scheduler {
     Instruction i;
     i.kind = c.kind;
     i.precision = c.precision;
-    i.step = c.kind == Kind::compute ? c.step : StepId();
+    i.step = c.kind == Kind::compute || c.kind == Kind::round ? c.step : StepId();
     i.layer = c.layer;
     append(i, demand_.operands_of(c), targets_);
     walk_.work += c.work;
