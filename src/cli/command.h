@@ -32,6 +32,7 @@ void add_report_command(CLI::App& app, Invocation& invocation);
 void add_summary_command(CLI::App& app, Invocation& invocation);
 void add_smoke_command(CLI::App& app, Invocation& invocation);
 void add_formats_command(CLI::App& app, Invocation& invocation);
+void add_targets_command(CLI::App& app, Invocation& invocation);
 void add_presets_command(CLI::App& app, Invocation& invocation);
 void add_env_command(CLI::App& app, Invocation& invocation);
 

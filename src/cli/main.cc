@@ -92,6 +92,7 @@ ExitCode run_main(int argc, char** argv) {
   add_summary_command(app, invocation);
   add_smoke_command(app, invocation);
   add_formats_command(app, invocation);
+  add_targets_command(app, invocation);
   add_presets_command(app, invocation);
   add_env_command(app, invocation);
   try {

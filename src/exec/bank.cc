@@ -50,9 +50,9 @@ void LayerBank::find_roundings() {
   for (const Format& format : chain.formats()) {
     auto& by_step = roundings_.emplace_back();
     std::size_t point = 0;
-    for (std::size_t s = 0; s < program_.steps().size(); ++s) {
-      if (!setup_.placement->steps()[s].rounds) continue;
-      by_step[s] = calibrate(setup_.point_stats.at(point++), format, setup_.calibrator);
+    for (const StepId id : ids<StepId>(program_.steps().size())) {
+      if (!setup_.placement->role(id).rounds) continue;
+      by_step[id] = calibrate(setup_.point_stats.at(point++), format, setup_.calibrator);
     }
   }
 }

@@ -77,9 +77,8 @@ void run_walk(const Walk& walk, LayerBank& bank, const Tensor& batch, WalkSink& 
         break;
       }
       case Instruction::Kind::round:
-        reg(targets[0]) = fake_quantize(
-            reg(sources[0]),
-            bank.rounding(static_cast<std::size_t>(instruction.step), instruction.precision));
+        reg(targets[0]) =
+            fake_quantize(reg(sources[0]), bank.rounding(instruction.step, instruction.precision));
         break;
       case Instruction::Kind::probe: {
         const PreparedLayer& layer = bank.at(instruction.layer, instruction.precision);

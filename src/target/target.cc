@@ -115,7 +115,7 @@ constexpr std::array kOrtDeployments = {
 
 constexpr std::array kGenericDeployments = {
     DeploymentRule{is_any,
-                   {Arithmetic::floating, "is written as Q/DQ; what runs is the runtime's choice",
+                   {Arithmetic::open, "is written as Q/DQ; the runtime decides what runs",
                     "ONNX, QuantizeLinear and DequantizeLinear"}},
 };
 

@@ -29,10 +29,11 @@ enum class Arithmetic : std::uint8_t {
   integer,   ///< a kernel on integers
   floating,  ///< a float kernel on rounded weights: smaller, not faster
   none,      ///< not deployable
+  open,      ///< the runtime decides
 };
 
 struct Deployment {
-  Arithmetic arithmetic = Arithmetic::floating;
+  Arithmetic arithmetic = Arithmetic::open;
   std::string_view reason;  ///< a clause: `computes in float on dequantized operands`
   std::string_view source;  ///< where the runtime says so
 };

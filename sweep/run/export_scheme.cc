@@ -56,19 +56,19 @@ std::vector<ValueExport> export_values(const Workload& w,
                                        const Scheme& scheme,
                                        const LayerBank& bank) {
   const Program& program = *w.model.program;
-  const auto roles = w.model.placement.steps();
-  std::map<ValueId, std::size_t> makers;  // of the placement's points
+  const QuantizerPlacement& placement = w.model.placement;
   std::vector<ValueExport> values;
-  Chain chain(program, w.model.placement, w.plan.precisions.all());
-  for (std::size_t s = 0; s < roles.size(); ++s) {
-    const Step& step = program.steps()[s];
-    chain.visit(s, step.layer < 0 ? std::uint8_t{0}
-                                  : scheme.precision[static_cast<std::size_t>(step.layer)]);
-    if (roles[s].rounds) makers[step.outputs[0]] = s;
-    for (const ValueId id : step.outputs) {
-      if (id == kNoValue || chain.format_of(id) == Chain::kReal) continue;
-      const std::size_t maker = makers.at(w.model.placement.range_of(id));
-      values.push_back({id, bank.rounding(maker, static_cast<std::size_t>(chain.format_of(id)))});
+  if (placement.is_empty()) return values;
+  std::map<ValueId, StepId> makers;  // of the placement's points
+  Chain chain(program, placement, w.plan.precisions.all());
+  for (const StepId id : ids<StepId>(program.steps().size())) {
+    const Step& step = program.step(id);
+    chain.visit(id, step.layer ? scheme.precision[step.layer.index()] : std::uint8_t{0});
+    if (placement.role(id).rounds) makers[step.outputs[0]] = id;
+    for (const ValueId value : step.outputs) {
+      if (value == kNoValue || chain.format_of(value) == Chain::kReal) continue;
+      const StepId maker = makers.at(placement.range_of(value));
+      values.push_back({value, bank.rounding(maker, chain.format_of(value))});
     }
   }
   return values;

@@ -105,6 +105,7 @@ const std::map<std::string, std::string>& changes() {
       {"activations.images", "1"},
       {"objectives", "[size, accuracy]"},
       {"batch", "3"},
+      {"target", "onnxruntime"},
       {"memory_budget_mb", "512"},
       {"seed", "43"},
   };
