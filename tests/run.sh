@@ -38,7 +38,7 @@ if [ "$mode" = --tidy ]; then tests/tidy.sh --all; else tests/tidy.sh; fi
 stage "address and undefined-behaviour sanitizers, fuzz targets"
 cmake -S . -B build/sanitize -G Ninja -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_BUILD_TYPE=Sanitize \
   -DQSWEEP_FUZZ=ON -DQSWEEP_SANITIZE=address,undefined
-fuzzers=(fuzz_onnx fuzz_job fuzz_npy fuzz_image_list fuzz_picture fuzz_annotations fuzz_records)
+fuzzers=(fuzz_onnx fuzz_job fuzz_npy fuzz_image_list fuzz_picture fuzz_annotations fuzz_timings fuzz_records)
 cmake --build build/sanitize --parallel --target unit_tests "${fuzzers[@]}"
 # Open MPI and the BLAS keep memory until exit, so leaks are not looked for.
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1

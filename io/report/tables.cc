@@ -197,13 +197,21 @@ std::string render_latency_csv(const RunResults& results) {
     csv.row({results.latency_device, r.layer, r.precision, number(r.ms), r.source, r.kernel, batch,
              threads, number(r.mean_ms), number(r.p95_ms), number(r.p99_ms)});
   };
-  if (!results.latency.empty()) {
+  if (!results.latency_source.empty()) {
     row({.layer = "*",
          .precision = "*",
          .source = results.latency_source,
          .kernel = "everything outside layers",
          .ms = results.latency_other_ms});
   }
+  if (results.latency_boundary_ms > 0.0) {
+    row({.layer = "*",
+         .precision = "boundary",
+         .source = "fitted",
+         .kernel = "a change of precision",
+         .ms = results.latency_boundary_ms});
+  }
+  for (const RunResults::Latency& r : results.latency_schemes) row(r);
   for (const RunResults::Latency& r : results.latency) row(r);
   return csv.text();
 }
@@ -237,7 +245,8 @@ std::string render_front_table(const RunResults& results) {
     any_inseparable = any_inseparable || e->inseparable;
     any_zero = any_zero || is_zero;
     std::vector<std::string> row = {view::label_of(*e)};
-    if (has_latency) row.push_back(fmt::format("{:.3f}", e->latency_ms));
+    if (has_latency)
+      row.push_back(fmt::format("{:.3f}{}", e->latency_ms, view::is_estimate(*e) ? "*" : ""));
     if (has_speed) row.push_back(fmt::format("{:.1f}", view::images_per_second(results, *e)));
     row.push_back(fmt::format("{:.2f} ± {:.2f}", e->metric * 100, (e->ci_high - e->ci_low) * 50));
     row.push_back(is_baseline ? "float" : points_text(e->drop));
@@ -249,14 +258,16 @@ std::string render_front_table(const RunResults& results) {
     rows.push_back(row);
   }
   std::string text = render_notices(results) + aligned(rows);
+  if (has_latency &&
+      std::ranges::any_of(front, [](const auto* e) { return view::is_estimate(*e); }))
+    text += " *  latency estimated by a model, not measured\n";
   if (any_zero) text += "≈0  drop not distinguishable from 0\n";
   if (any_inseparable)
     text += " ~  inseparable from the next line: within two paired standard errors\n";
   text += fmt::format(" ±  {:g} % interval over {} images\n", results.confidence * 100,
                       results.baseline.images);
-  text += has_latency
-              ? fmt::format("latency: {}, {}\n", results.latency_source, results.latency_device)
-              : std::string("latency: none known, so the front is size against metric\n");
+  text += has_latency ? fmt::format("latency: {}\n", view::latency_label(results))
+                      : std::string("latency: none known, so the front is size against metric\n");
   if (has_latency && view::cost_axis(results) == view::CostAxis::size)
     text += "front: size against metric, as the objectives say\n";
   return text;

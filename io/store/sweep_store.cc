@@ -289,6 +289,7 @@ void write_latency(const h5::Handle& file, const RunResults& results) {
   h5::set_attribute(table.group(), "device", results.latency_device);
   h5::set_attribute(table.group(), "source", results.latency_source);
   h5::set_attribute(table.group(), "other_ms", results.latency_other_ms);
+  h5::set_attribute(table.group(), "boundary_ms", results.latency_boundary_ms);
   h5::set_attribute(table.group(), "batch", static_cast<double>(results.latency_batch));
   h5::set_attribute(table.group(), "threads", static_cast<double>(results.latency_threads));
 }

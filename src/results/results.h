@@ -123,8 +123,9 @@ struct RunResults {
     double kl = 0, agreement = 0;
     std::int64_t size_bytes = 0;
     double effective_bits = 0, bops = 0;
-    double latency_ms = 0;       ///< of one call on RunResults::latency_batch images
-    std::string latency_source;  ///< empty: no latency
+    double latency_ms = 0;  ///< of one call on RunResults::latency_batch images
+    /// Whose times it is the sum of, or `whole file`; empty: no latency.
+    std::string latency_source;
     bool on_front = false;
     bool inseparable = false;  ///< from the next point of the front, by two paired standard errors
     std::vector<std::int32_t> predictions;  ///< top-1 by image; schemes only
@@ -146,11 +147,13 @@ struct RunResults {
     double p95_ms = std::numeric_limits<double>::quiet_NaN();
     double p99_ms = std::numeric_limits<double>::quiet_NaN();
   };
-  std::string latency_device, latency_source;
+  std::string latency_device;
+  std::string latency_source;      ///< measured (qsweep's kernels), roofline, table, imported
   std::int64_t latency_batch = 1;  ///< images per call
   int latency_threads = 0;         ///< 0: not known
-  double latency_other_ms = 0;
+  double latency_other_ms = 0, latency_boundary_ms = 0;
   std::vector<Latency> latency;
+  std::vector<Latency> latency_schemes;  ///< whole files: layer `*`, precision the text form
 
   struct TaskTime {
     std::string stage, key;

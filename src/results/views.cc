@@ -75,6 +75,20 @@ bool has_latency(const RunResults& results) {
   return !results.latency_source.empty() && !results.baseline.latency_source.empty();
 }
 
+std::string latency_label(const RunResults& results) {
+  const std::string& source = results.latency_source;
+  if (source.empty()) return {};
+  if (source == "measured") return "qsweep's kernels, " + results.latency_device + ", measured";
+  if (source == "roofline") return "roofline estimate, " + results.latency_device;
+  if (source == "table") return results.latency_device + ", from a table";
+  return results.latency_device + ", measured";
+}
+
+bool is_estimate(const Evaluation& scheme) {
+  const std::string& source = scheme.latency_source;
+  return source.find("roofline") != std::string::npos || source.find("fitted") != std::string::npos;
+}
+
 CostAxis cost_axis(const RunResults& results) {
   if (!has_latency(results)) return CostAxis::size;
   const auto cost = std::ranges::find_if(

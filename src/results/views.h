@@ -26,6 +26,13 @@ using Sensitivity = RunResults::Sensitivity;
 /// The run has a latency of the float model, so that others can be compared with it.
 [[nodiscard]] bool has_latency(const RunResults& results);
 
+/// How the run's latencies are known, in words: `qsweep's kernels, this machine, batch 1,
+/// measured`; `roofline estimate, t4`; `ONNX Runtime 1.32.0 CPU, EPYC, 1 thread, measured`. Empty:
+/// none known.
+[[nodiscard]] std::string latency_label(const RunResults& results);
+/// A scheme's latency is a model's, not a measurement of its kernels or its file.
+[[nodiscard]] bool is_estimate(const Evaluation& scheme);
+
 /// What the front minimises: the first of latency and size among the objectives, where the run has
 /// the float model's latency; without one, deployed size.
 enum class CostAxis { latency, size };

@@ -269,6 +269,14 @@ Decision decide(const RunResults& results) {
         "no latency is known, so no gain in speed is verified: give a latency source and run "
         "again");
   }
+  const bool rests_on_model =
+      view::is_estimate(*decision.recommended) || view::is_estimate(results.baseline);
+  if (decision.is_verified && view::cost_axis(results) == CostAxis::latency && rests_on_model) {
+    decision.advice.push_back(
+        fmt::format("the speed is an estimate ({}), not a measurement: measure it where the model "
+                    "will run, with `qsweep latency DIR --kit OUT`",
+                    view::latency_label(results)));
+  }
   if (subject != nullptr) {
     const Evaluation& e = *subject;
     if (e.drop > kTrainingAdvice) {

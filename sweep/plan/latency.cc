@@ -46,15 +46,50 @@ double roofline_ms(const Device& device, const LayerWork& work, const Precision&
   return 1e3 * std::max(compute_s, memory_s) + 1e-3 * device.overhead_us;
 }
 
-LatencyTable::LatencyTable(LatencyPlace place, double other_ms, std::vector<LayerLatency> rows)
-    : place_(std::move(place)), other_ms_(other_ms), rows_(std::move(rows)) {
+std::string_view name_of(LatencyOrigin origin) {
+  switch (origin) {
+    case LatencyOrigin::kernels:
+      return "measured";
+    case LatencyOrigin::roofline:
+      return "roofline";
+    case LatencyOrigin::table:
+      return "table";
+    case LatencyOrigin::imported:
+      return "imported";
+  }
+  return "";
+}
+
+double count_boundaries(std::span<const std::uint8_t> precision) {
+  double count = 0.0;
+  for (std::size_t i = 1; i < precision.size(); ++i)
+    count += precision[i] != precision[i - 1] ? 1.0 : 0.0;
+  return count;
+}
+
+LatencyTable::LatencyTable(LatencyPlace place,
+                           double other_ms,
+                           std::vector<LayerLatency> rows,
+                           double boundary_ms,
+                           std::vector<SchemeLatency> schemes)
+    : place_(std::move(place)),
+      other_ms_(other_ms),
+      boundary_ms_(boundary_ms),
+      rows_(std::move(rows)),
+      schemes_(std::move(schemes)) {
   for (std::size_t i = 0; i < rows_.size(); ++i) index_[{rows_[i].layer, rows_[i].precision}] = i;
 }
 
 LatencyTable::Estimate LatencyTable::scheme_ms(std::span<const std::uint8_t> precision,
                                                std::span<const Layer> layers,
                                                const PrecisionSet& precisions) const {
-  Estimate e{.ms = other_ms_, .source = {}, .complete = true};
+  if (!schemes_.empty()) {
+    const std::string text = to_text(precision, layers, precisions);
+    const auto whole = std::ranges::find(schemes_, text, &SchemeLatency::scheme);
+    if (whole != schemes_.end()) return {.ms = whole->ms, .source = "whole file", .complete = true};
+  }
+  Estimate e{
+      .ms = other_ms_ + boundary_ms_ * count_boundaries(precision), .source = {}, .complete = true};
   std::map<std::string, int> sources;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const auto at = index_.find({layers[i].name, precisions.at(precision[i]).name});

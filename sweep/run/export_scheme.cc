@@ -153,6 +153,8 @@ void warn_of_half_range(const Workload& w) {
         w.calibration.is_given() ? "on the calibration images" : "on an image of random values"));
 }
 
+}  // namespace
+
 SchemeFile write_scheme(const Workload& w,
                         const CompiledJob::ListedScheme& listed,
                         const Findings& findings,
@@ -194,6 +196,8 @@ SchemeFile write_scheme(const Workload& w,
   if (!places.scripts.empty()) out.scripts = write_scripts(w, scheme, places);
   return out;
 }
+
+namespace {
 
 /// The scheme that people mean by an id, a name or a place of the run's reports, in text form.
 std::string text_of(const RunResults& results,

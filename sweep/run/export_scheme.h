@@ -15,6 +15,7 @@
 
 #include "sweep/run/session.h"
 #include "sweep/stages/progress.h"
+#include "sweep/stages/stage.h"
 
 namespace qsweep {
 
@@ -71,6 +72,14 @@ struct SchemeFile {
                                          const std::string& scheme,
                                          const ExportOptions& options,
                                          const ExportPlaces& places);
+
+/// The same of an open run whose findings and records hold what the scheme needs.
+[[nodiscard]] SchemeFile write_scheme(const Workload& workload,
+                                      const CompiledJob::ListedScheme& scheme,
+                                      const Findings& findings,
+                                      const RecordStore& records,
+                                      ExportOptions options,
+                                      const ExportPlaces& places);
 
 /// Where the larger constants go when they do not stay in the model's file.
 [[nodiscard]] std::filesystem::path external_place(const ExportPlaces& places);

@@ -348,7 +348,12 @@ class Assembler {
     r_.latency_batch = place.batch;
     r_.latency_threads = place.threads;
     r_.latency_other_ms = f_.latency->other_ms();
-    r_.latency_source = w_.job.latency.source;
+    r_.latency_source = name_of(place.origin);
+    r_.latency_boundary_ms = f_.latency->boundary_ms();
+    for (const SchemeLatency& s : f_.latency->schemes()) {
+      r_.latency_schemes.push_back({"*", s.scheme, "measured", "whole file", s.ms, s.spread.mean_ms,
+                                    s.spread.p95_ms, s.spread.p99_ms});
+    }
     for (const LayerLatency& row : f_.latency->rows()) {
       r_.latency.push_back({row.layer, row.precision, row.source, row.kernel, row.ms,
                             row.spread.mean_ms, row.spread.p95_ms, row.spread.p99_ms});

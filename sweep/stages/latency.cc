@@ -41,7 +41,7 @@ LatencyTable roofline_table(const Workload& w) {
           {w.layers()[i].name, p.name, roofline_ms(device, work[i], p), "roofline", "", {}});
     }
   }
-  return {{.device = device.name}, 0.0, std::move(rows)};
+  return {{.device = device.name, .origin = LatencyOrigin::roofline}, 0.0, std::move(rows)};
 }
 
 LatencyTable measured_table(const Workload& w,
@@ -106,7 +106,8 @@ LatencyTable measured_table(const Workload& w,
   progress.end();
   return {{.device = "this machine, batch " + std::to_string(shape[0]),
            .batch = shape[0],
-           .threads = 1},
+           .threads = 1,
+           .origin = LatencyOrigin::kernels},
           other,
           std::move(rows)};
 }
@@ -124,6 +125,21 @@ std::string listed(std::vector<std::string> texts) {
 std::vector<std::string> quoted(std::vector<std::string> names) {
   for (std::string& name : names) name = "'" + name + "'";
   return names;
+}
+
+/// Of a table that was imported: it takes the place of any other.
+constexpr std::string_view kImported = "imported";
+
+LatencyTable from_record(const Bytes& record, std::int64_t batch, LatencyOrigin origin) {
+  LatencyTable t =
+      parse_latency_csv(decode_latency(record, "latency record"), "latency record", batch);
+  LatencyPlace place = t.place();
+  place.origin = origin;
+  return {std::move(place),
+          t.other_ms(),
+          {t.rows().begin(), t.rows().end()},
+          t.boundary_ms(),
+          {t.schemes().begin(), t.schemes().end()}};
 }
 
 class LatencyStage final : public Stage {
@@ -160,7 +176,7 @@ class LatencyStage final : public Stage {
   }
 
   void prepare(const Findings& findings, RecordStore& records, Progress& progress) const override {
-    if (known_latency_table(w_, records)) return;
+    if (w_.job.latency.source == "none" || known_latency_table(w_, records)) return;
     const std::string csv = to_csv(measured_table(w_, findings.stats, progress));
     records.put(RecordKind::latency, record_key(w_), encode_latency(csv));
     records.sync();
@@ -175,6 +191,7 @@ class LatencyStage final : public Stage {
   /// From the record, as a resumed run will see it, to the digit.
   void read(const RecordStore& records, Findings& f) const override {
     f.latency = known_latency_table(w_, records);
+    if (w_.job.latency.source == "none") return;
     f.stages.push_back(
         {.name = std::string(name_of(id())), .planned = 1, .done = f.latency ? 1 : 0});
   }
@@ -210,6 +227,9 @@ std::vector<LayerWork> layer_work(const Workload& w) {
 std::optional<LatencyTable> known_latency_table(const Workload& workload,
                                                 const RecordStore& records) {
   const JobConfig::Latency& settings = workload.job.latency;
+  if (const Bytes* imported = records.find(RecordKind::latency, kImported))
+    return from_record(*imported, settings.batch, LatencyOrigin::imported);
+  if (settings.source == "none") return std::nullopt;
   if (settings.source == "roofline") return roofline_table(workload);
   if (settings.source == "table") {
     const Bytes text = real_file_system().read(settings.table);
@@ -217,8 +237,12 @@ std::optional<LatencyTable> known_latency_table(const Workload& workload,
   }
   const Bytes* known = records.find(RecordKind::latency, record_key(workload));
   if (!known) return std::nullopt;
-  return parse_latency_csv(decode_latency(*known, "latency record"), "latency record",
-                           settings.batch);
+  return from_record(*known, settings.batch, LatencyOrigin::kernels);
+}
+
+void put_imported_latency(RecordStore& records, const LatencyTable& table) {
+  records.put(RecordKind::latency, std::string(kImported), encode_latency(to_csv(table)));
+  records.sync();
 }
 
 }  // namespace qsweep

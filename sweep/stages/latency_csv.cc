@@ -74,8 +74,12 @@ class Reader {
       }
       return;
     }
-    if (text(1) == "*") {
+    if (text(1) == "*" && text(2) == "*") {
       other_ms_ = ms;
+    } else if (text(1) == "*" && text(2) == "boundary") {
+      boundary_ms_ = ms;
+    } else if (text(1) == "*") {
+      schemes_.push_back({text(2), ms, spread});
     } else {
       rows_.push_back({text(1), text(2), ms, text(4), text(5), spread});
     }
@@ -98,7 +102,7 @@ class Reader {
           fmt::format("{} faults in the latency table: {}", faults_.size(), join(texts, "; ")),
           where);
     }
-    return {std::move(place_), other_ms_, std::move(rows_)};
+    return {std::move(place_), other_ms_, std::move(rows_), boundary_ms_, std::move(schemes_)};
   }
 
  private:
@@ -128,8 +132,9 @@ class Reader {
   LatencyPlace place_;
   bool seen_ = false;
   std::size_t line_ = 0;
-  double other_ms_ = 0.0;
+  double other_ms_ = 0.0, boundary_ms_ = 0.0;
   std::vector<LayerLatency> rows_;
+  std::vector<SchemeLatency> schemes_;
   std::map<std::pair<std::string, std::string>, std::pair<std::size_t, double>> lines_;
   std::map<std::string_view, std::int64_t> said_;
   std::vector<std::pair<std::size_t, std::string>> faults_;  ///< (line, what is wrong)
@@ -147,7 +152,11 @@ std::string to_csv(const LatencyTable& table) {
                        quote_csv(r.kernel), place.batch, threads, cell(r.spread.mean_ms),
                        cell(r.spread.p95_ms), cell(r.spread.p99_ms));
   };
-  row({"*", "*", table.other_ms(), "measured", "everything outside layers"});
+  row({"*", "*", table.other_ms(), "measured", "everything outside layers", {}});
+  if (table.boundary_ms() > 0.0)
+    row({"*", "boundary", table.boundary_ms(), "fitted", "a change of precision", {}});
+  for (const SchemeLatency& s : table.schemes())
+    row({"*", s.scheme, s.ms, "measured", "whole file", s.spread});
   for (const LayerLatency& r : table.rows()) row(r);
   return csv;
 }

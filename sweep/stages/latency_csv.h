@@ -8,7 +8,8 @@
 namespace qsweep {
 
 /// latency.csv: `device,layer,precision,ms,source,kernel,batch,threads,mean_ms,p95_ms,p99_ms`, one
-/// row for each layer and precision; layer and precision `*` are the time outside layers. Columns
+/// row for each layer and precision. With layer `*`, precision `*` is the time outside layers,
+/// `boundary` the cost of a boundary, and a scheme's text form the time of its whole file. Columns
 /// behind `source` may be left out, cells behind `kernel` may be empty.
 [[nodiscard]] std::string to_csv(const LatencyTable& table);
 

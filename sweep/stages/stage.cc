@@ -72,7 +72,7 @@ Stages stages_of(const Workload& w, const StageOptions& options, StageId last) {
   stages.push_back(make_baseline_stage(w, Detail::none));
   if (!w.plan.probed.empty()) stages.push_back(make_sensitivity_stage(w));
   stages.push_back(make_sweep_stage(w));
-  if (w.job.latency.source != "none") stages.push_back(make_latency_stage(w));
+  stages.push_back(make_latency_stage(w));
   if (!options.activations.empty() && w.job.activations.images > 0)
     stages.push_back(make_activations_stage(w, options.activations));
   std::erase_if(stages, [last](const auto& stage) { return stage->id() > last; });

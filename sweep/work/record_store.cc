@@ -44,9 +44,24 @@ void check_identity(const std::string& found,
 RecordStore::RecordStore(FileSystem& files,
                          const std::filesystem::path& journal,
                          const Identity& identity) {
+  open(files, journal, identity, true);
+}
+
+RecordStore RecordStore::amend(FileSystem& files,
+                               const std::filesystem::path& journal,
+                               const Identity& identity) {
+  RecordStore store;
+  store.open(files, journal, identity, false);
+  return store;
+}
+
+void RecordStore::open(FileSystem& files,
+                       const std::filesystem::path& journal,
+                       const Identity& identity,
+                       bool extends) {
   journal_ = Journal::open(
       files, journal, identity.part(IdentityUse::records).text(),
-      [&](const std::string& found) { check_identity(found, identity, journal, true); },
+      [&](const std::string& found) { check_identity(found, identity, journal, extends); },
       [this](const Journal::Record& r) {
         records_[{static_cast<RecordKind>(r.kind), r.key}] = r.payload;
       });

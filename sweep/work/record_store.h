@@ -35,6 +35,11 @@ class RecordStore {
                              const std::filesystem::path& journal,
                              const Identity& identity);
 
+  /// Opens a journal to add what follows from neither program nor machine. @throws as read_only()
+  static RecordStore amend(FileSystem& files,
+                           const std::filesystem::path& journal,
+                           const Identity& identity);
+
   [[nodiscard]] const Bytes* find(RecordKind kind, std::string_view key) const;
   /// Every record of a kind, in the order of keys.
   [[nodiscard]] std::vector<std::pair<std::string, const Bytes*>> all(RecordKind kind) const;
@@ -49,6 +54,11 @@ class RecordStore {
                           const std::filesystem::path& journal,
                           const Identity& identity,
                           bool extends);
+
+  void open(FileSystem& files,
+            const std::filesystem::path& journal,
+            const Identity& identity,
+            bool extends);
 
   std::unique_ptr<Journal> journal_;
   std::map<std::pair<RecordKind, std::string>, Bytes, std::less<>> records_;

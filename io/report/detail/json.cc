@@ -25,6 +25,8 @@ Json reference(const RunResults& results, const Evaluation* e) {
           {results.metric, e->metric},
           {"drop", e->drop},
           {"latency_ms", e->latency_source.empty() ? Json(nullptr) : Json(e->latency_ms)},
+          {"latency_source", e->latency_source},
+          {"latency_is_estimate", view::is_estimate(*e)},
           {"size_bytes", e->size_bytes}};
 }
 
@@ -207,6 +209,7 @@ Json to_json(const RunResults& results, const Evaluation& e) {
   json["bops"] = e.bops;
   json["latency_ms"] = e.latency_source.empty() ? Json(nullptr) : Json(e.latency_ms);
   json["latency_source"] = e.latency_source;
+  json["latency_is_estimate"] = view::is_estimate(e);
   json["images_per_second"] = view::images_per_second(results, e);
   json["front"] = e.on_front;
   json["inseparable"] = e.inseparable;
@@ -220,6 +223,7 @@ Json to_json(const RunResults& results, const Decision& decision) {
   json["headline"] = decision.headline;
   json["cost_axis"] = name_of(view::cost_axis(results));
   json["latency_source"] = results.latency_source;
+  json["latency"] = view::latency_label(results);
   const Evaluation& e = *decision.recommended;
   Json recommended = reference(results, &e);
   recommended["drop_low"] = e.drop_low;
@@ -255,6 +259,7 @@ Json pareto_json(const RunResults& results) {
   json["confidence"] = results.confidence;
   json["latency_source"] = results.latency_source;
   json["latency_device"] = results.latency_device;
+  json["latency"] = view::latency_label(results);
   json["note"] = "inseparable: within two paired standard errors of the next point of the front";
   json["baseline"] = results.baseline.id;
   json["front"] = Json::array();
@@ -265,9 +270,15 @@ Json pareto_json(const RunResults& results) {
 }
 
 Json latency_json(const RunResults& results) {
-  Json json = {{"device", results.latency_device},     {"source", results.latency_source},
-               {"batch", results.latency_batch},       {"threads", results.latency_threads},
-               {"other_ms", results.latency_other_ms}, {"rows", Json::array()}};
+  Json json = {{"label", view::latency_label(results)},
+               {"device", results.latency_device},
+               {"source", results.latency_source},
+               {"batch", results.latency_batch},
+               {"threads", results.latency_threads},
+               {"other_ms", results.latency_other_ms},
+               {"boundary_ms", results.latency_boundary_ms},
+               {"whole_files", results.latency_schemes.size()},
+               {"rows", Json::array()}};
   for (const RunResults::Latency& row : results.latency) {
     json["rows"].push_back({{"layer", row.layer},
                             {"precision", row.precision},

@@ -152,7 +152,7 @@
     if (!s.baseline) rows.push(['Drop, points', dropText(s)]);
     if (!s.baseline) rows.push(['Agreement', `${percent(s.agreement)} %`], ['KL', exponent(s.kl)]);
     if (finite(s.latency_ms)) {
-      rows.push(['Latency', `${milli(s.latency_ms)} ms`], ['Throughput', `${fixed(s.images_per_second, 1)} images/s`]);
+      rows.push(['Latency', `${milli(s.latency_ms)} ms${s.latency_is_estimate ? ', estimated' : ''}`], ['Throughput', `${fixed(s.images_per_second, 1)} images/s`]);
       if (finite(baseline.latency_ms) && !s.baseline) rows.push(['Speed', `${fixed(baseline.latency_ms / s.latency_ms, 2)}× float`]);
     }
     rows.push(['Size', bytes(s.size_bytes)], ['Bits per weight', fixed(s.effective_bits, 2)], ['Images', count(s.images)]);
@@ -202,7 +202,7 @@
     tile(recommended.baseline ? 'Recommended: float' : `Recommended ${title}`, percent(recommended[metric]), '%',
       recommended.baseline ? 'no change' : `drop ${dropText(recommended)} points${unlike(recommended) ? '' : ', not distinguishable from 0'}`);
     if (finite(recommended.latency_ms) && finite(baseline.latency_ms)) {
-      tile('Latency', milli(recommended.latency_ms), 'ms', `${fixed(baseline.latency_ms / recommended.latency_ms, 2)}× the speed of float (${milli(baseline.latency_ms)} ms)`);
+      tile(recommended.latency_is_estimate ? 'Latency, estimated' : 'Latency', milli(recommended.latency_ms), 'ms', `${fixed(baseline.latency_ms / recommended.latency_ms, 2)}× the speed of float (${milli(baseline.latency_ms)} ms)`);
     } else {
       tile('Latency', '–', '', 'none known: no gain in speed is claimed');
     }
@@ -319,7 +319,7 @@
         onClick: (_event, hits) => { if (hits.length) select(frontChart.data.datasets[hits[0].datasetIndex].data[hits[0].index].scheme); },
         onHover: (event, hits) => { event.native.target.style.cursor = hits.length ? 'pointer' : 'default'; },
         scales: {
-          x: {...range.x, title: {display: true, text: byLatency ? `latency, ms (${data.latency.source}: ${data.latency.device})` : 'weights, KiB (no latency is known)'}, ticks: {callback: (v) => +v.toPrecision(4), includeBounds: false}, grid: {color: css('--line')}},
+          x: {...range.x, title: {display: true, text: byLatency ? `latency, ms (${data.latency.label})` : 'weights, KiB (no latency is known)'}, ticks: {callback: (v) => +v.toPrecision(4), includeBounds: false}, grid: {color: css('--line')}},
           y: {...range.y, title: {display: true, text: view.y === 'metric' ? `${title}, %` : 'change against float, points (paired)'},
             ticks: {callback: (v) => +v.toFixed(2), includeBounds: false}, grid: {color: css('--line')}},
         },
@@ -350,7 +350,7 @@
     const failed = schemes.filter((s) => s.status !== 'ok').length;
     byId('front-lead').textContent = `${count(measured.length)} schemes, ${front.length} on the front${failed ? `, ${failed} failed or skipped` : ''}. Every point was evaluated, none predicted. `
       + (data.evaluated > schemes.length ? `Of ${count(data.evaluated)} schemes this page shows the front and an even choice of the others; outputs/sweep_index.csv has them all. ` : '')
-      + (byLatency ? `Latency: ${data.latency.source}, ${data.latency.device}.` : 'No latency is known, so size is the cost.');
+      + (byLatency ? `Latency: ${data.latency.label}.` : 'No latency is known, so size is the cost.');
     byId('front-controls').append(
       segment('Vertical axis', [['metric', title], ['drop', 'Change against float']], view.y, (value) => { view.y = value; drawFront(); }),
       segment('Range', [[true, 'Zoom to front'], [false, 'All points']], view.zoom, (value) => { view.zoom = value; drawFront(); }));
@@ -621,12 +621,14 @@
 
   // ---- latency, findings, method -------------------------------------------------------------------
   const drawLatency = () => {
-    const {rows, device, source, batch, other_ms: other} = data.latency;
-    if (!rows.length) {
+    const {rows, label, batch, other_ms: other, boundary_ms: boundary, whole_files: whole} = data.latency;
+    if (!label) {
       byId('latency-lead').textContent = 'No latency is known for this run: nothing here claims a gain in speed.';
       return;
     }
-    byId('latency-lead').textContent = `Source: ${source}. Device: ${device}. Milliseconds of ${batch === 1 ? "one image" : `a batch of ${batch} images`}; ${milli(other)} ms belong to no layer.`;
+    byId('latency-lead').textContent = `${label}. Milliseconds of ${batch === 1 ? 'one image' : `a batch of ${batch} images`}; ${milli(other)} ms belong to no layer`
+      + (boundary ? `, each change of precision takes ${milli(boundary)} ms` : '')
+      + (whole ? `. The latency of ${whole} schemes is that of their whole files.` : '.');
     const columns = data.settings.precisions.filter((p) => rows.some((r) => r.precision === p));
     const cells = new Map(rows.map((r) => [JSON.stringify([r.layer, r.precision]), r]));
     const sources = new Set(rows.map((r) => r.source));

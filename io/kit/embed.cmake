@@ -1,0 +1,10 @@
+# Writes OUT: the kit's scripts as C++ strings (detail/assets.h).
+set(result "#include \"io/kit/detail/assets.h\"\n\nnamespace qsweep::kit {\n")
+foreach(asset kMeasureOnnxRuntime=measure.py kMeasureTrtexec=measure_trtexec.sh)
+  string(REPLACE "=" ";" pair ${asset})
+  list(GET pair 0 name)
+  list(GET pair 1 file)
+  file(READ ${FILES}/${file} text)
+  string(APPEND result "const std::string_view ${name} =\nR\"qsweep(${text})qsweep\";\n")
+endforeach()
+file(WRITE ${OUT} "${result}}  // namespace qsweep::kit\n")
