@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 #include <onnx/onnx_pb.h>
@@ -12,9 +13,12 @@
 
 #include "io/onnx/detail/graph_writer.h"
 #include "io/onnx/detail/half.h"
+#include "io/onnx/detail/model_notes.h"
 #include "io/onnx/detail/opset.h"
+#include "io/onnx/detail/port_types.h"
 #include "io/onnx/detail/upgrade.h"
 #include "io/onnx/detail/value_types.h"
+#include "io/onnx/element_type.h"
 
 namespace qsweep {
 namespace {
@@ -131,6 +135,21 @@ void require_half(std::span<const Layer> layers, std::span<const LayerExport> ex
   }
 }
 
+/// What a model takes and gives: FP16 and BF16 as its file says, although all computes in FP32.
+std::map<std::string, DType> types_of_ports(const Graph& graph, const ModelNotes& notes) {
+  std::map<std::string, DType> types;
+  for (const auto& ids : {graph.inputs, graph.outputs}) {
+    for (const ValueId id : ids) {
+      const Value& value = graph.value(id);
+      const auto port = notes.ports.find(value.name);
+      const auto told = port == notes.ports.end() ? std::nullopt : dtype_of(port->second.type);
+      const bool is_half = told == DType::f16 || told == DType::bf16;
+      types[value.name] = is_half && value.dtype == DType::f32 ? *told : value.dtype;
+    }
+  }
+  return types;
+}
+
 /// Moves the larger constants of the model into `external`.
 void move_constants(onnx::GraphProto& graph, const std::string& file, Bytes& external) {
   const auto set = [](onnx::TensorProto& tensor, const char* key, const std::string& value) {
@@ -167,12 +186,14 @@ ExportedModel export_onnx(const Graph& graph,
   out.ir_version = detail::ir_version_of(out.opset);
   Graph upgraded = graph;
   detail::infer_types(upgraded);
+  const std::map<std::string, DType> port_types = types_of_ports(upgraded, options.notes);
   detail::upgrade_opset(upgraded, out.opset);
   const LayerExport unchanged;
   if (options.half_graph) {
     require_half(layers, exports);
     detail::to_half(upgraded);
   }
+  detail::cast_ports(upgraded, port_types);
 
   onnx::ModelProto model;
   model.set_ir_version(out.ir_version);
@@ -190,6 +211,7 @@ ExportedModel export_onnx(const Graph& graph,
   for (std::size_t i = 0; i < layers.size(); ++i)
     plans[layers[i].name] = {&layers[i], options.half_graph ? &unchanged : &exports[i]};
   detail::GraphWriter(upgraded, plans, values, options, *model.mutable_graph()).write(out);
+  detail::write_notes(options.notes, model);
 
   constexpr auto kLargestFile = static_cast<std::size_t>(std::numeric_limits<int>::max());
   const bool is_large = model.ByteSizeLong() > kLargestFile;

@@ -13,6 +13,8 @@
 #include "src/graph/graph.h"
 #include "src/graph/layers.h"
 
+#include "io/onnx/notes.h"
+
 namespace qsweep {
 
 /// What a layer's operands are rounded to. Formats of f32 leave an operand as it is in the graph.
@@ -43,7 +45,7 @@ struct ExportOptions {
   /// integer arithmetic, bit for bit. ConvTranspose has no such operator and stays QDQ.
   bool integer_operators = false;
   bool int4_as_int8 = false;  ///< INT4 codes in INT8 tensors, for runtimes without opset 21
-  /// The whole model in FP16, casts at its FP32 inputs and outputs (detail/half.h), instead of FP16
+  /// The whole model in FP16 (detail/half.h), casts at its FP32 inputs and outputs, instead of FP16
   /// weights and layer inputs under FP32 arithmetic. Every layer's formats must be f16, without
   /// biases or input factors of its own.
   bool half_graph = false;
@@ -52,6 +54,7 @@ struct ExportOptions {
   std::string external_name{};
   bool external_data = false;
   std::string scheme{}, scheme_id{}, source_sha256{};  ///< for metadata_props
+  ModelNotes notes{};                                  ///< of the source, carried over
 };
 
 struct ExportedModel {
@@ -75,8 +78,9 @@ struct ExportedModel {
 /// - arithmetic stays FP32; the bias of an integer layer is INT32 -> DequantizeLinear.
 /// With integer_operators, integer layers are QuantizeLinear -> ConvInteger or MatMulInteger -> Add
 /// of the INT32 bias -> Cast -> Mul by s_x * s_w instead, INT4 codes in INT8 tensors.
-/// Names of values, nodes, inputs and outputs are kept. A MatMul with a bias becomes MatMul + Add.
-/// Operators are rewritten where the file's opset is newer than the model's
+/// Names of values, nodes, inputs and outputs are kept, and so are the notes' types of inputs and
+/// outputs, names of their extents, doc strings and properties. A MatMul with a bias becomes MatMul
+/// + Add. Operators are rewritten where the file's opset is newer than the model's
 /// (io/onnx/detail/upgrade.h).
 /// @param graph   as Program holds it: folded, node names unique
 /// @param layers  of `graph`; `exports` has one entry for each

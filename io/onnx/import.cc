@@ -11,6 +11,7 @@
 
 #include "io/onnx/detail/external_data.h"
 #include "io/onnx/detail/graph_reader.h"
+#include "io/onnx/detail/model_notes.h"
 #include "io/onnx/model_files.h"
 
 namespace qsweep {
@@ -94,6 +95,7 @@ ImportedModel import_onnx_bytes(ByteView bytes, const fs::path& folder, const st
   }
   detail::ExternalData external(folder);
   ImportedModel imported;
+  imported.notes = detail::read_notes(model);
   imported.graph = detail::read_graph(model, external, name);
   imported.sha256 = sha256_hex(bytes);
   imported.external_sha256 = external.digest();

@@ -7,6 +7,8 @@
 
 #include "src/graph/graph.h"
 
+#include "io/onnx/notes.h"
+
 namespace qsweep {
 
 /// A model file as read: the graph as it stands in the file (nothing folded), and where it came
@@ -19,6 +21,7 @@ struct ImportedModel {
   std::int64_t file_bytes = 0;
   int ir_version = 0;
   std::string producer;
+  ModelNotes notes;
 };
 
 /// Reads an ONNX file (opset 9 to 21, default domain). Initializers also listed as inputs are

@@ -22,6 +22,7 @@ OpenModel open_model(const JobConfig& job) {
   ImportedModel imported = import_onnx(job.model);
   OpenModel m;
   m.file_digest = imported.sha256;
+  m.notes = std::move(imported.notes);
   m.digest = imported.external_sha256.empty() ? imported.sha256
                                               : imported.sha256 + "+" + imported.external_sha256;
   const Target& target = find_target(job.target);

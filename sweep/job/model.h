@@ -9,6 +9,7 @@
 #include "src/exec/program.h"
 
 #include "io/config/job.h"
+#include "io/onnx/notes.h"
 
 namespace qsweep {
 
@@ -17,6 +18,7 @@ namespace qsweep {
 struct OpenModel {
   std::string digest;  ///< of the file, and of its external data
   std::string file_digest;
+  ModelNotes notes;  ///< of the file
   std::unique_ptr<const Program> program;
   QuantizerPlacement placement;     ///< of the job's target
   Shape image_shape;       ///< [1, C, H, W]

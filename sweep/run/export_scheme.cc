@@ -83,7 +83,8 @@ ScriptFolder write_scripts(const Workload& w, const Scheme& scheme, const Export
   folder.float_model = export_onnx(graph, layers, std::vector<LayerExport>(layers.size()),
                                    {.opset = graph.opset < 13 ? 13 : 0,
                                     .scheme = "*=FP32",
-                                    .source_sha256 = w.model.file_digest});
+                                    .source_sha256 = w.model.file_digest,
+                                    .notes = w.model.notes});
   if (w.calibration.is_given()) {
     const std::int64_t image_bytes = 4 * element_count(w.model.image_shape);
     const auto count = std::min(w.calibration.size(),
@@ -180,6 +181,7 @@ SchemeFile write_scheme(const Workload& w,
   options.scheme = out.scheme_text;
   options.scheme_id = scheme.id;
   options.source_sha256 = w.model.file_digest;
+  options.notes = w.model.notes;
   const QuantSetup setup = quant_setup(w, findings.stats, adaptations);
   const LayerBank bank(*w.model.program, setup);
   const std::vector<LayerExport> exports = export_layers(w, scheme, bank);

@@ -46,9 +46,6 @@ grep -q 'fc=FP16' <<<"$scheme" || fail "the preset's scheme is $scheme"
 "$QSWEEP_BINARY" eval "$folder/demo_cnn.onnx" --data "cifar10:$folder/eval.bin" --limit 8 --preset INT8_DEFAULT_CFG \
   --nodes-to-exclude fc "${calibration[@]}" --json 2>/dev/null | grep -qF "\"scheme\": \"$scheme\"" ||
   fail "eval and export take another scheme from a preset"
-cases=${QSWEEP_ONNX_CASES:-/usr/share/libonnx-testdata/data}
-"$QSWEEP_PYTHON" "$(dirname "$0")/export_upgrade.py" "$QSWEEP_BINARY" "$scratch" "$QSWEEP_SOURCE_DIR" "$cases"
-"$QSWEEP_PYTHON" "$(dirname "$0")/export_half.py" "$QSWEEP_BINARY" "$scratch" operators "$QSWEEP_SOURCE_DIR" "$cases"
 
 code=0
 "$QSWEEP_BINARY" export "$folder/demo_cnn.onnx" --scheme '*=W4A16' --opset 17 --out "$scratch/x.onnx" 2>"$scratch/error" || code=$?

@@ -131,7 +131,7 @@ for name, (opset, nodes, constants) in CASES.items():
     feeds = {"x": rng.standard_normal(SHAPE).astype(np.float32)}
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.FLOAT, run(before, feeds)[0].shape))
     onnx.save(model, before)
-    for asked in (10, 11, 13, 16, 18, 20, 21):
+    for asked in (11, 13, 18, 21):
         is_valid = asked == 21 or all(n.op_type != "GroupNormalization" for n in nodes)  # ONNX deprecated that of opset 18
         if asked > opset and is_valid:
             assert check(name, model, feeds, asked), (name, asked, refusals)
@@ -187,10 +187,9 @@ for name, source, values in single_nodes(backend, imported):
             run(before, feeds)
         except Exception:
             continue  # this version has no such node
-        for asked in sorted({new, NEWEST}):
-            if check(f"{name}, opset {new - 1}", model, feeds, asked):
-                counts += 1
-                operators.add(n.op_type)
+        if check(f"{name}, opset {new - 1}", model, feeds, NEWEST):
+            counts += 1
+            operators.add(n.op_type)
 for text, names in refusals.items():
     print(f"{len(names):4} refused: {text}   e.g. {names[0]}")
 print(f"{counts} of ONNX's backend cases in older versions of {len(operators)} operators: equal; changed and not among them: "

@@ -127,10 +127,8 @@ GraphWriter::GraphWriter(const Graph& graph,
                          std::span<const ValueExport> values,
                          const ExportOptions& options,
                          onnx::GraphProto& proto)
-    : graph_(graph), plans_(plans), options_(options), proto_(proto) {
+    : graph_(graph), plans_(plans), options_(options), proto_(proto), names_(graph) {
   for (const ValueExport& v : values) values_.emplace(v.value, v.params);
-  for (const Value& value : graph.values) names_.insert(value.name);
-  for (const Node& node : graph.nodes) names_.insert(node.name);
 }
 
 void GraphWriter::write(ExportedModel& model) {
@@ -213,7 +211,7 @@ void GraphWriter::write_integer_layer(const Node& node, const LayerPlan& plan) {
   product.set_name(node.name);
   product.set_op_type(is_conv ? "ConvInteger" : "MatMulInteger");
   for (const std::string& operand : operands) product.add_input(operand);
-  product.add_output(unique(base + "_product"));
+  product.add_output(names_.unique(base + "_product"));
   if (is_conv) {
     for (const auto& [name, value] : node.attributes.all()) write_attribute(name, value, product);
   }
@@ -237,10 +235,10 @@ void GraphWriter::write_integer_layer(const Node& node, const LayerPlan& plan) {
 void GraphWriter::write_matmul_bias(onnx::NodeProto& matmul,
                                     const Node& node,
                                     const std::string& bias) {
-  const std::string product = unique(node.name + "_product");
+  const std::string product = names_.unique(node.name + "_product");
   matmul.set_output(0, product);
   auto& add = *proto_.add_node();
-  add.set_name(unique(node.name + "_bias"));
+  add.set_name(names_.unique(node.name + "_bias"));
   add.set_op_type("Add");
   add.add_input(product);
   add.add_input(bias);
@@ -253,7 +251,7 @@ std::string GraphWriter::written(ValueId id) {
   if (!is_output || !values_.contains(id)) return name;
   // The rounded value has the output's name.
   const auto [known, is_new] = real_outputs_.try_emplace(id);
-  if (is_new) known->second = unique(name + "_real");
+  if (is_new) known->second = names_.unique(name + "_real");
   return known->second;
 }
 
@@ -445,7 +443,7 @@ std::vector<std::string> GraphWriter::parameters(const std::string& base,
 }
 
 std::string GraphWriter::initializer(const std::string& wanted, const Tensor& tensor) {
-  const std::string name = unique(wanted);
+  const std::string name = names_.unique(wanted);
   write_tensor(tensor, name, *proto_.add_initializer());
   return name;
 }
@@ -454,17 +452,11 @@ onnx::NodeProto& GraphWriter::add_node(const std::string& op,
                                        const std::vector<std::string>& inputs,
                                        const std::string& base) {
   auto& node = *proto_.add_node();
-  node.set_name(unique(base + "_" + op));
+  node.set_name(names_.unique(base + "_" + op));
   node.set_op_type(op);
   for (const std::string& input : inputs) node.add_input(input);
-  node.add_output(unique(node.name() + "_Output"));
+  node.add_output(names_.unique(node.name() + "_Output"));
   return node;
-}
-
-std::string GraphWriter::unique(const std::string& wanted) {
-  std::string name = wanted;
-  for (int n = 2; !names_.insert(name).second; ++n) name = fmt::format("{}#{}", wanted, n);
-  return name;
 }
 
 void GraphWriter::describe(ValueId id, onnx::ValueInfoProto& info) const {

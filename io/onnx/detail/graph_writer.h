@@ -8,6 +8,7 @@
 
 #include <onnx/onnx_pb.h>
 
+#include "io/onnx/detail/fresh_names.h"
 #include "io/onnx/export.h"
 
 namespace qsweep::detail {
@@ -86,14 +87,13 @@ class GraphWriter {
   onnx::NodeProto& add_node(const std::string& op,
                             const std::vector<std::string>& inputs,
                             const std::string& base);
-  std::string unique(const std::string& wanted);
   void describe(ValueId id, onnx::ValueInfoProto& info) const;
 
   const Graph& graph_;
   const std::map<std::string, LayerPlan>& plans_;
   const ExportOptions& options_;
   onnx::GraphProto& proto_;
-  std::set<std::string> names_;
+  FreshNames names_;
   std::set<ValueId> written_constants_;
   std::map<ValueId, QuantParams> values_;          ///< rounded where they are computed
   std::map<ValueId, std::string> rounded_values_;  ///< those of them that somebody has read

@@ -6,7 +6,6 @@
 #include <initializer_list>
 #include <iterator>
 #include <limits>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +15,7 @@
 
 #include "src/quant/float_codes.h"
 
+#include "io/onnx/detail/fresh_names.h"
 #include "io/onnx/element_type.h"
 
 namespace qsweep::detail {
@@ -111,10 +111,7 @@ void rewrite_attributes(Node& node) {
 
 class Halver {
  public:
-  explicit Halver(Graph& graph) : graph_(graph) {
-    for (const Value& value : graph.values) names_.insert(value.name);
-    for (const Node& node : graph.nodes) names_.insert(node.name);
-  }
+  explicit Halver(Graph& graph) : graph_(graph), names_(graph) {}
 
   void run() {
     const std::size_t values = graph_.values.size();
@@ -136,20 +133,7 @@ class Halver {
       value.dtype = DType::f16;
       if (value.constant) value.constant = rounded_to_half(*value.constant);
     }
-    graph_.nodes.clear();
-    for (ValueId& id : graph_.inputs) {
-      if (graph_.value(id).dtype != DType::f16) continue;
-      const ValueId outer = split(id);
-      graph_.nodes.push_back(cast(outer, id, DType::f16));
-      id = outer;
-    }
-    std::ranges::move(nodes, std::back_inserter(graph_.nodes));
-    for (ValueId& id : graph_.outputs) {
-      if (graph_.value(id).dtype != DType::f16) continue;
-      const ValueId outer = split(id);
-      graph_.nodes.push_back(cast(id, outer, DType::f32));
-      id = outer;
-    }
+    graph_.nodes = std::move(nodes);
   }
 
  private:
@@ -170,22 +154,13 @@ class Halver {
 
   ValueId float_copy(ValueId id) {
     Value kept = graph_.value(id);
-    kept.name = unique(kept.name + "_float32");
+    kept.name = names_.unique(kept.name + "_float32");
     return add(std::move(kept));
-  }
-
-  /// Gives the FP16 value a name of its own; the FP32 one outside takes over the old name.
-  ValueId split(ValueId id) {
-    Value outer = graph_.value(id);
-    outer.dtype = DType::f32;
-    outer.constant.reset();
-    graph_.value(id).name = unique(outer.name + "_float16");
-    return add(std::move(outer));
   }
 
   Node cast(ValueId from, ValueId to, DType dtype) {
     Node node;
-    node.name = unique(graph_.value(to).name + "_Cast");
+    node.name = names_.unique(graph_.value(to).name + "_Cast");
     node.op = "Cast";
     node.attributes.set("to", static_cast<std::int64_t>(onnx_type_of(dtype)));
     node.inputs = {from};
@@ -198,14 +173,8 @@ class Halver {
     return static_cast<ValueId>(graph_.values.size() - 1);
   }
 
-  std::string unique(const std::string& wanted) {
-    std::string name = wanted;
-    for (int n = 2; !names_.insert(name).second; ++n) name = wanted + "#" + std::to_string(n);
-    return name;
-  }
-
   Graph& graph_;
-  std::set<std::string> names_;
+  FreshNames names_;
 };
 
 }  // namespace

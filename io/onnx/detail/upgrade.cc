@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +13,8 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 
+#include "io/onnx/detail/fresh_names.h"
+
 namespace qsweep::detail {
 namespace {
 
@@ -22,10 +23,7 @@ using Ints = std::vector<std::int64_t>;
 /// Applies the rules of one graph.
 class Upgrader {
  public:
-  Upgrader(Graph& graph, int to) : graph_(graph), from_(graph.opset), to_(to) {
-    for (const Value& value : graph.values) names_.insert(value.name);
-    for (const Node& node : graph.nodes) names_.insert(node.name);
-  }
+  Upgrader(Graph& graph, int to) : graph_(graph), from_(graph.opset), to_(to), names_(graph) {}
 
   void run() {
     for (Node& node : std::exchange(graph_.nodes, {})) {
@@ -71,16 +69,10 @@ class Upgrader {
 
   ValueId add_value(const std::string& wanted, DType dtype) {
     Value value;
-    value.name = unique(wanted);
+    value.name = names_.unique(wanted);
     value.dtype = dtype;
     graph_.values.push_back(std::move(value));
     return static_cast<ValueId>(graph_.values.size() - 1);
-  }
-
-  std::string unique(const std::string& wanted) {
-    std::string name = wanted;
-    for (int n = 2; !names_.insert(name).second; ++n) name = fmt::format("{}#{}", wanted, n);
-    return name;
   }
 
   template <class T>
@@ -114,7 +106,7 @@ class Upgrader {
                    Attributes attributes = {}) {
     Node node;
     node.op = op;
-    node.name = unique(of.name + "." + op);
+    node.name = names_.unique(of.name + "." + op);
     node.attributes = std::move(attributes);
     node.inputs = std::move(inputs);
     node.outputs = {add_value(node.name + ".output", dtype)};
@@ -309,7 +301,7 @@ class Upgrader {
   Graph& graph_;
   int from_;
   int to_;
-  std::set<std::string> names_;
+  FreshNames names_;
   std::vector<Node> before_;  ///< to be inserted before the node at hand
   std::vector<std::string> refused_;
 };

@@ -345,6 +345,80 @@ TEST(Export, SaysWhereItCameFrom) {
   EXPECT_EQ(file.model.producer_name(), "qsweep");
 }
 
+/// x -> Conv -> y, with everything that a file may say besides.
+OnnxBuilder annotated(int type) {
+  OnnxBuilder b(17);
+  auto& x = b.input("x", {-1, 1, -1, 2}, type);
+  x.set_doc_string("pixels");
+  x.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->set_dim_param("batch");
+  x.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(2)->set_dim_param("rows");
+  if (type == onnx::TensorProto::FLOAT16) {
+    const std::uint16_t one = 0x3c00;
+    b.tensor("w", type, {1, 1, 1, 1}).set_raw_data(&one, sizeof one);
+  } else {
+    b.floats("w", {1, 1, 1, 1}, {1.0f});
+  }
+  b.node("Conv", {"x", "w"}, {"y"}, "conv").set_doc_string("the only one");
+  b.output("y", {-1, 1, -1, 2}, type);
+  b.model.set_doc_string("a model");
+  b.model.set_domain("org.example");
+  b.model.set_model_version(3);
+  b.graph().set_doc_string("a graph");
+  for (const auto& [key, value] : {std::pair("stride", "32"), std::pair("qsweep.scheme", "old")}) {
+    auto& property = *b.model.add_metadata_props();
+    property.set_key(key);
+    property.set_value(value);
+  }
+  return b;
+}
+
+TEST(Export, NotesOfTheModelStayInEveryFormat) {
+  const std::string bytes = annotated(onnx::TensorProto::FLOAT).bytes();
+  const ImportedModel source = import_onnx_bytes(as_bytes(bytes), {}, "m.onnx");
+  for (const bool half : {false, true}) {
+    const File file =
+        write(source.graph, half ? "FP16" : "W8A8",
+              {.half_graph = half, .scheme = "new", .source_sha256 = "1", .notes = source.notes});
+    const onnx::ModelProto& m = file.model;
+    EXPECT_EQ(m.doc_string(), "a model");
+    EXPECT_EQ(m.domain(), "org.example");
+    EXPECT_EQ(m.model_version(), 3);
+    EXPECT_EQ(m.graph().doc_string(), "a graph");
+    EXPECT_EQ(file.node("conv").doc_string(), half ? "" : "the only one");
+    std::map<std::string, std::string> properties;
+    for (const auto& p : m.metadata_props())
+      EXPECT_TRUE(properties.emplace(p.key(), p.value()).second);
+    EXPECT_EQ(properties.at("stride"), "32");
+    EXPECT_EQ(properties.at("qsweep.scheme"), "new");
+    const auto& x = m.graph().input(0);
+    EXPECT_EQ(x.doc_string(), "pixels");
+    EXPECT_EQ(x.type().tensor_type().shape().dim(0).dim_param(), "batch");
+    EXPECT_EQ(x.type().tensor_type().shape().dim(2).dim_param(), "rows");
+    EXPECT_EQ(m.graph().output(0).type().tensor_type().shape().dim(0).dim_param(), "n");
+  }
+}
+
+TEST(Export, InputsAndOutputsKeepTheirHalfType) {
+  const std::string bytes = annotated(onnx::TensorProto::FLOAT16).bytes();
+  const ImportedModel source = import_onnx_bytes(as_bytes(bytes), {}, "m.onnx");
+  Graph graph = source.graph;  // as Program makes it FP32
+  for (Value& value : graph.values) value.dtype = DType::f32;
+  const float one = 1.0f;
+  graph.value(*graph.find_value("w")).constant =
+      Tensor::of<float>(DType::f32, {1, 1, 1, 1}, std::span(&one, 1));
+  for (const bool half : {false, true}) {
+    const File file =
+        write(graph, half ? "FP16" : "W8A8", {.half_graph = half, .notes = source.notes});
+    const auto type = [](const onnx::ValueInfoProto& v) {
+      return v.type().tensor_type().elem_type();
+    };
+    EXPECT_EQ(file.model.graph().input(0).name(), "x");
+    EXPECT_EQ(type(file.model.graph().input(0)), onnx::TensorProto::FLOAT16);
+    EXPECT_EQ(type(file.model.graph().output(0)), onnx::TensorProto::FLOAT16);
+    EXPECT_EQ(file.exported.cast_nodes, half ? 0 : 2);
+  }
+}
+
 TEST(Export, SizeIsThatOfTheFormats) {
   const Graph graph = two_branches();
   const std::vector<Layer> layers = find_layers(graph);
