@@ -5,6 +5,8 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 
+#include "src/quant/bias.h"
+
 namespace qsweep {
 bool uses_integer_kernel(const Precision& precision) {
   return is_integer_arithmetic(precision) &&
@@ -60,9 +62,15 @@ void LayerBank::find_roundings() {
 QuantizedWeight LayerBank::weight(LayerId layer, int precision) const {
   const Layer& l = program_.layer(layer);
   const Format& format = setup_.precisions.at(static_cast<std::size_t>(precision)).weight;
-  return quantize_adapted(program_.weight(layer), {l.output_axis, l.input_axis},
-                          program_.spec(layer).group, format, adaptation(layer, precision),
-                          setup_.weight_algorithm);
+  QuantizedWeight weight = quantize_adapted(program_.weight(layer), {l.output_axis, l.input_axis},
+                                            program_.spec(layer).group, format,
+                                            adaptation(layer, precision), setup_.weight_algorithm);
+  if (uses_integer_kernel(setup_.precisions[static_cast<std::size_t>(precision)])) {
+    const Tensor bias = this->bias(layer, precision);
+    if (!bias.empty())
+      widen_for_bias(weight, bias.data<float>(), activation(layer, precision).scale.at(0));
+  }
+  return weight;
 }
 
 const Adaptation& LayerBank::adaptation(LayerId layer, int precision) const {
