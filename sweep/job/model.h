@@ -20,8 +20,8 @@ struct OpenModel {
   std::string file_digest;
   ModelNotes notes;  ///< of the file
   std::unique_ptr<const Program> program;
-  QuantizerPlacement placement;     ///< of the job's target
-  Shape image_shape;       ///< [1, C, H, W]
+  QuantizerPlacement placement;  ///< of the job's target
+  Shape image_shape;             ///< [1, C, H, W]
   std::int64_t batch = 1;  ///< images per forward pass; 1 for models that cannot be re-batched
   Trace trace;             ///< of one image
   Trace batch_trace;       ///< of one batch
