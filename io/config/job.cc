@@ -83,7 +83,7 @@ std::string needs_calibration(const JobConfig& job) {
 
 /// What no single key can tell.
 void check_together(const JobConfig& job, const Place& place) {
-  const auto fail = [&](std::string_view key, std::string complaint, std::string hint = {}) {
+  const auto fail = [&](std::string_view key, const std::string& complaint, std::string hint = {}) {
     place.child(key).fail(YAML::Node(), complaint, std::move(hint));
   };
   const std::size_t means = job.input.mean.size(), stds = job.input.std.size();

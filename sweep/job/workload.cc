@@ -25,7 +25,7 @@ class ProblemList {
   }
   void raise() const {
     if (errors_.empty()) return;
-    if (errors_.size() == 1) throw errors_.front();
+    if (errors_.size() == 1) throw Error(errors_.front());
     std::string text = fmt::format("{} problems:", errors_.size());
     for (const Error& e : errors_) text += fmt::format("\n  - {}", e.what());
     throw Error(errors_.front().code(), text);

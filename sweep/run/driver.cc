@@ -160,14 +160,14 @@ Parting serve_job(Transport& transport, WorkloadShelf& shelf) {
   return parting;
 }
 
-RunResults load_results(const std::filesystem::path& root) {
-  return load(RunDirectory(root), root).results;
+RunResults load_results(const std::filesystem::path& directory) {
+  return load(RunDirectory(directory), directory).results;
 }
 
-RunResults rebuild_reports(const std::filesystem::path& root) {
-  const RunDirectory directory(root);
-  LoadedRun run = load(directory, root);
-  write_files(directory, run.results, run.activations);
+RunResults rebuild_reports(const std::filesystem::path& directory) {
+  const RunDirectory place(directory);
+  LoadedRun run = load(place, directory);
+  write_files(place, run.results, run.activations);
   return std::move(run.results);
 }
 

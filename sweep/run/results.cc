@@ -62,8 +62,8 @@ class Assembler {
   }
 
  private:
-  const std::vector<Layer>& layers() const { return w_.layers(); }
-  const Shape& weight_shape(const Layer& layer) const {
+  [[nodiscard]] const std::vector<Layer>& layers() const { return w_.layers(); }
+  [[nodiscard]] const Shape& weight_shape(const Layer& layer) const {
     return w_.model.program->graph().value(layer.weight).constant->shape();
   }
 

@@ -28,7 +28,7 @@ class CaptureSink final : public WalkSink {
     floats.push_back(p.baseline.to_layout(Layout::row_major));
     quantized.push_back(p.value.to_layout(Layout::row_major));
   }
-  std::vector<ActivationPart> parts(std::span<const Layer> layers) const {
+  [[nodiscard]] std::vector<ActivationPart> parts(std::span<const Layer> layers) const {
     std::vector<ActivationPart> parts;
     for (const auto& [layer, values] : values_) {
       parts.push_back({layers[layer.index()].name, stack(values.first), stack(values.second)});

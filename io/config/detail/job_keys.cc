@@ -381,7 +381,7 @@ Key<JobConfig> search_key() {
   const Codec<std::string> known = choice({"exhaustive", "front", "greedy"});
   Codec<std::string> method = choice({"exhaustive"});
   method.parse = [known](const YAML::Node& node, const Place& place) {
-    const std::string name = known.parse(node, place);
+    std::string name = known.parse(node, place);
     if (name != "exhaustive") {
       throw Error(ErrorCode::unsupported, "'" + name + "' is not available in this version",
                   place.where(node), "Use 'method: exhaustive', 'families' or 'schemes'");
