@@ -51,7 +51,7 @@ echo '{"images":[{"id":1,"file_name":"a.png","width":4,"height":4}],"categories"
 "annotations":[{"id":1,"image_id":1,"category_id":1,"bbox":[0,0,2,2],"area":4,"iscrowd":0}]}' >"$seeds/instances.json"
 export seeds
 printf '%s\n' "${fuzzers[@]}" | xargs -P "$(nproc)" -I{} bash -o pipefail -c \
-  'build/sanitize/tests/fuzz/{} -max_total_time=15 -rss_limit_mb=4096 "$(mktemp -d)" "$seeds" 2>&1 | tail -40 | grep -E "^Done|ERROR|SUMMARY|^ *#"'
+  'build/sanitize/tests/fuzz/{} -max_total_time=15 -rss_limit_mb=4096 "$(mktemp -d)" "$seeds" 2>&1 | tail -40 | grep -E "^Done|ERROR|SUMMARY|^ +#[0-9]"'
 
 stage "thread sanitizer: the ranks of one process"
 cmake -S . -B build/threads -G Ninja -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_BUILD_TYPE=Sanitize \

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <span>
+#include <sstream>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include "src/base/text.h"
 
@@ -162,15 +164,53 @@ YAML::Node laid_over(const YAML::Node& node,
 
 }  // namespace
 
+namespace {
+
+/// Notes where documents begin.
+class DocumentStarts : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { starts.push_back(mark); }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&,
+                const std::string&,
+                YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&,
+                       const std::string&,
+                       YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&,
+                  const std::string&,
+                  YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  std::vector<YAML::Mark> starts;
+};
+
+/// Where a second document begins; a null mark when there is none. YAML::LoadAll() would tell too,
+/// but never ends where something is left behind a document that no document can begin with.
+YAML::Mark second_document(const std::string& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  DocumentStarts found;
+  for (int i = 0; i < 2 && parser.HandleNextDocument(found); ++i) {
+  }
+  return found.starts.size() < 2 ? YAML::Mark::null_mark() : found.starts[1];
+}
+
+}  // namespace
+
 YAML::Node parse_yaml(const std::string& text, const std::string& where, bool is_file) {
   const Source source{where, is_file};
   check_text(text, source);
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      source.fail("a second YAML document begins", documents[1].Mark());
-    }
-    YAML::Node root = documents.empty() ? YAML::Node() : documents.front();
+    YAML::Node root = YAML::Load(text);
+    if (const YAML::Mark second = second_document(text); !second.is_null())
+      source.fail("a second YAML document begins", second);
     Merger(source).visit(root);
     return root;
   } catch (const YAML::Exception& error) {

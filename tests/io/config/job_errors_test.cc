@@ -222,9 +222,13 @@ struct Yaml {
   const char* message;
 };
 
+TEST(JobErrorsTest, text_that_no_document_can_begin_with_ends_in_an_error) {
+  EXPECT_THROW((void)parse_job("# a job\n, size].seed: 42\n", "/jobs/job.yaml"), Error);
+}
+
 TEST(JobErrorsTest, yaml_that_is_not_one_plain_document_is_told_with_its_line) {
   for (const Yaml& yaml : {
-           Yaml{"seed: 1\n---\nseed: 2\n", "a second YAML document begins [job.yaml:7]"},
+           Yaml{"seed: 1\n---\nseed: 2\n", "a second YAML document begins [job.yaml:6]"},
            Yaml{"<<: 3\n", "'<<' must name a mapping, or a list of mappings [job.yaml:5]"},
            Yaml{"<<: {seed: 1}\n<<: {seed: 2}\n", "'<<' is given twice [job.yaml:6]"},
            Yaml{"latency:\n\tbatch: 1\n",
